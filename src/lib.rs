@@ -1,0 +1,6 @@
+//! Tessera: paint with a codebook learned from your own pictures.
+//!
+//! See ARCHITECTURE.md for the module map and the import rule that `tests/layers.rs` checks.
+
+pub mod error;
+pub mod progress;
