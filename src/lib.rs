@@ -3,4 +3,5 @@
 //! See ARCHITECTURE.md for the module map and the import rule that `tests/layers.rs` checks.
 
 pub mod error;
+pub mod kernels;
 pub mod progress;

@@ -1,0 +1,126 @@
+//! The operators the codec and the prior are built of. Tensors are NHWC (`[batch, height, width, channels]`), `f32`.
+//!
+//! [`plain`] holds each operator as a composition of candle's own, which runs and differentiates on every
+//! device; the fused CPU versions are tested against it.
+
+pub mod params;
+pub mod plain;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::{Device, Result, Tensor};
+
+pub use params::{Init, Param, ParamStore, Scope};
+
+/// How positions outside the picture read in a depthwise convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Padding {
+    #[default]
+    Zero,
+    /// Wraps around on the named axes, zero on the others.
+    Wrap { x: bool, y: bool },
+}
+
+impl Padding {
+    pub fn wraps_x(self) -> bool {
+        matches!(self, Padding::Wrap { x: true, .. })
+    }
+
+    pub fn wraps_y(self) -> bool {
+        matches!(self, Padding::Wrap { y: true, .. })
+    }
+}
+
+/// `y = x·Wᵀ + b` over the last axis.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    /// `[out, in]`
+    pub weight: Param,
+    /// `[out]`
+    pub bias: Param,
+}
+
+impl Linear {
+    pub fn new(inputs: usize, outputs: usize, scope: Scope) -> Result<Self> {
+        Ok(Self {
+            weight: scope.get("weight", &[outputs, inputs], Init::fan_in(inputs))?,
+            bias: scope.get("bias", &[outputs], Init::Const(0.0))?,
+        })
+    }
+
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        plain::linear(x, self.weight.tensor(), Some(self.bias.tensor()))
+    }
+}
+
+/// `RMSNorm` over channels (Zhang & Sennrich, arXiv 1910.07467), `eps` 1e-6.
+#[derive(Debug, Clone)]
+pub struct RmsNorm {
+    /// `[channels]`
+    pub gain: Param,
+}
+
+impl RmsNorm {
+    pub fn new(channels: usize, scope: Scope) -> Result<Self> {
+        Ok(Self {
+            gain: scope.get("gain", &[channels], Init::Const(1.0))?,
+        })
+    }
+
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        plain::rms_norm(x, self.gain.tensor())
+    }
+}
+
+/// `x + γ·MLP(RMSNorm(depthwise3x3(x)))`, the ConvNeXt block (arXiv 2201.03545) with a per-pixel norm.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// `[3, 3, channels]`
+    pub depthwise: Param,
+    /// `[channels]`
+    pub depthwise_bias: Param,
+    pub norm: RmsNorm,
+    /// channels → 4·channels
+    pub up: Linear,
+    /// 4·channels → channels
+    pub down: Linear,
+    /// Layer scale γ, `[channels]`.
+    pub scale: Param,
+}
+
+impl Block {
+    pub fn new(channels: usize, scope: Scope) -> Result<Self> {
+        Ok(Self {
+            depthwise: scope.get("depthwise.weight", &[3, 3, channels], Init::fan_in(9))?,
+            depthwise_bias: scope.get("depthwise.bias", &[channels], Init::Const(0.0))?,
+            norm: RmsNorm::new(channels, scope.pp("norm"))?,
+            up: Linear::new(channels, 4 * channels, scope.pp("up"))?,
+            down: Linear::new(4 * channels, channels, scope.pp("down"))?,
+            scale: scope.get("scale", &[channels], Init::Const(0.5))?,
+        })
+    }
+
+    pub fn forward(&self, x: &Tensor, padding: Padding) -> Result<Tensor> {
+        let y = plain::depthwise3x3(
+            x,
+            self.depthwise.tensor(),
+            self.depthwise_bias.tensor(),
+            padding,
+        )?;
+        let y = self.norm.forward(&y)?;
+        let y = self.down.forward(&plain::gelu(&self.up.forward(&y)?)?)?;
+        x + y.broadcast_mul(self.scale.tensor())?
+    }
+}
+
+static PLAIN_OPS: AtomicBool = AtomicBool::new(false);
+
+/// Switches the whole process to the plain compositions, to diagnose a machine on which the fused operators misbehave.
+pub fn set_plain_ops(plain: bool) {
+    PLAIN_OPS.store(plain, Ordering::Relaxed);
+}
+
+/// Whether operators on `device` run fused.
+pub fn fused_on(device: &Device) -> bool {
+    device.is_cpu() && !PLAIN_OPS.load(Ordering::Relaxed)
+}
