@@ -1,0 +1,324 @@
+//! Strokes as transactions, and undo without a limit.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::codes::{Codes, EMPTY};
+use super::geometry::{Geometry, Level, Rect, Wrap};
+use crate::error::{Error, Kind, Result};
+
+/// One cell that a stroke changed. `before` and `after` are stored codes ([`EMPTY`] for none).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellDelta {
+    pub level: Level,
+    /// Cell index, row by row, in the level's grid.
+    pub index: u32,
+    pub before: u16,
+    pub after: u16,
+}
+
+/// One undoable edit. Each cell appears at most once, with `before != after`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stroke {
+    /// What the person did, for the history list: "Brush, code 17".
+    pub label: String,
+    pub deltas: Vec<CellDelta>,
+}
+
+impl Stroke {
+    /// Checks a stroke from a file before it is applied.
+    ///
+    /// # Errors
+    /// `Damaged` when a delta points outside the grids or empties a structure cell.
+    pub fn check(&self, geometry: Geometry) -> Result<()> {
+        for delta in &self.deltas {
+            let outside = delta.index as usize >= geometry.cell_count(delta.level);
+            let emptied = delta.level == Level::Structure && delta.after == EMPTY;
+            if outside || emptied {
+                return Err(Error::new(
+                    Kind::Damaged,
+                    "could not apply a stroke",
+                    format!(
+                        "it {} {} cell {}",
+                        if outside {
+                            "points outside the picture at"
+                        } else {
+                            "empties"
+                        },
+                        delta.level,
+                        delta.index
+                    ),
+                    "",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn apply(&self, codes: &mut Codes) {
+        for delta in &self.deltas {
+            codes
+                .level_mut(delta.level)
+                .set_raw(delta.index, delta.after);
+        }
+    }
+
+    pub fn revert(&self, codes: &mut Codes) {
+        for delta in self.deltas.iter().rev() {
+            codes
+                .level_mut(delta.level)
+                .set_raw(delta.index, delta.before);
+        }
+    }
+
+    /// The changed cells as a few pixel rectangles in padded coordinates, without halo.
+    pub fn dirty(&self, geometry: Geometry) -> Dirty {
+        let mut dirty = Dirty::default();
+        for delta in &self.deltas {
+            dirty.add(geometry.cell_pixels(delta.level, delta.index));
+        }
+        dirty
+    }
+}
+
+/// A few pixel rectangles that together cover everything added.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dirty {
+    rects: Vec<Rect>,
+}
+
+impl Dirty {
+    /// More than this many are merged: each costs a decode window of its own.
+    const MAX_RECTS: usize = 16;
+
+    pub fn rects(&self) -> &[Rect] {
+        &self.rects
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rects.is_empty()
+    }
+
+    /// The smallest rectangle around all; empty when nothing was added.
+    pub fn bounds(&self) -> Rect {
+        self.rects
+            .iter()
+            .fold(Rect::default(), |all, rect| all.union(rect))
+    }
+
+    pub fn extend(&mut self, other: &Dirty) {
+        for &rect in &other.rects {
+            self.add(rect);
+        }
+    }
+
+    pub fn add(&mut self, rect: Rect) {
+        if rect.is_empty() {
+            return;
+        }
+        let waste =
+            |a: &Rect, b: &Rect| a.union(b).area() as i64 - a.area() as i64 - b.area() as i64;
+        let nearest =
+            |rects: &[Rect], rect: &Rect| (0..rects.len()).min_by_key(|&i| waste(&rects[i], rect));
+        let mut rect = rect;
+        // Uniting is free when the pair covers at most a quarter more than it has to.
+        while let Some(i) = nearest(&self.rects, &rect) {
+            let free = waste(&self.rects[i], &rect) * 4 <= rect.area() as i64;
+            if !free && self.rects.len() < Self::MAX_RECTS {
+                break;
+            }
+            rect = rect.union(&self.rects.swap_remove(i));
+        }
+        self.rects.push(rect);
+    }
+
+    /// What pixels can change when the cells under these rectangles change: grown by `halo_px`,
+    /// cut at the padded canvas or wrapped around it.
+    pub fn with_halo(&self, halo_px: u32, geometry: Geometry, wrap: Wrap) -> Dirty {
+        let mut grown = Dirty::default();
+        for rect in &self.rects {
+            let columns = span(rect.x, rect.width, halo_px, geometry.padded_width(), wrap.x);
+            let rows = span(
+                rect.y,
+                rect.height,
+                halo_px,
+                geometry.padded_height(),
+                wrap.y,
+            );
+            for &(y0, y1) in &rows {
+                for &(x0, x1) in &columns {
+                    grown.add(Rect::from_edges(x0, y0, x1, y1));
+                }
+            }
+        }
+        grown
+    }
+}
+
+/// The one or two intervals that `[start, start + len)` grown by `by` covers on an axis of `size`.
+fn span(start: u32, len: u32, by: u32, size: u32, wraps: bool) -> Vec<(u32, u32)> {
+    let (from, to) = (
+        i64::from(start) - i64::from(by),
+        i64::from(start) + i64::from(len) + i64::from(by),
+    );
+    let size_i = i64::from(size);
+    let inside = (from.clamp(0, size_i) as u32, to.clamp(0, size_i) as u32);
+    if !wraps {
+        return vec![inside];
+    }
+    if to - from >= size_i {
+        return vec![(0, size)];
+    }
+    let mut spans = vec![inside];
+    if from < 0 {
+        spans.push(((from + size_i) as u32, size));
+    }
+    if to > size_i {
+        spans.push((0, (to - size_i) as u32));
+    }
+    spans
+}
+
+/// A stroke in progress: changes of the same cell are merged, so that undo restores what was there
+/// before the stroke.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OpenStroke {
+    label: String,
+    deltas: Vec<CellDelta>,
+    position: HashMap<(Level, u32), u32>,
+}
+
+impl OpenStroke {
+    pub fn new(label: String) -> Self {
+        Self {
+            label,
+            ..Self::default()
+        }
+    }
+
+    pub fn record(&mut self, delta: CellDelta) {
+        match self.position.entry((delta.level, delta.index)) {
+            std::collections::hash_map::Entry::Occupied(at) => {
+                self.deltas[*at.get() as usize].after = delta.after;
+            }
+            std::collections::hash_map::Entry::Vacant(at) => {
+                at.insert(self.deltas.len() as u32);
+                self.deltas.push(delta);
+            }
+        }
+    }
+
+    pub fn finish(mut self) -> Stroke {
+        self.deltas.retain(|d| d.before != d.after);
+        Stroke {
+            label: self.label,
+            deltas: self.deltas,
+        }
+    }
+}
+
+/// Every stroke since the document was opened, and how many of them are applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    strokes: Vec<Arc<Stroke>>,
+    cursor: usize,
+}
+
+impl History {
+    /// From stored strokes, the first `cursor` of them applied.
+    ///
+    /// # Errors
+    /// `Damaged` when the cursor lies beyond the strokes.
+    pub fn from_parts(strokes: Vec<Arc<Stroke>>, cursor: usize) -> Result<Self> {
+        if cursor > strokes.len() {
+            return Err(Error::new(
+                Kind::Damaged,
+                "could not read the history",
+                format!("it stands at stroke {cursor} of {}", strokes.len()),
+                "",
+            ));
+        }
+        Ok(Self { strokes, cursor })
+    }
+
+    /// All strokes, oldest first; those from [`History::cursor`] on are undone.
+    pub fn strokes(&self) -> &[Arc<Stroke>] {
+        &self.strokes
+    }
+
+    /// How many strokes are applied.
+    pub const fn cursor(&self) -> usize {
+        self.cursor
+    }
+
+    pub fn can_undo(&self) -> bool {
+        self.cursor > 0
+    }
+
+    pub fn can_redo(&self) -> bool {
+        self.cursor < self.strokes.len()
+    }
+
+    /// Adds an applied stroke; undone strokes are forgotten, as everywhere.
+    pub(super) fn push(&mut self, stroke: Arc<Stroke>) {
+        self.strokes.truncate(self.cursor);
+        self.strokes.push(stroke);
+        self.cursor += 1;
+    }
+
+    pub(super) fn step_back(&mut self) -> Option<Arc<Stroke>> {
+        self.cursor = self.cursor.checked_sub(1)?;
+        self.strokes.get(self.cursor).cloned()
+    }
+
+    pub(super) fn step_forward(&mut self) -> Option<Arc<Stroke>> {
+        let stroke = self.strokes.get(self.cursor).cloned()?;
+        self.cursor += 1;
+        Some(stroke)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dirty_rectangles_cover_everything_and_stay_few() {
+        let mut dirty = Dirty::default();
+        let mut all = Vec::new();
+        for i in 0..200u32 {
+            let rect = Rect::new((i * 7919) % 4000, (i * 104_729) % 4000, 4, 4);
+            all.push(rect);
+            dirty.add(rect);
+        }
+        assert!(dirty.rects().len() <= Dirty::MAX_RECTS);
+        for rect in all {
+            assert!(dirty.rects().iter().any(|d| d.intersect(&rect) == rect));
+        }
+    }
+
+    #[test]
+    fn neighbouring_cells_become_one_rectangle() {
+        let mut dirty = Dirty::default();
+        for i in 0..10 {
+            dirty.add(Rect::new(i * 4, 8, 4, 4));
+        }
+        assert_eq!(dirty.rects(), [Rect::new(0, 8, 40, 4)]);
+    }
+
+    #[test]
+    fn a_halo_is_cut_at_the_canvas_or_wraps() {
+        let geometry = Geometry::new(64, 64).unwrap();
+        let mut dirty = Dirty::default();
+        dirty.add(Rect::new(0, 32, 4, 4));
+        let cut = dirty.with_halo(8, geometry, Wrap::default());
+        assert_eq!(cut.rects(), [Rect::new(0, 24, 12, 20)]);
+        let wrapped = dirty.with_halo(8, geometry, Wrap { x: true, y: false });
+        assert!(wrapped.rects().contains(&Rect::new(56, 24, 8, 20)));
+        assert!(wrapped.rects().contains(&Rect::new(0, 24, 12, 20)));
+    }
+}
