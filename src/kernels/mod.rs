@@ -3,6 +3,8 @@
 //! [`plain`] holds each operator as a composition of candle's own, which runs and differentiates on every
 //! device; the fused CPU versions are tested against it.
 
+pub mod adamw;
+pub mod grads;
 pub mod params;
 pub mod plain;
 
@@ -10,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{Device, Result, Tensor};
 
+pub use adamw::{AdamW, AdamWConfig};
+pub use grads::{Grads, no_grad};
 pub use params::{Init, Param, ParamStore, Scope};
 
 /// How positions outside the picture read in a depthwise convolution.

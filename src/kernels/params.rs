@@ -7,6 +7,8 @@ use candle_core::{Device, Result, Tensor, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::grads::{GradSlot, grad_enabled};
+
 /// How a parameter starts where no checkpoint gives it.
 #[derive(Debug, Clone, Copy)]
 pub enum Init {
@@ -31,6 +33,9 @@ impl Init {
 pub struct Param {
     name: Arc<str>,
     var: Var,
+    /// The same storage without gradient tracking.
+    detached: Tensor,
+    slot: Arc<GradSlot>,
 }
 
 impl Param {
@@ -38,12 +43,21 @@ impl Param {
         &self.name
     }
 
+    /// The value for a forward pass: tracked for gradients, except within [`no_grad`].
     pub fn tensor(&self) -> &Tensor {
-        self.var.as_tensor()
+        if grad_enabled() {
+            self.var.as_tensor()
+        } else {
+            &self.detached
+        }
     }
 
     pub fn var(&self) -> &Var {
         &self.var
+    }
+
+    pub(super) fn slot(&self) -> &Arc<GradSlot> {
+        &self.slot
     }
 }
 
@@ -51,6 +65,7 @@ impl Param {
 #[derive(Debug)]
 pub struct ParamStore {
     params: Mutex<BTreeMap<String, Param>>,
+    backward: Mutex<()>,
     loaded: Option<BTreeMap<String, Tensor>>,
     seed: u64,
     device: Device,
@@ -61,6 +76,7 @@ impl ParamStore {
     pub fn new(seed: u64, device: &Device) -> Self {
         Self {
             params: Mutex::default(),
+            backward: Mutex::default(),
             loaded: None,
             seed,
             device: device.clone(),
@@ -91,6 +107,10 @@ impl ParamStore {
         self.lock().values().cloned().collect()
     }
 
+    pub(super) fn backward_lock(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.backward.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Param>> {
         // The map is only ever extended by whole entries, so a panic elsewhere leaves it sound.
         self.params.lock().unwrap_or_else(PoisonError::into_inner)
@@ -117,9 +137,12 @@ impl ParamStore {
             },
             None => initial(init, shape, self.seed, &name, &self.device)?,
         };
+        let var = Var::from_tensor(&start)?;
         let param = Param {
             name: name.as_str().into(),
-            var: Var::from_tensor(&start)?,
+            detached: var.as_detached_tensor(),
+            var,
+            slot: Arc::default(),
         };
         params.insert(name, param.clone());
         Ok(param)

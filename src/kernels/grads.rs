@@ -1,0 +1,174 @@
+//! Gradients by parameter name, and the scope that computes without them.
+//!
+//! candle accumulates a gradient as "zeros, then add", in new buffers each time. Fused operators therefore write a
+//! parameter's gradient straight into a buffer that the [`Param`] keeps from step to step; [`ParamStore::backward`]
+//! unites those with what candle's own operators give.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use candle_core::{CpuStorage, DType, Result, Storage, Tensor};
+
+use super::params::{Param, ParamStore};
+
+thread_local! {
+    static GRAD_ENABLED: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Runs `work` without recording a graph: nothing is kept for a backward pass, so memory stays bounded.
+/// Holds for this thread and the parameters' own part of the graph; an input that is tracked stays tracked.
+pub fn no_grad<T>(work: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            GRAD_ENABLED.set(self.0);
+        }
+    }
+    let _restore = Restore(GRAD_ENABLED.replace(false));
+    work()
+}
+
+pub(super) fn grad_enabled() -> bool {
+    GRAD_ENABLED.get()
+}
+
+/// Where fused operators accumulate the gradient of one parameter.
+#[derive(Debug, Default)]
+pub(super) struct GradSlot(Mutex<SlotState>);
+
+#[derive(Debug, Default)]
+struct SlotState {
+    values: Vec<f32>,
+    /// False: `values` is left over from an earlier step.
+    written: bool,
+}
+
+impl GradSlot {
+    fn lock(&self) -> MutexGuard<'_, SlotState> {
+        // A panic half way leaves a partial gradient; the step that would use it fails with that panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[allow(dead_code)] // the fused operators that follow write through it
+    /// Calls `write(values, accumulate)`: the buffer of `count` values, and whether it already holds a part of this
+    /// step's gradient (add to it) or old values (overwrite all).
+    pub(super) fn accumulate(&self, count: usize, write: impl FnOnce(&mut [f32], bool)) {
+        let mut slot = self.lock();
+        let accumulate = slot.written && slot.values.len() == count;
+        slot.values.resize(count, 0.0);
+        write(&mut slot.values, accumulate);
+        slot.written = true;
+    }
+
+    fn clear(&self) {
+        self.lock().written = false;
+    }
+
+    fn take(&self) -> Option<Vec<f32>> {
+        let mut slot = self.lock();
+        std::mem::take(&mut slot.written).then(|| std::mem::take(&mut slot.values))
+    }
+
+    fn give_back(&self, values: Vec<f32>) {
+        let mut slot = self.lock();
+        if slot.values.is_empty() {
+            slot.values = values;
+        }
+    }
+}
+
+/// The gradients of one backward pass. A parameter that the loss does not depend on has none.
+#[derive(Debug)]
+pub struct Grads(BTreeMap<String, Grad>);
+
+#[derive(Debug)]
+struct Grad {
+    param: Param,
+    value: GradValue,
+}
+
+#[derive(Debug)]
+pub(super) enum GradValue {
+    Host(Vec<f32>),
+    Tensor(Tensor),
+}
+
+impl Grads {
+    /// A copy of the gradient of the parameter `name`, in its shape.
+    pub fn get(&self, name: &str) -> Result<Option<Tensor>> {
+        let Some(grad) = self.0.get(name) else {
+            return Ok(None);
+        };
+        Ok(Some(match &grad.value {
+            GradValue::Host(values) => {
+                Tensor::from_slice(values, grad.param.var().shape(), grad.param.var().device())?
+            }
+            GradValue::Tensor(tensor) => tensor.clone(),
+        }))
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub(super) fn value(&self, name: &str) -> Option<&GradValue> {
+        self.0.get(name).map(|grad| &grad.value)
+    }
+}
+
+impl Drop for Grads {
+    fn drop(&mut self) {
+        for grad in std::mem::take(&mut self.0).into_values() {
+            if let GradValue::Host(values) = grad.value {
+                grad.param.slot().give_back(values);
+            }
+        }
+    }
+}
+
+impl ParamStore {
+    /// The gradients of the scalar `loss` with respect to all parameters of this store. One backward pass at a time
+    /// per store: a second thread waits.
+    pub fn backward(&self, loss: &Tensor) -> Result<Grads> {
+        let _one_at_a_time = self.backward_lock();
+        let params = self.params();
+        for param in &params {
+            param.slot().clear();
+        }
+        let mut graph = loss.backward()?;
+        let mut grads = BTreeMap::new();
+        for param in params {
+            let tensor = graph.remove(param.var());
+            let value = match (param.slot().take(), tensor) {
+                (None, None) => continue,
+                (Some(values), None) => GradValue::Host(values),
+                (None, Some(tensor)) => {
+                    GradValue::Tensor(tensor.to_dtype(DType::F32)?.contiguous()?)
+                }
+                (Some(mut values), Some(tensor)) => {
+                    with_host_slice(&tensor.contiguous()?, |other| {
+                        for (value, other) in values.iter_mut().zip(other) {
+                            *value += other;
+                        }
+                    })?;
+                    GradValue::Host(values)
+                }
+            };
+            grads.insert(param.name().to_owned(), Grad { param, value });
+        }
+        Ok(Grads(grads))
+    }
+}
+
+/// The values of a contiguous `f32` tensor on the CPU, without a copy.
+pub(super) fn with_host_slice<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(CpuStorage::F32(values)) = &*storage else {
+        candle_core::bail!("expected an f32 tensor on the CPU");
+    };
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(read(&values[start..end])),
+        None => candle_core::bail!("expected a contiguous tensor"),
+    }
+}
