@@ -6,3 +6,4 @@ pub mod document;
 pub mod error;
 pub mod kernels;
 pub mod progress;
+pub mod train;
