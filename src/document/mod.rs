@@ -1,14 +1,17 @@
 //! A picture being edited, as pure data: source pixels, code grids as encoded and as edited,
 //! strokes with unlimited undo, brushes and edit scripts. Nothing here touches a model or a disk.
 
+mod brush;
 mod codes;
 mod geometry;
 mod history;
+pub mod script;
 
 mod source;
 
 use std::sync::Arc;
 
+pub use brush::{Brush, Shape};
 pub use codes::{CodeGrid, Codebooks, Codes, EMPTY, code_from_raw, raw_code};
 pub use geometry::{
     DETAIL_STRIDE_PX, Geometry, Level, MAX_PIXELS, MAX_SIDE_PX, Rect, STRUCTURE_STRIDE_PX, Wrap,
