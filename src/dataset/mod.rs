@@ -1,0 +1,30 @@
+//! Pictures: from any folder of files to training crops.
+//!
+//! - [`decode`]: one file to upright sRGB pixels, within limits that are checked before memory is asked for.
+//! - [`scan`]: folders to [`Picture`]s with thumbnails, flags and one reason per file that was left out.
+//! - [`flags`]: what is noticed about a picture (too small, blurry, flat, odd aspect).
+//! - [`fingerprint`]: which pictures show the same thing.
+//! - [`split`]: which pictures are held out of training.
+//! - [`sample`]: deterministic augmented crops as the codec wants them.
+//!
+//! Nothing here knows a model, a project file or a window.
+
+pub mod analysis;
+mod colour;
+pub mod decode;
+pub mod fingerprint;
+pub mod flags;
+mod gate;
+mod jpeg;
+pub mod pixels;
+pub mod sample;
+pub mod scan;
+pub mod split;
+mod walk;
+
+pub use decode::{Decoded, Format, Header, Limits, decode_bytes, decode_file, probe_bytes};
+pub use fingerprint::{Fingerprint, NearIndex};
+pub use flags::{Flag, FlagOptions};
+pub use sample::{Augment, Crops, CropsConfig, Source, Window};
+pub use scan::{ImportOptions, ImportReport, Known, Picture, scan};
+pub use split::{Split, split_held_out};

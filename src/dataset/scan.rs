@@ -1,0 +1,480 @@
+//! Folders to pictures: parallel, in path order, in bounded memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::analysis::Analysis;
+use super::decode::{
+    self, Content, Format, Limits, SNIFF_LEN, decode_bytes, not_a_picture, other_picture,
+    panic_message, probe_bytes, sniff,
+};
+use super::fingerprint::{Fingerprint, NearIndex};
+use super::flags::{self, Flag, FlagOptions};
+use super::gate::Gate;
+use super::walk::{Found, walk};
+use crate::error::{Error, Kind, Notice, Result};
+use crate::progress::Observer;
+
+/// A picture that can be trained on.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// The file, as found: any bytes the file system allows.
+    pub path: PathBuf,
+    /// Path below the imported folder.
+    pub relative: PathBuf,
+    /// First folder below the imported one; `None` at the top.
+    pub label: Option<String>,
+    /// BLAKE3 of the file's bytes.
+    pub content_hash: [u8; 32],
+    pub file_bytes: u64,
+    /// Milliseconds since 1970; `None` where the file system does not know.
+    pub modified_unix_ms: Option<i64>,
+    /// Upright, px.
+    pub width: u32,
+    pub height: u32,
+    pub format: Format,
+    /// 8 or 16.
+    pub bits_per_channel: u8,
+    /// Whether any pixel is not opaque.
+    pub has_alpha: bool,
+    pub flags: Vec<Flag>,
+    pub fingerprint: Fingerprint,
+    /// PNG or JPEG, longer side at most 128 px; PNG where there is alpha.
+    pub thumbnail: Vec<u8>,
+    /// What could not be honoured, such as an unreadable colour profile.
+    pub warnings: Vec<Notice>,
+}
+
+/// A picture that is in the project already: copies of it are flagged.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub path: PathBuf,
+    /// How flags name it.
+    pub name: String,
+    pub content_hash: [u8; 32],
+    pub fingerprint: Fingerprint,
+    /// Flat pictures have no layout, so nothing is a near copy of them.
+    pub is_flat: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct ImportOptions {
+    pub limits: Limits,
+    pub flags: FlagOptions,
+    /// Also files and folders whose names begin with a dot.
+    pub includes_hidden: bool,
+    /// Files decoded at once; 0 is one per core, at most 8.
+    pub threads: usize,
+    /// What all decoders together may hold, bytes. One picture that needs more is decoded alone.
+    pub memory_budget_bytes: u64,
+    pub known: Vec<Known>,
+}
+
+impl Default for ImportOptions {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            flags: FlagOptions::default(),
+            includes_hidden: false,
+            threads: 0,
+            memory_budget_bytes: 512 << 20,
+            known: Vec::new(),
+        }
+    }
+}
+
+/// What came of every file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// Pictures handed over.
+    pub imported: u64,
+    /// Those of them with at least one flag.
+    pub flagged: u64,
+    /// How often each flag was given, by its name.
+    pub flag_counts: BTreeMap<String, u64>,
+    /// Files somebody may have expected among the pictures, each with its reason.
+    pub rejected: Vec<Notice>,
+    /// Files nobody would expect there (texts, hidden files, links to what is imported anyway), each with its reason:
+    /// the first [`ImportReport::MAX_SKIPPED`] of them.
+    pub skipped: Vec<Notice>,
+    pub skipped_total: u64,
+}
+
+impl ImportReport {
+    pub const MAX_SKIPPED: usize = 1000;
+
+    fn skip(&mut self, notice: Notice) {
+        self.skipped_total += 1;
+        if self.skipped.len() < Self::MAX_SKIPPED {
+            self.skipped.push(notice);
+        }
+    }
+}
+
+/// Finished pictures that may wait for an earlier one.
+const WINDOW: usize = 256;
+
+/// Imports folders and files. Pictures are handed to `sink` one by one in path order as they are done. Each rejected
+/// file is also sent to `observer` as a warning. Progress counts files.
+///
+/// # Errors
+/// `Cancelled` when stopped (what `sink` got stays valid), and whatever `sink` returns. A bad file is no error.
+pub fn scan(
+    roots: &[PathBuf],
+    options: &ImportOptions,
+    observer: &dyn Observer,
+    sink: &mut dyn FnMut(Picture) -> Result<()>,
+) -> Result<ImportReport> {
+    observer.check()?;
+    let walked = walk(roots, options.includes_hidden, observer)?;
+    let mut report = ImportReport::default();
+    for notice in walked.skipped {
+        report.skip(notice);
+    }
+    for notice in walked.failed {
+        observer.warning(notice.clone());
+        report.rejected.push(notice);
+    }
+    let files = walked.files;
+    let total = files.len() as u64;
+    observer.progress(0, total);
+    let mut copies = Copies::new(&options.known);
+    let threads = match options.threads {
+        0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(8)),
+        n => n,
+    };
+    let queue = Queue::new(&files);
+    let gate = Gate::new(options.memory_budget_bytes);
+    std::thread::scope(|scope| {
+        // Dropped on every way out, so that the workers end before the scope waits for them.
+        let _closing = CloseOnDrop(&queue);
+        for i in 0..threads.min(files.len()) {
+            let worker = || {
+                while let Some((index, found)) = queue.take() {
+                    // A worker that died without an answer would be waited for for ever.
+                    let outcome = catch_unwind(AssertUnwindSafe(|| look_at(found, options, &gate)))
+                        .unwrap_or_else(|p| Outcome::Rejected(defect(found, p.as_ref())));
+                    queue.give(index, outcome);
+                }
+            };
+            std::thread::Builder::new()
+                .name(format!("import-{i}"))
+                .spawn_scoped(scope, worker)
+                .map_err(|e| {
+                    Error::new(
+                        Kind::Io,
+                        "could not start the import",
+                        e.to_string(),
+                        "Close other programs and try again",
+                    )
+                })?;
+        }
+        for done in 1..=total {
+            let outcome = loop {
+                observer.check()?;
+                if let Some(outcome) = queue.next(Duration::from_millis(100)) {
+                    break outcome;
+                }
+            };
+            match outcome {
+                Outcome::Picture(mut picture) => {
+                    copies.flag(&mut picture);
+                    for warning in &picture.warnings {
+                        observer.warning(warning.clone());
+                    }
+                    report.imported += 1;
+                    report.flagged += u64::from(!picture.flags.is_empty());
+                    for flag in &picture.flags {
+                        *report
+                            .flag_counts
+                            .entry(flag.name().to_owned())
+                            .or_default() += 1;
+                    }
+                    sink(*picture)?;
+                }
+                Outcome::Skipped(notice) => report.skip(notice),
+                Outcome::Rejected(notice) => {
+                    observer.warning(notice.clone());
+                    report.rejected.push(notice);
+                }
+            }
+            observer.progress(done, total);
+        }
+        Ok(report)
+    })
+}
+
+enum Outcome {
+    Picture(Box<Picture>),
+    Skipped(Notice),
+    Rejected(Notice),
+}
+
+/// Hands out files in order and returns outcomes in the same order. Workers wait when they are a window ahead.
+struct Queue<'a> {
+    files: &'a [Found],
+    state: Mutex<QueueState>,
+    changed: Condvar,
+    is_closed: AtomicBool,
+}
+
+#[derive(Default)]
+struct QueueState {
+    next_file: usize,
+    next_outcome: usize,
+    waiting: BTreeMap<usize, Outcome>,
+}
+
+impl<'a> Queue<'a> {
+    fn new(files: &'a [Found]) -> Self {
+        Self {
+            files,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    fn take(&self) -> Option<(usize, &'a Found)> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self
+            .changed
+            .wait_while(state, |s| {
+                s.next_file >= s.next_outcome + WINDOW && !self.is_closed.load(Ordering::Relaxed)
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        if self.is_closed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let index = state.next_file;
+        let found = self.files.get(index)?;
+        state.next_file += 1;
+        Some((index, found))
+    }
+
+    fn give(&self, index: usize, outcome: Outcome) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waiting.insert(index, outcome);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The next outcome in order, or `None` after waiting `at_most`.
+    fn next(&self, at_most: Duration) -> Option<Outcome> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(state, at_most, |s| !s.waiting.contains_key(&s.next_outcome))
+            .unwrap_or_else(PoisonError::into_inner);
+        let index = state.next_outcome;
+        let outcome = state.waiting.remove(&index)?;
+        state.next_outcome += 1;
+        drop(state);
+        self.changed.notify_all();
+        Some(outcome)
+    }
+}
+
+struct CloseOnDrop<'a, 'b>(&'a Queue<'b>);
+
+impl Drop for CloseOnDrop<'_, '_> {
+    fn drop(&mut self) {
+        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.is_closed.store(true, Ordering::Relaxed);
+        drop(state);
+        self.0.changed.notify_all();
+    }
+}
+
+fn defect(found: &Found, payload: &(dyn std::any::Any + Send)) -> Notice {
+    Notice::new(
+        "could not import the picture",
+        format!("Tessera failed on it ({})", panic_message(payload)),
+        "Please report it with the picture",
+    )
+    .at(&found.path)
+}
+
+/// Extensions under which people expect a picture; anything else that is no picture is skipped quietly.
+fn looks_like_a_picture(path: &Path) -> bool {
+    const EXTENSIONS: [&str; 24] = [
+        "png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff",
+        "avif", "heic", "heif", "jxl", "jp2", "psd", "kra", "xcf", "exr", "tga", "qoi", "dng",
+    ];
+    path.extension()
+        .and_then(|e| e.to_str())
+        .is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
+}
+
+fn look_at(found: &Found, options: &ImportOptions, gate: &Gate) -> Outcome {
+    match read_start(&found.path) {
+        Err(error) => return Outcome::Rejected(*error.notice),
+        Ok(start) => {
+            let error = match sniff(&start) {
+                Content::Picture(_) => None,
+                Content::OtherPicture("SVG") => {
+                    let why = "SVG files are drawings without pixels";
+                    return Outcome::Skipped(Notice::new("skipped", why, "").at(&found.path));
+                }
+                Content::OtherPicture(name) => Some(other_picture(name)),
+                Content::Other(what) => Some(not_a_picture(what)),
+                Content::Unknown => Some(not_a_picture("of no known kind")),
+            };
+            if let Some(error) = error {
+                let is_expected = looks_like_a_picture(&found.path)
+                    || matches!(sniff(&start), Content::OtherPicture(_));
+                let notice = error.notice.at(&found.path);
+                return if is_expected {
+                    Outcome::Rejected(notice)
+                } else {
+                    Outcome::Skipped(Notice {
+                        what: "skipped".to_owned(),
+                        ..notice
+                    })
+                };
+            }
+        }
+    }
+    match read_picture(found, options, gate) {
+        Ok(picture) => Outcome::Picture(Box::new(picture)),
+        Err(error) => Outcome::Rejected(error.notice.at(&found.path)),
+    }
+}
+
+fn read_start(path: &Path) -> Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(SNIFF_LEN);
+    File::open(path)
+        .and_then(|file| file.take(SNIFF_LEN as u64).read_to_end(&mut start))
+        .map_err(|e| Error::io("could not read the file", path, &e))?;
+    Ok(start)
+}
+
+fn read_picture(found: &Found, options: &ImportOptions, gate: &Gate) -> Result<Picture> {
+    let limits = &options.limits;
+    let mut pass = gate.enter(found.len_bytes.min(limits.max_file_bytes));
+    let mut bytes = decode::read_file(&found.path, limits)?;
+    let header = probe_bytes(&bytes, limits)?;
+    if !pass.try_grow(header.decode_bytes) {
+        // Others are decoding: let go of the file while waiting for room.
+        let need = header.decode_bytes + bytes.len() as u64;
+        drop(bytes);
+        drop(pass);
+        pass = gate.enter(need);
+        bytes = decode::read_file(&found.path, limits)?;
+    }
+    let content_hash = *blake3::hash(&bytes).as_bytes();
+    let decoded = decode_bytes(&bytes, limits)?;
+    let file_bytes = bytes.len() as u64;
+    drop(bytes);
+    let analysis = Analysis::of(&decoded);
+    let (width, height) = (decoded.width, decoded.height);
+    let (format, bits_per_channel, has_alpha) =
+        (decoded.format, decoded.bits_per_channel, decoded.has_alpha);
+    let warnings = decoded
+        .warnings
+        .iter()
+        .map(|w| w.clone().at(&found.path))
+        .collect();
+    drop(decoded);
+    drop(pass);
+    Ok(Picture {
+        path: found.path.clone(),
+        relative: found.relative.clone(),
+        label: found.label.clone(),
+        content_hash,
+        file_bytes,
+        modified_unix_ms: found
+            .modified
+            .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
+            .and_then(|d| i64::try_from(d.as_millis()).ok()),
+        width,
+        height,
+        format,
+        bits_per_channel,
+        has_alpha,
+        flags: flags::of_picture(width, height, &analysis, &options.flags),
+        fingerprint: Fingerprint::of(analysis.miniature()),
+        thumbnail: analysis.thumbnail()?,
+        warnings,
+    })
+}
+
+/// Finds copies among the pictures seen so far.
+struct Copies {
+    by_hash: HashMap<[u8; 32], usize>,
+    near: NearIndex,
+    /// Index in `near` to index in `names`.
+    near_names: Vec<usize>,
+    /// How pictures are named in flags, and the path of those known before.
+    names: Vec<(String, Option<PathBuf>)>,
+}
+
+impl Copies {
+    fn new(known: &[Known]) -> Self {
+        let mut copies = Self {
+            by_hash: HashMap::new(),
+            near: NearIndex::new(),
+            near_names: Vec::new(),
+            names: Vec::new(),
+        };
+        for k in known {
+            let print = (!k.is_flat).then_some(k.fingerprint);
+            copies.insert(k.name.clone(), Some(k.path.clone()), k.content_hash, print);
+        }
+        copies
+    }
+
+    fn insert(
+        &mut self,
+        name: String,
+        known_path: Option<PathBuf>,
+        hash: [u8; 32],
+        print: Option<Fingerprint>,
+    ) {
+        let index = self.names.len();
+        self.names.push((name, known_path));
+        self.by_hash.entry(hash).or_insert(index);
+        if let Some(print) = print {
+            self.near.insert(print);
+            self.near_names.push(index);
+        }
+    }
+
+    fn flag(&mut self, picture: &mut Picture) {
+        // The picture itself, imported again, is no copy.
+        let is_itself = |name: &(String, Option<PathBuf>)| {
+            name.1.as_deref().is_some_and(|path| path == picture.path)
+        };
+        let is_flat = picture.flags.iter().any(|f| matches!(f, Flag::Flat { .. }));
+        if let Some(index) = self.by_hash.get(&picture.content_hash) {
+            let name = &self.names[*index];
+            if !is_itself(name) {
+                picture.flags.push(Flag::Duplicate { of: name.0.clone() });
+            }
+            return;
+        }
+        if !is_flat && let Some((index, distance)) = self.near.find(&picture.fingerprint) {
+            let name = &self.names[self.near_names[index]];
+            if !is_itself(name) {
+                picture.flags.push(Flag::NearDuplicate {
+                    of: name.0.clone(),
+                    distance,
+                });
+            }
+        }
+        self.insert(
+            picture.relative.to_string_lossy().into_owned(),
+            None,
+            picture.content_hash,
+            (!is_flat).then_some(picture.fingerprint),
+        );
+    }
+}
