@@ -1,5 +1,6 @@
 //! What only a file system can hold: loops, pipes, names that are no text, files that may not be read.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used)] // a test that cannot go on may panic
 
 use std::ffi::OsStr;
 use std::fs;
