@@ -3,6 +3,7 @@
 //! See ARCHITECTURE.md for the module map and the import rule that `tests/layers.rs` checks.
 
 pub mod dataset;
+pub mod codec;
 pub mod document;
 pub mod error;
 pub mod kernels;

@@ -1,0 +1,467 @@
+//! One level's codebook: nearest code, lookup, and learning by exponential moving averages.
+//!
+//! The averages live on the host whatever the device, so that an update is one deterministic pass over the batch.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::codec::config::CodebookConfig;
+use crate::codec::kmeans::{self, KMeans};
+use crate::error::{Error, Kind, Result};
+use crate::kernels::plain;
+use crate::progress::Observer;
+
+/// Bounds the distance matrix of the plain nearest-code search: 64 MiB.
+const MAX_DISTANCES: usize = 1 << 24;
+
+/// How a codebook follows the encoder (van den Oord et al., arXiv 1711.00937, appendix A.1).
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct CodebookTraining {
+    /// Of the moving averages, per update.
+    pub decay: f32,
+    /// Laplace smoothing of the cluster sizes, in vectors.
+    pub smoothing: f32,
+    /// A code is dead when its average use falls below this fraction of the mean use; 0 keeps every code.
+    pub dead_below: f32,
+    /// Dead codes are replaced every so many updates.
+    pub replace_every: u64,
+    /// At most this fraction of a batch's vectors becomes new codes at once.
+    pub replace_at_most: f32,
+}
+
+impl Default for CodebookTraining {
+    fn default() -> Self {
+        Self {
+            decay: 0.99,
+            smoothing: 1e-5,
+            dead_below: 0.1,
+            replace_every: 10,
+            replace_at_most: 0.125,
+        }
+    }
+}
+
+/// One level's codebook and its learning state.
+#[derive(Debug, Clone)]
+pub struct Quantizer {
+    level: &'static str,
+    config: CodebookConfig,
+    seed: u64,
+    /// `[K, d]` on the codec's device; its host copy is `vectors`.
+    codebook: Tensor,
+    vectors: Vec<f32>,
+    /// Moving average of how many vectors of a batch each code gets, and of their sum.
+    cluster_size: Vec<f32>,
+    cluster_sum: Vec<f32>,
+    /// Codes that stand for something else than when this codec was made or loaded.
+    reseeded: Vec<bool>,
+    updates: u64,
+}
+
+impl Quantizer {
+    /// A random codebook, to be replaced by [`Self::start_from`].
+    pub(crate) fn random(
+        level: &'static str,
+        config: CodebookConfig,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut vectors: Vec<f32> = (0..config.codes * config.dim)
+            .map(|_| kmeans::normal(&mut rng))
+            .collect();
+        normalise_rows(&mut vectors, &config);
+        Self::with_vectors(level, config, vectors, seed, device)
+    }
+
+    /// A codebook from a checkpoint, `[K, d]`.
+    pub(crate) fn from_tensor(
+        level: &'static str,
+        config: CodebookConfig,
+        codebook: &Tensor,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        let vectors = host_rows(level, codebook)?;
+        if vectors.len() != config.codes * config.dim {
+            return Err(state_error(level, "the codebook has another size"));
+        }
+        Self::with_vectors(level, config, vectors, seed, device)
+    }
+
+    fn with_vectors(
+        level: &'static str,
+        config: CodebookConfig,
+        vectors: Vec<f32>,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        Ok(Self {
+            level,
+            config,
+            seed,
+            codebook: upload(&vectors, &config, device)?,
+            cluster_size: vec![1.0; config.codes],
+            cluster_sum: vectors.clone(),
+            vectors,
+            reseeded: vec![false; config.codes],
+            updates: 0,
+        })
+    }
+
+    /// The code vectors, `[K, d]`.
+    pub fn codebook(&self) -> &Tensor {
+        &self.codebook
+    }
+
+    pub fn config(&self) -> &CodebookConfig {
+        &self.config
+    }
+
+    /// Ids of codes that were re-seeded since the codec was made or loaded: they no longer stand for what documents
+    /// painted before mean by them.
+    pub fn reseeded(&self) -> Vec<u32> {
+        (0u32..)
+            .zip(&self.reseeded)
+            .filter_map(|(id, reseeded)| reseeded.then_some(id))
+            .collect()
+    }
+
+    /// The nearest code of each vector `[.., d]` → `u32` `[..]`; a tie goes to the lowest id.
+    ///
+    /// # Errors
+    /// [`Kind::NotFinite`] if any number of `vectors` is NaN or infinite.
+    pub fn nearest(&self, vectors: &Tensor) -> Result<Tensor> {
+        let mut dims = vectors.dims().to_vec();
+        let dim = dims.pop().unwrap_or(0);
+        if dim != self.config.dim {
+            return Err(Error::new(
+                Kind::Internal,
+                "could not look up codes",
+                format!("vectors have {dim} numbers, codes {}", self.config.dim),
+                "",
+            ));
+        }
+        let rows = vectors.detach().reshape(((), dim))?.contiguous()?;
+        check_finite(self.level, &rows)?;
+        Ok(nearest_rows(&rows, &self.codebook)?.reshape(dims)?)
+    }
+
+    /// The vectors of codes `[..]` → `[.., d]`. Every code must be below K.
+    pub(crate) fn lookup(&self, codes: &Tensor) -> Result<Tensor> {
+        let mut dims = codes.dims().to_vec();
+        dims.push(self.config.dim);
+        Ok(self
+            .codebook
+            .index_select(&codes.flatten_all()?, 0)?
+            .reshape(dims)?)
+    }
+
+    /// Starts the codebook anew by k-means on `vectors` `[n, d]` (as [`super::Codec::encode_vectors`] gives them).
+    /// Deterministic for a given seed of the codec.
+    ///
+    /// # Errors
+    /// [`Kind::NotFinite`]; [`Kind::Cancelled`] if the observer asks to stop.
+    pub fn start_from(
+        &mut self,
+        vectors: &Tensor,
+        iterations: usize,
+        observer: &dyn Observer,
+    ) -> Result<()> {
+        let data = host_rows(self.level, vectors)?;
+        let mut rng = self.rng(u64::MAX);
+        let clusters = KMeans {
+            dim: self.config.dim,
+            clusters: self.config.codes,
+            iterations,
+            cosine: self.config.cosine,
+            device: self.codebook.device(),
+        }
+        .run(&data, &mut rng, observer)?;
+        let mut centres = clusters.centres;
+        normalise_rows(&mut centres, &self.config);
+        self.codebook = upload(&centres, &self.config, self.codebook.device())?;
+        // The averages start as if every code had just been used about once a batch, weighted by its share.
+        let mean = clusters.counts.iter().sum::<u32>() as f32 / self.config.codes as f32;
+        self.cluster_size = clusters
+            .counts
+            .iter()
+            .map(|&count| (count as f32 / mean.max(1.0)).max(0.5))
+            .collect();
+        self.cluster_sum = scaled_rows(&centres, &self.cluster_size, self.config.dim);
+        self.vectors = centres;
+        Ok(())
+    }
+
+    /// One step of learning from a batch: `vectors` `[m, d]` and the codes `[m]` that they got. Returns how many
+    /// dead codes were re-seeded from the batch.
+    ///
+    /// # Errors
+    /// [`Kind::NotFinite`].
+    pub fn update(
+        &mut self,
+        vectors: &Tensor,
+        codes: &Tensor,
+        training: &CodebookTraining,
+    ) -> Result<usize> {
+        let dim = self.config.dim;
+        let batch = host_rows(self.level, vectors)?;
+        let codes = host_codes(codes)?;
+        if batch.len() != codes.len() * dim
+            || codes.iter().any(|&code| code as usize >= self.config.codes)
+        {
+            return Err(state_error(self.level, "codes and vectors do not match"));
+        }
+        let mut counts = vec![0f32; self.config.codes];
+        let mut sums = vec![0f32; self.vectors.len()];
+        for (row, &code) in batch.chunks_exact(dim).zip(&codes) {
+            counts[code as usize] += 1.0;
+            let sum = &mut sums[code as usize * dim..][..dim];
+            for (sum, value) in sum.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
+        let keep = training.decay;
+        blend(&mut self.cluster_size, &counts, keep);
+        blend(&mut self.cluster_sum, &sums, keep);
+        let total: f32 = self.cluster_size.iter().sum();
+        let scale = total / (total + self.config.codes as f32 * training.smoothing);
+        for (code, &size) in self.cluster_size.iter().enumerate() {
+            let smoothed = (size + training.smoothing) * scale;
+            let rows = code * dim..(code + 1) * dim;
+            for (value, sum) in self.vectors[rows.clone()]
+                .iter_mut()
+                .zip(&self.cluster_sum[rows])
+            {
+                *value = sum / smoothed;
+            }
+        }
+        self.updates += 1;
+        let replaced = if self.updates.is_multiple_of(training.replace_every.max(1)) {
+            self.replace_dead(&batch, &codes, training)
+        } else {
+            0
+        };
+        normalise_rows(&mut self.vectors, &self.config);
+        self.codebook = upload(&self.vectors, &self.config, self.codebook.device())?;
+        Ok(replaced)
+    }
+
+    /// Moves dead codes to vectors of the batch, drawn with a chance proportional to their squared distance from
+    /// the code that stands for them now: where the codebook is thin.
+    fn replace_dead(&mut self, batch: &[f32], codes: &[u32], training: &CodebookTraining) -> usize {
+        let dim = self.config.dim;
+        let mean = self.cluster_size.iter().sum::<f32>() / self.config.codes as f32;
+        let threshold = mean * training.dead_below;
+        let mut dead: Vec<usize> = (0..self.config.codes)
+            .filter(|&code| self.cluster_size[code] < threshold)
+            .collect();
+        dead.sort_by(|&a, &b| self.cluster_size[a].total_cmp(&self.cluster_size[b]));
+        let at_most = (codes.len() as f32 * training.replace_at_most) as usize;
+        dead.truncate(at_most);
+        if dead.is_empty() {
+            return 0;
+        }
+        let mut weights: Vec<f64> = batch
+            .chunks_exact(dim)
+            .zip(codes)
+            .map(|(row, &code)| {
+                f64::from(kmeans::squared_distance(
+                    row,
+                    &self.vectors[code as usize * dim..][..dim],
+                ))
+            })
+            .collect();
+        let mut rng = self.rng(self.updates);
+        let mut replaced = 0;
+        for code in dead {
+            let Some(chosen) = kmeans::draw(&weights, &mut rng) else {
+                break; // every vector of the batch has its own code already
+            };
+            weights[chosen] = 0.0;
+            let row = &batch[chosen * dim..][..dim];
+            self.vectors[code * dim..][..dim].copy_from_slice(row);
+            self.cluster_size[code] = mean;
+            for (sum, value) in self.cluster_sum[code * dim..][..dim].iter_mut().zip(row) {
+                *sum = value * mean;
+            }
+            self.reseeded[code] = true;
+            replaced += 1;
+        }
+        replaced
+    }
+
+    /// Everything that learning depends on, for a bit-identical resume. Names are prefixed with the level.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] if tensors cannot be made.
+    pub fn state_tensors(&self) -> Result<BTreeMap<String, Tensor>> {
+        let cpu = Device::Cpu;
+        let (codes, dim) = (self.config.codes, self.config.dim);
+        let flags: Vec<u8> = self.reseeded.iter().map(|&flag| u8::from(flag)).collect();
+        // Safetensors has 64-bit integers; the bits are kept as they are.
+        let counters = [self.seed.cast_signed(), self.updates.cast_signed()];
+        let tensors = [
+            (
+                "codebook",
+                Tensor::from_slice(&self.vectors, (codes, dim), &cpu)?,
+            ),
+            (
+                "cluster_size",
+                Tensor::from_slice(&self.cluster_size, codes, &cpu)?,
+            ),
+            (
+                "cluster_sum",
+                Tensor::from_slice(&self.cluster_sum, (codes, dim), &cpu)?,
+            ),
+            ("reseeded", Tensor::from_slice(&flags, codes, &cpu)?),
+            ("counters", Tensor::from_slice(&counters, 2, &cpu)?),
+        ];
+        Ok(tensors
+            .into_iter()
+            .map(|(name, tensor)| (format!("{}.{name}", self.level), tensor))
+            .collect())
+    }
+
+    /// Takes up the state that [`Self::state_tensors`] gave; other entries of `tensors` are ignored.
+    ///
+    /// # Errors
+    /// [`Kind::Damaged`] if an entry is missing, has another shape or is not finite.
+    pub fn restore(&mut self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+        let (codes, dim) = (self.config.codes, self.config.dim);
+        let get = |name: &str, shape: &[usize], dtype: DType| -> Result<Tensor> {
+            let tensor = tensors
+                .get(&format!("{}.{name}", self.level))
+                .ok_or_else(|| state_error(self.level, &format!("{name} is missing")))?;
+            if tensor.dims() != shape || tensor.dtype() != dtype {
+                return Err(state_error(
+                    self.level,
+                    &format!("{name} has another shape"),
+                ));
+            }
+            Ok(tensor.to_device(&Device::Cpu)?.flatten_all()?)
+        };
+        let numbers = |name: &str, shape: &[usize]| -> Result<Vec<f32>> {
+            let values = get(name, shape, DType::F32)?.to_vec1::<f32>()?;
+            if values.iter().all(|value| value.is_finite()) {
+                Ok(values)
+            } else {
+                Err(state_error(self.level, &format!("{name} is not finite")))
+            }
+        };
+        let vectors = numbers("codebook", &[codes, dim])?;
+        let cluster_size = numbers("cluster_size", &[codes])?;
+        let cluster_sum = numbers("cluster_sum", &[codes, dim])?;
+        let flags = get("reseeded", &[codes], DType::U8)?.to_vec1::<u8>()?;
+        let counters = get("counters", &[2], DType::I64)?.to_vec1::<i64>()?;
+        self.codebook = upload(&vectors, &self.config, self.codebook.device())?;
+        self.vectors = vectors;
+        self.cluster_size = cluster_size;
+        self.cluster_sum = cluster_sum;
+        self.reseeded = flags.iter().map(|&flag| flag != 0).collect();
+        self.seed = counters[0].cast_unsigned();
+        self.updates = counters[1].cast_unsigned();
+        Ok(())
+    }
+
+    /// Random numbers of event number `event`: nothing but the seed has to be kept between events.
+    fn rng(&self, event: u64) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(event);
+        rng
+    }
+}
+
+/// `rows` `[n, d]` → `u32` `[n]`, in chunks, so that the distances of the plain composition stay bounded.
+pub(crate) fn nearest_rows(rows: &Tensor, codebook: &Tensor) -> candle_core::Result<Tensor> {
+    let count = rows.dim(0)?;
+    let chunk = (MAX_DISTANCES / codebook.dim(0)?.max(1)).max(1);
+    if count <= chunk {
+        return plain::nearest_code(rows, codebook);
+    }
+    let parts = (0..count)
+        .step_by(chunk)
+        .map(|start| {
+            let part = rows.narrow(0, start, chunk.min(count - start))?;
+            plain::nearest_code(&part, codebook)
+        })
+        .collect::<candle_core::Result<Vec<_>>>()?;
+    Tensor::cat(&parts, 0)
+}
+
+/// An error if any number is NaN or infinite: those times zero are NaN, everything else is zero.
+fn check_finite(level: &str, rows: &Tensor) -> Result<()> {
+    if (rows * 0.0)?.sum_all()?.to_scalar::<f32>()? == 0.0 {
+        Ok(())
+    } else {
+        Err(not_finite(level))
+    }
+}
+
+fn host_rows(level: &str, rows: &Tensor) -> Result<Vec<f32>> {
+    let values = rows
+        .detach()
+        .to_dtype(DType::F32)?
+        .flatten_all()?
+        .to_vec1::<f32>()?;
+    if values.iter().all(|value| value.is_finite()) {
+        Ok(values)
+    } else {
+        Err(not_finite(level))
+    }
+}
+
+fn host_codes(codes: &Tensor) -> Result<Vec<u32>> {
+    Ok(codes.flatten_all()?.to_vec1::<u32>()?)
+}
+
+fn upload(vectors: &[f32], config: &CodebookConfig, device: &Device) -> Result<Tensor> {
+    Ok(Tensor::from_slice(
+        vectors,
+        (config.codes, config.dim),
+        device,
+    )?)
+}
+
+fn blend(average: &mut [f32], new: &[f32], keep: f32) {
+    for (average, new) in average.iter_mut().zip(new) {
+        *average = keep * *average + (1.0 - keep) * new;
+    }
+}
+
+fn scaled_rows(rows: &[f32], scales: &[f32], dim: usize) -> Vec<f32> {
+    rows.chunks_exact(dim)
+        .zip(scales)
+        .flat_map(|(row, scale)| row.iter().map(move |value| value * scale))
+        .collect()
+}
+
+/// In a cosine codebook every row is scaled to length √d. A zero row points along the first axis.
+fn normalise_rows(rows: &mut [f32], config: &CodebookConfig) {
+    if config.cosine {
+        for row in rows.chunks_exact_mut(config.dim) {
+            kmeans::to_sphere(row);
+        }
+    }
+}
+
+fn not_finite(level: &str) -> Error {
+    Error::new(
+        Kind::NotFinite,
+        "the model's numbers got out of hand",
+        format!("the encoder gave NaN or infinite {level} vectors"),
+        "Go back to the last checkpoint; if it happens while training, lower the learning rate",
+    )
+}
+
+fn state_error(level: &str, why: &str) -> Error {
+    Error::new(
+        Kind::Damaged,
+        "could not take up the codebook's state",
+        format!("{level}: {why}"),
+        "Start again from the last good checkpoint",
+    )
+}
