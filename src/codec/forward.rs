@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use rand::Rng;
 
 use crate::codec::kmeans::unit;
-use crate::codec::{Codec, CodebookTraining, check_pixels};
+use crate::codec::{CodebookTraining, Codec, check_pixels};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::Padding;
 

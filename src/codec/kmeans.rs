@@ -47,16 +47,11 @@ impl KMeans<'_> {
         }
         let sample = self.subsample(data, rng);
         let mut centres = self.start(&sample, rng, observer)?;
-        let rows = Tensor::from_slice(
-            &sample,
-            (sample.len() / self.dim, self.dim),
-            self.device,
-        )?;
+        let rows = Tensor::from_slice(&sample, (sample.len() / self.dim, self.dim), self.device)?;
         let mut counts = vec![0; self.clusters];
         for iteration in 0..=self.iterations {
             observer.check()?;
-            let codebook =
-                Tensor::from_slice(&centres, (self.clusters, self.dim), self.device)?;
+            let codebook = Tensor::from_slice(&centres, (self.clusters, self.dim), self.device)?;
             let nearest = nearest_rows(&rows, &codebook)?.to_vec1::<u32>()?;
             let sums;
             (counts, sums) = self.accumulate(&sample, &nearest);
@@ -99,12 +94,7 @@ impl KMeans<'_> {
     }
 
     /// k-means++: each next centre is drawn with a chance proportional to the squared distance from those so far.
-    fn start(
-        &self,
-        data: &[f32],
-        rng: &mut impl Rng,
-        observer: &dyn Observer,
-    ) -> Result<Vec<f32>> {
+    fn start(&self, data: &[f32], rng: &mut impl Rng, observer: &dyn Observer) -> Result<Vec<f32>> {
         let count = data.len() / self.dim;
         let mut centres = Vec::with_capacity(self.clusters * self.dim);
         let mut weights = vec![f64::INFINITY; count];
@@ -132,12 +122,7 @@ impl KMeans<'_> {
     }
 
     /// There are fewer distinct rows than clusters: the rest stands near random rows.
-    fn fill_with_noise(
-        &self,
-        mut centres: Vec<f32>,
-        data: &[f32],
-        rng: &mut impl Rng,
-    ) -> Vec<f32> {
+    fn fill_with_noise(&self, mut centres: Vec<f32>, data: &[f32], rng: &mut impl Rng) -> Vec<f32> {
         let count = data.len() / self.dim;
         while centres.len() < self.clusters * self.dim {
             let row = ((unit(rng) * count as f64) as usize).min(count - 1);

@@ -281,9 +281,12 @@ impl Codec {
         let empty = self.network.empty().unsqueeze(0)?;
         let table = Tensor::cat(&[self.detail.codebook(), &empty], 0)?;
         let (n, h, w) = codes.dims3()?;
-        Ok(table
-            .index_select(&rows.flatten_all()?, 0)?
-            .reshape((n, h, w, self.config.detail.dim))?)
+        Ok(table.index_select(&rows.flatten_all()?, 0)?.reshape((
+            n,
+            h,
+            w,
+            self.config.detail.dim,
+        ))?)
     }
 
     /// The contrastive embedding of pixels, `[n, length]`, each of length 1; `None` where the codec has no such head.
@@ -324,7 +327,8 @@ impl Codec {
             vectors.push(found.reshape(((), self.config.structure.dim))?);
         }
         let structure = Tensor::cat(&vectors, 0)?;
-        self.structure.start_from(&structure, iterations, observer)?;
+        self.structure
+            .start_from(&structure, iterations, observer)?;
         vectors.clear();
         for pixels in batches {
             observer.check()?;

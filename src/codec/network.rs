@@ -186,7 +186,8 @@ impl Network {
 
     /// Features of the detail stage and T → detail vectors before quantization.
     pub fn detail_vectors(&self, features: &Tensor, trunk: &Tensor) -> Result<Tensor> {
-        self.detail_neck.forward(&Tensor::cat(&[features, trunk], 3)?)
+        self.detail_neck
+            .forward(&Tensor::cat(&[features, trunk], 3)?)
     }
 
     /// Coarsest features `[n, h, w, c]` → `[n, length]`, where the config has the head.

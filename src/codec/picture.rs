@@ -151,10 +151,7 @@ impl Codec {
         if rgba.len() != width * height * 4 {
             return Err(Error::usage(
                 "could not encode the picture",
-                format!(
-                    "{} bytes are not {width}x{height} RGBA pixels",
-                    rgba.len()
-                ),
+                format!("{} bytes are not {width}x{height} RGBA pixels", rgba.len()),
                 "",
             ));
         }
@@ -248,14 +245,20 @@ impl Codec {
         observer: &dyn Observer,
     ) -> Result<Vec<u8>> {
         let mut rgba = Vec::new();
-        self.decode_tiled(codes, padding, TILE_CELLS, observer, |size, row, column, pixels| {
-            rgba.resize(size.0 * size.1 * 4, 0);
-            let start = (row * size.0 + column) * 4;
-            rgba[start..start + pixels.len() * 4]
-                .iter_mut()
-                .zip(pixels.iter().flat_map(|&pixel| pixels::to_rgba8(pixel)))
-                .for_each(|(byte, value)| *byte = value);
-        })?;
+        self.decode_tiled(
+            codes,
+            padding,
+            TILE_CELLS,
+            observer,
+            |size, row, column, pixels| {
+                rgba.resize(size.0 * size.1 * 4, 0);
+                let start = (row * size.0 + column) * 4;
+                rgba[start..start + pixels.len() * 4]
+                    .iter_mut()
+                    .zip(pixels.iter().flat_map(|&pixel| pixels::to_rgba8(pixel)))
+                    .for_each(|(byte, value)| *byte = value);
+            },
+        )?;
         Ok(rgba)
     }
 
@@ -322,11 +325,7 @@ impl Codec {
                     .map(move |column| grid[row * columns + column])
             })
             .collect();
-        let shape = (
-            1,
-            y.window_cells() * per_cell,
-            x.window_cells() * per_cell,
-        );
+        let shape = (1, y.window_cells() * per_cell, x.window_cells() * per_cell);
         Ok(Tensor::from_vec(values, shape, self.device())?)
     }
 }
