@@ -2,8 +2,8 @@
 //!
 //! See ARCHITECTURE.md for the module map and the import rule that `tests/layers.rs` checks.
 
-pub mod dataset;
 pub mod codec;
+pub mod dataset;
 pub mod document;
 pub mod error;
 pub mod kernels;
