@@ -6,6 +6,7 @@ pub mod codec;
 pub mod dataset;
 pub mod document;
 pub mod error;
+pub mod export;
 pub mod kernels;
 pub mod progress;
 pub mod train;

@@ -5,6 +5,7 @@ mod brush;
 mod codes;
 mod geometry;
 mod history;
+mod raster;
 pub mod script;
 
 mod source;
@@ -18,8 +19,9 @@ pub use geometry::{
 };
 use history::OpenStroke;
 pub use history::{CellDelta, Dirty, History, Stroke};
+pub use raster::{Raster, Samples, SamplesMut, to_16_bit};
 use serde::{Deserialize, Serialize};
-pub use source::Source;
+pub use source::{Source, to_8_bit};
 
 use crate::error::{Error, Kind, Result};
 

@@ -74,7 +74,7 @@ pub fn to_8_bit(value: u16) -> u8 {
     ((u32::from(value) * 255 + 32_895) >> 16) as u8
 }
 
-fn check_len(geometry: Geometry, len: usize) -> Result<()> {
+pub(super) fn check_len(geometry: Geometry, len: usize) -> Result<()> {
     let needed = geometry.bounds().area() * 4;
     if len as u64 == needed {
         return Ok(());

@@ -1,0 +1,109 @@
+//! Files that appear whole or not at all, and never replace another one unasked.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, Result};
+
+/// What to do when the file is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Existing {
+    /// Fail and leave it alone.
+    #[default]
+    Refuse,
+    Replace,
+}
+
+/// Writes a file through a temporary one in the same folder: data synced, renamed, folder synced.
+/// When anything fails, nothing new is left behind and an existing file is as it was.
+///
+/// # Errors
+/// `Usage` when the file exists and must not be replaced; `DiskFull`, `ReadOnly`, `NotFound` or
+/// `Io` from the operating system; whatever `write` returns.
+pub fn write_atomic(
+    path: &Path,
+    existing: Existing,
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    let failed = |e: &io::Error| Error::io("could not write the file", path, e);
+    if path.file_name().is_none() {
+        return Err(Error::usage(
+            "could not write the file",
+            "the path names no file",
+            "Give a file name",
+        )
+        .at(path));
+    }
+    // A link is written through, not replaced by a file.
+    let target: PathBuf = match (existing, path.canonicalize()) {
+        (Existing::Replace, Ok(resolved)) => resolved,
+        _ => path.to_path_buf(),
+    };
+    if existing == Existing::Refuse && path.symlink_metadata().is_ok() {
+        return Err(taken(path));
+    }
+    let folder = match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".tessera-").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Temporary files are private by default; an exported picture follows the umask.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let file = builder.tempfile_in(folder).map_err(|e| failed(&e))?;
+    // Written through the plain file: its errors do not name the temporary path.
+    let mut buffered = BufWriter::with_capacity(1 << 16, file.as_file());
+    write(&mut buffered)?;
+    buffered.flush().map_err(|e| failed(&e))?;
+    drop(buffered);
+    file.as_file().sync_all().map_err(|e| failed(&e))?;
+    let renamed = match existing {
+        Existing::Refuse => file.persist_noclobber(&target),
+        Existing::Replace => file.persist(&target),
+    };
+    match renamed {
+        Ok(_) => {}
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(path)),
+        Err(e) => return Err(failed(&e.error)),
+    }
+    sync_folder(folder).map_err(|e| failed(&e))
+}
+
+/// [`write_atomic`] for bytes that are ready.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_bytes(path: &Path, existing: Existing, bytes: &[u8]) -> Result<()> {
+    write_atomic(path, existing, |file| {
+        file.write_all(bytes)
+            .map_err(|e| Error::io("could not write the file", path, &e))
+    })
+}
+
+fn taken(path: &Path) -> Error {
+    Error::new(
+        Kind::Usage,
+        "could not write the file",
+        "a file of this name is already there",
+        "Choose another name, or allow overwriting",
+    )
+    .at(path)
+}
+
+/// The rename itself must survive a power cut.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        match File::open(folder)?.sync_all() {
+            // Some network file systems cannot sync a folder; the file itself is safe.
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            other => other,
+        }
+    } else {
+        Ok(())
+    }
+}

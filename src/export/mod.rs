@@ -1,0 +1,17 @@
+//! Pictures on their way out: PNG that restores its document, lossless WebP, contact sheets,
+//! provenance metadata, and files that appear whole or not at all.
+
+mod atomic;
+mod png;
+mod restore;
+mod sheet;
+mod text;
+mod webp;
+mod xmp;
+
+pub use atomic::{Existing, write_atomic, write_bytes};
+pub use png::{Metadata, encode_png, write_png};
+pub use restore::{RESTORE_CHUNK, Restore, RestoreHeader, encode_restore_data, read_restore_data};
+pub use sheet::{Sheet, SheetItem, render_sheet};
+pub use webp::{encode_webp, write_webp};
+pub use xmp::Provenance;
