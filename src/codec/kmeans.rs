@@ -104,14 +104,7 @@ impl KMeans<'_> {
                 observer.check()?;
             }
             let centre = data[next * self.dim..][..self.dim].to_vec();
-            weights
-                .par_chunks_mut(ROWS_PER_TASK)
-                .zip(data.par_chunks(ROWS_PER_TASK * self.dim))
-                .for_each(|(weights, rows)| {
-                    for (weight, row) in weights.iter_mut().zip(rows.chunks_exact(self.dim)) {
-                        *weight = weight.min(f64::from(squared_distance(row, &centre)));
-                    }
-                });
+            lower_to_distance(&mut weights, data, &centre);
             centres.extend_from_slice(&centre);
             next = match draw(&weights, rng) {
                 Some(next) => next,
@@ -177,9 +170,9 @@ impl KMeans<'_> {
             let Some(row) = draw(&weights, rng) else {
                 return;
             };
-            weights[row] = 0.0;
-            centres[cluster * self.dim..][..self.dim]
-                .copy_from_slice(&data[row * self.dim..][..self.dim]);
+            let row = &data[row * self.dim..][..self.dim];
+            lower_to_distance(&mut weights, data, row);
+            centres[cluster * self.dim..][..self.dim].copy_from_slice(row);
         }
     }
 }
@@ -200,6 +193,19 @@ pub(crate) fn draw(weights: &[f64], rng: &mut impl Rng) -> Option<usize> {
     }
     // Rounding used the weights up: the last that has any.
     weights.iter().rposition(|&weight| weight > 0.0)
+}
+
+/// A new centre stands: each row's weight is its squared distance from the nearest centre.
+pub(crate) fn lower_to_distance(weights: &mut [f64], data: &[f32], centre: &[f32]) {
+    let dim = centre.len();
+    weights
+        .par_chunks_mut(ROWS_PER_TASK)
+        .zip(data.par_chunks(ROWS_PER_TASK * dim))
+        .for_each(|(weights, rows)| {
+            for (weight, row) in weights.iter_mut().zip(rows.chunks_exact(dim)) {
+                *weight = weight.min(f64::from(squared_distance(row, centre)));
+            }
+        });
 }
 
 pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {

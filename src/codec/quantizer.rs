@@ -281,8 +281,8 @@ impl Quantizer {
             let Some(chosen) = kmeans::draw(&weights, &mut rng) else {
                 break; // every vector of the batch has its own code already
             };
-            weights[chosen] = 0.0;
             let row = &batch[chosen * dim..][..dim];
+            kmeans::lower_to_distance(&mut weights, batch, row);
             self.vectors[code * dim..][..dim].copy_from_slice(row);
             self.cluster_size[code] = mean;
             for (sum, value) in self.cluster_sum[code * dim..][..dim].iter_mut().zip(row) {
