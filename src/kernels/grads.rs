@@ -50,7 +50,6 @@ impl GradSlot {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[allow(dead_code)] // the fused operators that follow write through it
     /// Calls `write(values, accumulate)`: the buffer of `count` values, and whether it already holds a part of this
     /// step's gradient (add to it) or old values (overwrite all).
     pub(super) fn accumulate(&self, count: usize, write: impl FnOnce(&mut [f32], bool)) {

@@ -4,9 +4,19 @@
 //! device; the fused CPU versions are tested against it.
 
 pub mod adamw;
+mod block;
+mod depthwise;
 pub mod grads;
+mod host;
+mod linear;
+mod norm;
 pub mod params;
 pub mod plain;
+mod pool;
+mod product;
+mod ranges;
+mod shuffle;
+mod simd;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -53,6 +63,12 @@ impl Linear {
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if host::takes(x) && x.rank() > 0 {
+            let operator = linear::LinearOp {
+                layer: self.clone(),
+            };
+            return host::apply(x, operator);
+        }
         plain::linear(x, self.weight.tensor(), Some(self.bias.tensor()))
     }
 }
@@ -72,6 +88,10 @@ impl RmsNorm {
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if host::takes(x) {
+            let operator = norm::RmsNormOp { norm: self.clone() };
+            return host::apply(x, operator);
+        }
         plain::rms_norm(x, self.gain.tensor())
     }
 }
@@ -105,6 +125,13 @@ impl Block {
     }
 
     pub fn forward(&self, x: &Tensor, padding: Padding) -> Result<Tensor> {
+        if host::takes(x) {
+            let operator = block::BlockOp {
+                block: self.clone(),
+                padding,
+            };
+            return host::apply(x, operator);
+        }
         let y = plain::depthwise3x3(
             x,
             self.depthwise.tensor(),
@@ -114,6 +141,29 @@ impl Block {
         let y = self.norm.forward(&y)?;
         let y = self.down.forward(&plain::gelu(&self.up.forward(&y)?)?)?;
         x + y.broadcast_mul(self.scale.tensor())?
+    }
+}
+
+/// `[n, h, w, c]` → `[n, h/f, w/f, f·f·c]`; the new channels are ordered (row in cell, column in cell, channel).
+/// Sides that are no multiple of `factor` are an error.
+pub fn space_to_depth(x: &Tensor, factor: usize) -> Result<Tensor> {
+    shuffled(x, factor, shuffle::Direction::SpaceToDepth)
+}
+
+/// The inverse of [`space_to_depth`].
+pub fn depth_to_space(x: &Tensor, factor: usize) -> Result<Tensor> {
+    shuffled(x, factor, shuffle::Direction::DepthToSpace)
+}
+
+fn shuffled(x: &Tensor, factor: usize, direction: shuffle::Direction) -> Result<Tensor> {
+    if host::takes(x) {
+        return x
+            .contiguous()?
+            .apply_op1(shuffle::Shuffle { direction, factor });
+    }
+    match direction {
+        shuffle::Direction::SpaceToDepth => plain::space_to_depth(x, factor),
+        shuffle::Direction::DepthToSpace => plain::depth_to_space(x, factor),
     }
 }
 

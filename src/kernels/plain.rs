@@ -78,7 +78,7 @@ fn pad_axis(x: &Tensor, axis: usize, wrap: bool) -> Result<Tensor> {
 /// `[n, h, w, c]` → `[n, h/f, w/f, f·f·c]`; the new channels are ordered (row in cell, column in cell, channel).
 pub fn space_to_depth(x: &Tensor, factor: usize) -> Result<Tensor> {
     let (n, h, w, c) = x.dims4()?;
-    if h % factor != 0 || w % factor != 0 {
+    if factor == 0 || h % factor != 0 || w % factor != 0 {
         candle_core::bail!("space_to_depth: {h}x{w} is not a multiple of {factor}");
     }
     x.reshape(&[n, h / factor, factor, w / factor, factor, c][..])?
@@ -90,7 +90,7 @@ pub fn space_to_depth(x: &Tensor, factor: usize) -> Result<Tensor> {
 /// The inverse of [`space_to_depth`].
 pub fn depth_to_space(x: &Tensor, factor: usize) -> Result<Tensor> {
     let (n, h, w, c) = x.dims4()?;
-    if c % (factor * factor) != 0 {
+    if factor == 0 || c % (factor * factor) != 0 {
         candle_core::bail!("depth_to_space: {c} channels are not a multiple of {factor}²");
     }
     let c = c / (factor * factor);
