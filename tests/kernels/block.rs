@@ -30,7 +30,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn agrees_with_the_composition(
-        n in 1usize..4, h in 1usize..21, w in 1usize..21, channels in 1usize..41,
+        n in 1usize..4, h in 1usize..21, w in 1usize..21, channels in 2usize..41,
         padding in 0usize..4, seed in 0u64..1000,
     ) {
         let padding = wraps()[padding];

@@ -25,7 +25,7 @@ proptest! {
 
     #[test]
     fn norm_agrees_with_the_composition(
-        n in 1usize..4, h in 1usize..21, channels in 1usize..70, seed in 0u64..1000,
+        n in 1usize..4, h in 1usize..21, channels in 2usize..70, seed in 0u64..1000,
     ) {
         let store = ParamStore::new(seed, &Device::Cpu);
         let norm = RmsNorm::new(channels, store.root()).unwrap();
