@@ -1,6 +1,5 @@
 //! Which pictures show the same thing: a perceptual hash, checked against a tiny copy of the picture.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use image::GrayImage;
@@ -12,10 +11,10 @@ const HASH_BYTES: usize = 32;
 const GRID_SIDE: u32 = 4;
 const GRID_BYTES: usize = (GRID_SIDE * GRID_SIDE * 4) as usize;
 
-/// Most bits of 256 in which the hashes of near duplicates differ.
-const MAX_DISTANCE: u32 = 20;
+/// Most bits of 256 in which the hashes of near duplicates differ: as many as [`NearIndex`] is sure to find.
+const MAX_DISTANCE: u32 = 31;
 /// Largest difference of any cell of the tiny copies of near duplicates, of 255.
-const MAX_CELL_DIFFERENCE: u8 = 16;
+const MAX_CELL_DIFFERENCE: u8 = 20;
 
 static HASHER: LazyLock<Hasher<[u8; HASH_BYTES]>> = LazyLock::new(|| {
     HasherConfig::with_bytes_type::<[u8; HASH_BYTES]>()
@@ -93,11 +92,9 @@ impl Fingerprint {
         self.distance(other) <= MAX_DISTANCE && self.cell_difference(other) <= MAX_CELL_DIFFERENCE
     }
 
-    fn bands(&self) -> impl Iterator<Item = (u8, u16)> + '_ {
-        self.hash
-            .chunks_exact(2)
-            .enumerate()
-            .map(|(i, b)| (i as u8, u16::from_le_bytes([b[0], b[1]])))
+    fn bands(&self) -> impl Iterator<Item = u16> + use<> {
+        let hash = self.hash;
+        (0..BANDS).map(move |i| u16::from_le_bytes([hash[2 * i], hash[2 * i + 1]]))
     }
 }
 
@@ -132,20 +129,44 @@ fn grid(picture: &Premultiplied) -> [u8; GRID_BYTES] {
     out
 }
 
-/// Fingerprints by the 16 bands of 16 bits of their hash. Hashes within [`MAX_DISTANCE`] of 20 bits almost always
-/// share a band (those within 15 always do), so a search looks at a few candidates instead of at all.
-#[derive(Debug, Default)]
+const BANDS: usize = HASH_BYTES / 2;
+const BAND_VALUES: usize = 1 << 16;
+const NONE: u32 = u32::MAX;
+
+/// Finds near pictures without comparing all with all: fingerprints by the 16 bands of 16 bits of their hash, looked up
+/// with at most one bit of a band changed. Two hashes that differ in at most 31 bits always meet in some band
+/// (multi-index hashing, Norouzi et al. 2012).
+#[derive(Debug)]
 pub struct NearIndex {
     prints: Vec<Fingerprint>,
-    bands: HashMap<(u8, u16), Vec<u32>>,
+    /// First and last picture of each value of each band.
+    ends: Vec<(u32, u32)>,
+    /// For each picture, the next one with the same value, band by band.
+    next: Vec<[u32; BANDS]>,
+    /// The search that last compared each picture.
+    compared: Vec<u32>,
+    searches: u32,
+}
+
+impl Default for NearIndex {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl NearIndex {
-    /// Most candidates looked at per band: keeps a search short among thousands of pictures of one layout.
-    const MAX_CANDIDATES: usize = 2048;
+    /// Most pictures compared in one search: keeps it short among many thousands of one layout.
+    const MAX_COMPARED: usize = 4096;
 
+    /// Holds 8 MB while empty.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            prints: Vec::new(),
+            ends: vec![(NONE, NONE); BANDS * BAND_VALUES],
+            next: Vec::new(),
+            compared: Vec::new(),
+            searches: 0,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -157,35 +178,51 @@ impl NearIndex {
     }
 
     /// The earliest inserted picture that is near, with the distance of the hashes.
-    pub fn find(&self, print: &Fingerprint) -> Option<(usize, u32)> {
-        let mut best: Option<u32> = None;
-        for band in print.bands() {
-            let Some(candidates) = self.bands.get(&band) else {
-                continue;
-            };
-            for candidate in candidates.iter().take(Self::MAX_CANDIDATES) {
-                if best.is_some_and(|b| b <= *candidate) {
-                    break;
-                }
-                if self.prints[*candidate as usize].is_near(print) {
-                    best = Some(*candidate);
-                    break;
+    pub fn find(&mut self, print: &Fingerprint) -> Option<(usize, u32)> {
+        self.searches = self.searches.wrapping_add(1);
+        let mut best = NONE;
+        let mut compared = 0;
+        // Unchanged bands first: that is where most near pictures are.
+        for changed_bit in std::iter::once(None).chain((0..16).map(Some)) {
+            for (band, value) in print.bands().enumerate() {
+                let value = value ^ changed_bit.map_or(0, |bit| 1u16 << bit);
+                let mut at = self.ends[band * BAND_VALUES + usize::from(value)].0;
+                // Chains run from the earliest on, so the first hit is this chain's best.
+                while at < best && compared < Self::MAX_COMPARED {
+                    let candidate = at as usize;
+                    if self.compared[candidate] != self.searches {
+                        self.compared[candidate] = self.searches;
+                        compared += 1;
+                        if self.prints[candidate].is_near(print) {
+                            best = at;
+                            break;
+                        }
+                    }
+                    at = self.next[candidate][band];
                 }
             }
         }
-        best.map(|i| (i as usize, self.prints[i as usize].distance(print)))
+        (best != NONE).then(|| {
+            let index = best as usize;
+            (index, self.prints[index].distance(print))
+        })
     }
 
     /// Adds a picture and returns its number, counted from 0.
     pub fn insert(&mut self, print: Fingerprint) -> usize {
         let index = self.prints.len();
-        for band in print.bands() {
-            let list = self.bands.entry(band).or_default();
-            if list.len() < Self::MAX_CANDIDATES {
-                list.push(index as u32);
+        for (band, value) in print.bands().enumerate() {
+            let ends = &mut self.ends[band * BAND_VALUES + usize::from(value)];
+            if ends.0 == NONE {
+                ends.0 = index as u32;
+            } else {
+                self.next[ends.1 as usize][band] = index as u32;
             }
+            ends.1 = index as u32;
         }
         self.prints.push(print);
+        self.next.push([NONE; BANDS]);
+        self.compared.push(0);
         index
     }
 }

@@ -112,7 +112,7 @@ impl Default for FlagOptions {
         Self {
             min_side_px: 16,
             min_sharpness: 0.6,
-            min_contrast: 1.5,
+            min_contrast: 1.0,
             max_aspect: 5.0,
         }
     }
