@@ -1,7 +1,28 @@
-//! Training a codec: losses, schedule, measures and the one visible loop.
+//! Training a codec: [`Run`] is the loop, [`TrainConfig`] every number it depends on, [`TrainSink`] what it tells.
+//!
+//! Nothing here knows a project, a job or a window: models and states are bytes that the sink keeps.
 
+pub mod config;
 pub mod eta;
+pub mod evaluate;
 pub mod losses;
 pub mod metrics;
+mod prefetch;
 mod pyramid;
+mod report;
+mod run;
 pub mod schedule;
+pub mod sink;
+pub mod state;
+mod step;
+
+pub use config::{
+    CodebookStart, EarlyStop, EvaluationConfig, OptimizerConfig, Preset, TrainConfig,
+};
+pub use evaluate::{Scores, evaluate};
+pub use losses::LossWeights;
+pub use run::{Ended, Pictures, Run};
+pub use schedule::{Budget, Schedule};
+pub use sink::{
+    Checkpoint, CheckpointKind, Evaluation, Preview, ReseededCodes, StepFigures, TrainSink,
+};

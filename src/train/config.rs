@@ -1,0 +1,283 @@
+//! Every number that a run depends on, in one place. A run's config is frozen with it and stored in its state.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{CodebookTraining, DetailDropout};
+use crate::dataset::Augment;
+use crate::error::{Error, Result};
+use crate::kernels::AdamWConfig;
+
+use super::losses::LossWeights;
+use super::schedule::{Budget, Schedule};
+
+/// All settings of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Of the data order, the crops, the detail dropout; and of the weights where the run makes new ones.
+    pub seed: u64,
+    pub budget: Budget,
+    /// Crops per step.
+    pub batch: u32,
+    /// Side of a crop, px, a multiple of 16.
+    pub crop_px: u32,
+    pub augment: Augment,
+    /// Memory for decoded pictures, bytes.
+    pub cache_bytes: u64,
+
+    pub learning_rate: f64,
+    pub schedule: Schedule,
+    pub optimizer: OptimizerConfig,
+    pub losses: LossWeights,
+    pub detail_dropout: DetailDropout,
+    pub codebooks: CodebookTraining,
+    /// How new codebooks start; not used where a run continues from a trained model.
+    pub codebook_start: CodebookStart,
+
+    /// Steps between two lines of figures.
+    pub report_every: u64,
+    /// Steps between two evaluations on held-out pictures.
+    pub evaluate_every: u64,
+    /// Steps between two resumable states: what a crash can lose.
+    pub checkpoint_every: u64,
+    pub evaluation: EvaluationConfig,
+    pub early_stop: Option<EarlyStop>,
+}
+
+/// `AdamW` with clipping and a moving average of the weights; the average is what is evaluated and published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimizerConfig {
+    pub beta1: f64,
+    pub beta2: f64,
+    pub weight_decay: f64,
+    /// Gradients are scaled down to this norm.
+    pub clip_norm: Option<f64>,
+    /// Decay per step of the weights' moving average.
+    pub ema_decay: f64,
+    /// Learning-rate factors by parameter name prefix; 0 freezes.
+    pub lr_scales: Vec<(String, f64)>,
+}
+
+impl OptimizerConfig {
+    pub(crate) fn adamw(&self) -> AdamWConfig {
+        AdamWConfig {
+            beta1: self.beta1,
+            beta2: self.beta2,
+            weight_decay: self.weight_decay,
+            clip_norm: self.clip_norm,
+            ema_decay: self.ema_decay,
+            lr_scales: self.lr_scales.clone(),
+            ..AdamWConfig::default()
+        }
+    }
+}
+
+/// New codebooks: the network first trains without quantization, then k-means sets the codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodebookStart {
+    /// Steps without quantization.
+    pub warmup_steps: u64,
+    /// Batches whose vectors k-means sees.
+    pub batches: u64,
+    pub iterations: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationConfig {
+    /// At most this many held-out pictures are scored.
+    pub pictures: usize,
+    /// Of each, the middle, up to this side, px.
+    pub side_px: u32,
+    /// The first so many are handed out as pictures.
+    pub previews: usize,
+}
+
+/// Stop when the held-out score no longer rises.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStop {
+    /// Evaluations in a row without gain.
+    pub patience: u32,
+    /// What counts as a gain, dB.
+    pub min_gain_db: f64,
+}
+
+/// Ready-made settings for fine-tuning a folder of one's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// A few minutes: is this folder worth it?
+    Quick,
+    /// About a quarter of an hour on two cores.
+    Standard,
+    /// About an hour.
+    Thorough,
+}
+
+impl Preset {
+    pub const ALL: [Preset; 3] = [Preset::Quick, Preset::Standard, Preset::Thorough];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Preset::Quick => "quick",
+            Preset::Standard => "standard",
+            Preset::Thorough => "thorough",
+        }
+    }
+
+    pub fn config(self, seed: u64) -> TrainConfig {
+        let minutes = match self {
+            Preset::Quick => 3.0,
+            Preset::Standard => 15.0,
+            Preset::Thorough => 60.0,
+        };
+        TrainConfig {
+            seed,
+            budget: Budget::Minutes(minutes),
+            ..TrainConfig::default()
+        }
+    }
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            budget: Budget::Minutes(15.0),
+            batch: 8,
+            crop_px: 128,
+            augment: Augment::default(),
+            cache_bytes: 1 << 30,
+            learning_rate: 1e-3,
+            schedule: Schedule::default(),
+            optimizer: OptimizerConfig {
+                beta1: 0.9,
+                beta2: 0.99,
+                weight_decay: 0.01,
+                clip_norm: Some(1.0),
+                ema_decay: 0.998,
+                lr_scales: Vec::new(),
+            },
+            losses: LossWeights::default(),
+            detail_dropout: DetailDropout::default(),
+            codebooks: CodebookTraining::default(),
+            codebook_start: CodebookStart {
+                warmup_steps: 100,
+                batches: 24,
+                iterations: 8,
+            },
+            report_every: 20,
+            evaluate_every: 200,
+            checkpoint_every: 200,
+            evaluation: EvaluationConfig {
+                pictures: 24,
+                side_px: 256,
+                previews: 6,
+            },
+            early_stop: Some(EarlyStop {
+                patience: 8,
+                min_gain_db: 0.02,
+            }),
+        }
+    }
+}
+
+impl TrainConfig {
+    /// # Errors
+    /// A usage error that names the first setting that makes no sense.
+    pub fn validate(&self) -> Result<()> {
+        let positive = [
+            ("learning_rate", self.learning_rate),
+            ("beta1", self.optimizer.beta1),
+            ("beta2", self.optimizer.beta2),
+        ];
+        let fractions = [
+            ("beta1", self.optimizer.beta1),
+            ("beta2", self.optimizer.beta2),
+            ("ema_decay", self.optimizer.ema_decay),
+        ];
+        let counts = [
+            ("batch", u64::from(self.batch)),
+            ("report_every", self.report_every),
+            ("evaluate_every", self.evaluate_every),
+            ("checkpoint_every", self.checkpoint_every),
+            ("codebook_start.batches", self.codebook_start.batches),
+            ("evaluation.pictures", self.evaluation.pictures as u64),
+            ("evaluation.side_px", u64::from(self.evaluation.side_px)),
+        ];
+        let wrong = positive
+            .iter()
+            .find(|(_, value)| !(value.is_finite() && *value > 0.0))
+            .map(|(name, value)| format!("{name} is {value}, it must be above 0"))
+            .or_else(|| {
+                let found = fractions
+                    .iter()
+                    .find(|(_, value)| !(0.0..1.0).contains(value));
+                found
+                    .map(|(name, value)| format!("{name} is {value}, it must be from 0 to below 1"))
+            })
+            .or_else(|| {
+                let found = counts.iter().find(|(_, value)| *value == 0);
+                found.map(|(name, _)| format!("{name} is 0"))
+            })
+            .or_else(|| {
+                let weights = self.losses.all();
+                let found = weights
+                    .iter()
+                    .find(|(_, value)| !(value.is_finite() && *value >= 0.0));
+                found.map(|(name, value)| {
+                    format!("the loss weight {name} is {value}, it must be at least 0")
+                })
+            })
+            .or_else(|| {
+                (self.crop_px == 0 || !self.crop_px.is_multiple_of(16) || self.crop_px > 1024).then(
+                    || {
+                        format!(
+                            "crop_px is {}, it must be a multiple of 16 up to 1024",
+                            self.crop_px
+                        )
+                    },
+                )
+            });
+        match wrong {
+            None => Ok(()),
+            Some(why) => Err(Error::usage(
+                "could not start the training run",
+                why,
+                "Change this setting",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid_and_survive_a_round_trip() {
+        for preset in Preset::ALL {
+            let config = preset.config(7);
+            config.validate().unwrap();
+            let text = serde_json::to_string(&config).unwrap();
+            assert_eq!(serde_json::from_str::<TrainConfig>(&text).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        let wrong = |change: fn(&mut TrainConfig)| {
+            let mut config = TrainConfig::default();
+            change(&mut config);
+            config.validate().unwrap_err().to_string()
+        };
+        assert!(wrong(|c| c.learning_rate = f64::NAN).contains("learning_rate"));
+        assert!(wrong(|c| c.crop_px = 100).contains("crop_px"));
+        assert!(wrong(|c| c.batch = 0).contains("batch"));
+        assert!(wrong(|c| c.losses.pyramid = -1.0).contains("pyramid"));
+        assert!(wrong(|c| c.optimizer.ema_decay = 1.0).contains("ema_decay"));
+    }
+}

@@ -1,0 +1,98 @@
+//! Means and usage between two reports.
+
+use std::time::{Duration, Instant};
+
+use crate::codec::CodecConfig;
+use crate::error::Result;
+
+use super::config::TrainConfig;
+use super::eta::Eta;
+use super::metrics::CodeCounts;
+use super::sink::StepFigures;
+use super::step::Outcome;
+
+pub(super) struct Report {
+    pub steps: Eta,
+    since: Instant,
+    count: u64,
+    learning_rate: f64,
+    loss: f64,
+    reconstruction: f64,
+    structure: f64,
+    commitment: f64,
+    gradient_norm: f64,
+    codes: Option<[CodeCounts; 2]>,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            steps: Eta::default(),
+            since: Instant::now(),
+            count: 0,
+            learning_rate: 0.0,
+            loss: 0.0,
+            reconstruction: 0.0,
+            structure: 0.0,
+            commitment: 0.0,
+            gradient_norm: 0.0,
+            codes: None,
+        }
+    }
+}
+
+impl Report {
+    pub fn add(&mut self, outcome: &Outcome, codec: &CodecConfig) -> Result<()> {
+        self.count += 1;
+        self.learning_rate = outcome.learning_rate;
+        self.loss += outcome.loss;
+        self.reconstruction += outcome.reconstruction;
+        self.structure += outcome.structure;
+        self.commitment += outcome.commitment;
+        self.gradient_norm += outcome.gradient_norm;
+        if let Some([structure, detail]) = &outcome.codes {
+            let [structures, details] = self.codes.get_or_insert_with(|| {
+                [codec.structure.codes, codec.detail.codes].map(CodeCounts::new)
+            });
+            structures.add(&structure.to_vec1::<u32>()?);
+            details.add(&detail.to_vec1::<u32>()?);
+        }
+        Ok(())
+    }
+
+    /// The means since the last call.
+    pub fn take(
+        &mut self,
+        step: u64,
+        progress: f64,
+        remaining: Option<Duration>,
+        config: &TrainConfig,
+    ) -> StepFigures {
+        let mean = |sum: f64| sum / self.count.max(1) as f64;
+        let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
+        let usage = |level: usize| {
+            self.codes
+                .as_ref()
+                .map_or(0.0, |codes| codes[level].usage())
+        };
+        let figures = StepFigures {
+            step,
+            progress,
+            learning_rate: self.learning_rate,
+            loss: mean(self.loss),
+            reconstruction_loss: mean(self.reconstruction),
+            structure_loss: mean(self.structure),
+            commitment_loss: mean(self.commitment),
+            gradient_norm: mean(self.gradient_norm),
+            pictures_per_second: (self.count * u64::from(config.batch)) as f64 / seconds,
+            remaining,
+            structure_usage: usage(0),
+            detail_usage: usage(1),
+        };
+        *self = Self {
+            steps: std::mem::take(&mut self.steps),
+            ..Self::default()
+        };
+        figures
+    }
+}

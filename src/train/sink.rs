@@ -1,0 +1,164 @@
+//! What a run tells its caller while it goes on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+
+/// Receives what a run gives out. All calls come from the training thread, in order.
+pub trait TrainSink {
+    /// Every [`super::TrainConfig::report_every`] steps.
+    fn figures(&mut self, figures: &StepFigures) {
+        let _ = figures;
+    }
+
+    /// After each evaluation.
+    fn evaluation(&mut self, evaluation: &Evaluation) {
+        let _ = evaluation;
+    }
+
+    /// After each evaluation: always the same held-out pictures, in the same order.
+    fn previews(&mut self, step: u64, previews: &[Preview]) {
+        let _ = (step, previews);
+    }
+
+    /// A model or state to keep. An error (a full disk) ends the run with it.
+    ///
+    /// # Errors
+    /// What keeping it returns.
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()>;
+}
+
+/// Means over the steps since the last report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepFigures {
+    /// Steps done.
+    pub step: u64,
+    /// Share of the budget that is used up, 0 to 1.
+    pub progress: f64,
+    pub learning_rate: f64,
+    /// The whole weighted loss.
+    pub loss: f64,
+    pub reconstruction_loss: f64,
+    pub structure_loss: f64,
+    pub commitment_loss: f64,
+    /// Before clipping.
+    pub gradient_norm: f64,
+    pub pictures_per_second: f64,
+    /// `None` until steps are steady.
+    pub remaining: Option<Duration>,
+    /// Codes of each level that the crops since the last report used, as a share of the codebook.
+    pub structure_usage: f64,
+    pub detail_usage: f64,
+}
+
+impl StepFigures {
+    /// By name, for plots and logs.
+    pub fn values(&self) -> BTreeMap<String, f64> {
+        named([
+            ("learning_rate", self.learning_rate),
+            ("loss", self.loss),
+            ("reconstruction_loss", self.reconstruction_loss),
+            ("structure_loss", self.structure_loss),
+            ("commitment_loss", self.commitment_loss),
+            ("gradient_norm", self.gradient_norm),
+            ("pictures_per_second", self.pictures_per_second),
+            ("structure_usage", self.structure_usage),
+            ("detail_usage", self.detail_usage),
+        ])
+    }
+}
+
+/// Scores of the averaged weights on held-out pictures. [`super::metrics`] says how each is measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    pub step: u64,
+    pub pictures: usize,
+    /// False: there were too few pictures to hold any out, so these are training pictures.
+    pub is_held_out: bool,
+    /// Mean over pictures, all codes.
+    pub psnr_db: f64,
+    /// Mean over pictures of at least 11 px a side; `None` without any.
+    pub ssim: Option<f64>,
+    /// Laplacian energy of all reconstructions over that of all sources; 1 is as sharp as the source.
+    pub sharpness: f64,
+    /// PSNR of the decode from structure alone.
+    pub structure_psnr_db: f64,
+    /// Codes used at least once in these pictures, as a share of the codebook.
+    pub structure_usage: f64,
+    pub detail_usage: f64,
+    pub structure_perplexity: f64,
+    pub detail_perplexity: f64,
+    /// Of an ideal coder of independent cells.
+    pub bits_per_pixel: f64,
+}
+
+impl Evaluation {
+    /// By name, for plots and logs.
+    pub fn values(&self) -> BTreeMap<String, f64> {
+        let mut values = named([
+            ("psnr_db", self.psnr_db),
+            ("sharpness", self.sharpness),
+            ("structure_psnr_db", self.structure_psnr_db),
+            ("structure_usage", self.structure_usage),
+            ("detail_usage", self.detail_usage),
+            ("structure_perplexity", self.structure_perplexity),
+            ("detail_perplexity", self.detail_perplexity),
+            ("bits_per_pixel", self.bits_per_pixel),
+        ]);
+        values.extend(self.ssim.map(|ssim| ("ssim".to_owned(), ssim)));
+        values
+    }
+}
+
+fn named<const N: usize>(values: [(&str, f64); N]) -> BTreeMap<String, f64> {
+    values
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// One held-out picture: straight RGBA8, `width × height × 4` bytes each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    pub width: usize,
+    pub height: usize,
+    pub source: Vec<u8>,
+    pub reconstruction: Vec<u8>,
+    /// Decoded from structure alone.
+    pub structure: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckpointKind {
+    /// The best held-out score so far.
+    Best,
+    /// Where the run stands, with what it needs to go on.
+    Last,
+}
+
+/// Something to keep. A newer one of the same kind replaces the older.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    pub kind: CheckpointKind,
+    /// Steps done.
+    pub step: u64,
+    /// The model with averaged weights, as a file; `None` before the codebooks exist.
+    pub model: Option<Vec<u8>>,
+    /// What [`super::Run::resume`] takes; with [`CheckpointKind::Last`].
+    pub state: Option<Vec<u8>>,
+    /// Of this model ([`CheckpointKind::Best`]), or the latest one.
+    pub evaluation: Option<Evaluation>,
+    /// Codes that stand for something else than in the model that the run began with.
+    pub reseeded: ReseededCodes,
+}
+
+/// Ids by level.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReseededCodes {
+    pub structure: Vec<u32>,
+    pub detail: Vec<u32>,
+}

@@ -1,0 +1,128 @@
+//! One training step.
+
+use candle_core::Tensor;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::codec::{Codec, DetailMask, TrainOptions};
+use crate::error::{Error, Kind, Result};
+use crate::kernels::{AdamW, Grads, Padding};
+
+use super::config::TrainConfig;
+use super::losses::pyramid_loss;
+
+pub(super) struct Input {
+    /// From 0.
+    pub step: u64,
+    pub learning_rate: f64,
+    /// False while a new network has no codebooks yet.
+    pub quantize: bool,
+    /// `batch × side × side × 4`.
+    pub pixels: Vec<f32>,
+}
+
+pub(super) struct Outcome {
+    pub learning_rate: f64,
+    pub loss: f64,
+    pub reconstruction: f64,
+    pub structure: f64,
+    pub commitment: f64,
+    pub gradient_norm: f64,
+    /// Structure and detail codes of the batch, `u32` `[m]`.
+    pub codes: Option<[Tensor; 2]>,
+}
+
+/// Forward, backward, update of weights and codebooks.
+///
+/// # Errors
+/// `NotFinite` if a loss or gradient is; the weights are then as before.
+pub(super) fn train_step(
+    codec: &mut Codec,
+    optimizer: &mut AdamW,
+    config: &TrainConfig,
+    input: Input,
+) -> Result<Outcome> {
+    let side = config.crop_px as usize;
+    let batch = config.batch as usize;
+    let pixels = Tensor::from_vec(input.pixels, (batch, side, side, 4), codec.device())?;
+    let cells = side / codec.config().detail.stride;
+    let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+    rng.set_stream(input.step);
+    let mask = DetailMask::sample(
+        (batch, cells, cells),
+        &config.detail_dropout,
+        &mut rng,
+        codec.device(),
+    )?;
+    let losses = &config.losses;
+    let options = TrainOptions {
+        structure_alone: losses.structure > 0.0,
+        embedding: false,
+        quantize: input.quantize,
+        padding: Padding::Zero,
+    };
+    let pass = codec.forward_train(&pixels, &mask, &options)?;
+
+    let weights = losses.reconstruction();
+    let reconstruction = pyramid_loss(&pass.recon, &pixels, weights)?;
+    let mut loss = reconstruction.clone();
+    let mut structure = None;
+    if let Some(recon) = &pass.structure_recon {
+        let term = pyramid_loss(recon, &pixels, weights)?;
+        loss = (loss + (&term * losses.structure)?)?;
+        structure = Some(term);
+    }
+    if input.quantize && losses.commitment > 0.0 {
+        loss = (loss + (&pass.commit_loss * losses.commitment)?)?;
+    }
+    let value = scalar(&loss)?;
+    if !value.is_finite() {
+        return Err(not_finite(format!("the loss is {value}")));
+    }
+    let grads = codec.params().backward(&loss)?;
+    let gradient_norm = match optimizer.step(&grads, input.learning_rate) {
+        Ok(norm) => f64::from(norm),
+        Err(error) => {
+            return Err(match bad_gradient(&grads)? {
+                Some(name) => not_finite(format!("the gradient of {name} is not finite")),
+                None => error.into(),
+            });
+        }
+    };
+    codec.update_codebooks(&pass, &config.codebooks)?;
+    let codes = pass.structure.codes.zip(pass.detail.codes);
+    Ok(Outcome {
+        learning_rate: input.learning_rate,
+        loss: value,
+        reconstruction: scalar(&reconstruction)?,
+        structure: structure.as_ref().map_or(Ok(0.0), scalar)?,
+        commitment: scalar(&pass.commit_loss)?,
+        gradient_norm,
+        codes: codes.map(|(structure, detail)| [structure, detail]),
+    })
+}
+
+fn scalar(x: &Tensor) -> Result<f64> {
+    Ok(f64::from(x.to_scalar::<f32>()?))
+}
+
+/// The first parameter whose gradient is not finite.
+fn bad_gradient(grads: &Grads) -> Result<Option<String>> {
+    for name in grads.names() {
+        if let Some(grad) = grads.get(name)?
+            && !scalar(&grad.abs()?.sum_all()?)?.is_finite()
+        {
+            return Ok(Some(name.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+fn not_finite(why: String) -> Error {
+    Error::new(
+        Kind::NotFinite,
+        "the model's numbers got out of hand",
+        why,
+        "Lower the learning rate",
+    )
+}
