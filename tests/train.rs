@@ -1,6 +1,6 @@
 //! The training loop on small real pictures: it learns, it stops for the right reasons, and says why.
 
-mod common;
+#![allow(clippy::unwrap_used)] // helpers outside of test functions
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
