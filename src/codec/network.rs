@@ -12,7 +12,7 @@
 use candle_core::{Result, Tensor};
 
 use crate::codec::config::{CodecConfig, PIXEL_CHANNELS};
-use crate::kernels::{Block, Init, Linear, Padding, Param, RmsNorm, Scope, plain};
+use crate::kernels::{self, Block, Init, Linear, Padding, Param, RmsNorm, Scope, plain};
 
 #[derive(Debug, Clone)]
 struct Stage {
@@ -33,7 +33,7 @@ impl Stage {
     fn encode(&self, x: &Tensor, padding: Padding) -> Result<Tensor> {
         let x = self
             .input
-            .forward(&plain::space_to_depth(x, self.resampling)?)?;
+            .forward(&kernels::space_to_depth(x, self.resampling)?)?;
         self.run_blocks(x, padding)
     }
 
@@ -42,7 +42,7 @@ impl Stage {
         let x = self.input.forward(x)?;
         match self.resampling {
             1 => Ok(x),
-            factor => plain::depth_to_space(&x, factor),
+            factor => kernels::depth_to_space(&x, factor),
         }
     }
 }
@@ -238,7 +238,7 @@ impl Network {
             }
             x = stage.run_blocks(x, padding)?;
         }
-        plain::depth_to_space(&self.out.forward(&x)?, self.out_stride)
+        kernels::depth_to_space(&self.out.forward(&x)?, self.out_stride)
     }
 
     /// The vector of an empty detail cell, `[d]`.
