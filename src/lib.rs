@@ -2,6 +2,7 @@
 //!
 //! See ARCHITECTURE.md for the module map and the import rule that `tests/layers.rs` checks.
 
+pub mod canvas;
 pub mod codec;
 pub mod dataset;
 pub mod document;

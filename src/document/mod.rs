@@ -36,6 +36,18 @@ pub enum DetailPolicy {
     Empty,
 }
 
+/// What a dab leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ink {
+    /// A code (`None`: empty detail), and what happens to the detail under structure cells.
+    Code {
+        code: Option<u16>,
+        detail: DetailPolicy,
+    },
+    /// The codes of the source: the eraser. At structure level the detail comes back as well.
+    Source,
+}
+
 /// A picture being edited.
 ///
 /// The codes as encoded never change; erasing a cell puts the encoded code back, and where nothing
@@ -266,6 +278,54 @@ impl Document {
             }
         }
         Ok(changed)
+    }
+
+    /// One dab of a brush within the open stroke, for painting by hand. Returns what this dab
+    /// changed, with `before` as it was before the dab. `centre` is in cells of `level`.
+    ///
+    /// # Errors
+    /// `Usage` for a brush out of range; as [`Document::set_cell`].
+    pub fn dab(
+        &mut self,
+        level: Level,
+        centre: (f32, f32),
+        brush: &Brush,
+        ink: Ink,
+    ) -> Result<Vec<CellDelta>> {
+        brush.check()?;
+        let mut targets = Vec::new();
+        let takes_detail = level == Level::Structure
+            && !matches!(
+                ink,
+                Ink::Code {
+                    detail: DetailPolicy::Keep,
+                    ..
+                }
+            );
+        brush.dab(centre, level, self.geometry, self.wrap, |index| {
+            targets.push((level, index));
+            if takes_detail {
+                targets.extend(self.detail_under(index).map(|under| (Level::Detail, under)));
+            }
+        });
+        let mut deltas = Vec::new();
+        for (at, index) in targets {
+            let before = self.edited.level(at).at(index);
+            let code = match ink {
+                Ink::Source => self.encoded.level(at).at(index),
+                Ink::Code { code, .. } if at == level => code,
+                Ink::Code { .. } => None,
+            };
+            if self.set_cell(at, index, code)? {
+                deltas.push(CellDelta {
+                    level: at,
+                    index,
+                    before: raw_code(before),
+                    after: raw_code(code),
+                });
+            }
+        }
+        Ok(deltas)
     }
 
     /// The detail cells under a structure cell.

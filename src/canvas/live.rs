@@ -1,0 +1,572 @@
+//! The canvas while it is painted on: a dab computes only what it can change.
+//!
+//! Trunk activations of the codes as edited and as encoded are kept in tiles; a dab recomputes them
+//! in its window, step by step, in place, and the head runs on the window alone. Pixels of the
+//! codes as encoded never change and are kept too. Tiles that no edit can reach are shared between
+//! the two. All of it is bounded by a budget and can be computed again at any time, so a stroke
+//! costs the same on a canvas of any size.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use super::cache::{Layer, TileCache};
+use super::composite::{Target, Version, WindowDecoder, composite};
+use super::decode::{Chain, Reach, tiles};
+use super::influence::Edits;
+use super::window::Window;
+use crate::codec::Codec;
+use crate::document::{
+    CellDelta, Codes, Dirty, Document, Geometry, Level, Raster, Rect, Samples, SamplesMut, Source,
+    Wrap, code_from_raw,
+};
+use crate::error::{Error, Kind, Result};
+use crate::progress::Observer;
+
+/// Changed windows above this many pixels are dropped from the cache instead of recomputed at once.
+const UPDATE_AT_ONCE_PX: u64 = 1 << 20;
+/// Missing tiles are computed together, up to this many on a side (1,024 px).
+const BATCH_TILES: u32 = 8;
+/// Patches are composited in squares of this side.
+const PATCH_TILE_PX: u32 = 512;
+
+/// Finished pixels of a rectangle of the picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patch {
+    /// In picture pixels.
+    pub rect: Rect,
+    /// `rect.width × rect.height × 4`, straight alpha.
+    pub samples: Samples,
+}
+
+/// A document's pixels, kept up to date with its codes.
+#[derive(Debug)]
+pub struct LiveCanvas {
+    codec: Arc<Codec>,
+    geometry: Geometry,
+    wrap: Wrap,
+    source: Source,
+    encoded: Arc<Codes>,
+    edited: Codes,
+    caches: Caches,
+    budget_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Caches {
+    encoded: TileCache,
+    edited: TileCache,
+}
+
+impl LiveCanvas {
+    /// About 8 megapixels of canvas in use.
+    pub const DEFAULT_BUDGET_BYTES: u64 = 384 << 20;
+
+    /// The canvas of a document as it is now. Nothing is computed yet.
+    ///
+    /// # Errors
+    /// `Unsupported` for a codec that does not fit documents; `Usage` for codes that it does not have.
+    pub fn new(codec: Arc<Codec>, document: &Document, budget_bytes: u64) -> Result<Self> {
+        Chain::new(&codec, document.geometry(), document.wrap())?;
+        let config = codec.config();
+        let codebooks = crate::document::Codebooks {
+            structure: config.structure.codes as u32,
+            detail: config.detail.codes as u32,
+        };
+        for codes in [document.encoded(), document.edited()] {
+            codes.check(document.geometry(), Some(codebooks))?;
+        }
+        Ok(Self {
+            codec,
+            geometry: document.geometry(),
+            wrap: document.wrap(),
+            source: document.source().clone(),
+            encoded: Arc::clone(document.encoded()),
+            edited: Codes::clone(document.edited()),
+            caches: Caches::default(),
+            budget_bytes,
+        })
+    }
+
+    /// The codes as the canvas shows them.
+    pub const fn edited(&self) -> &Codes {
+        &self.edited
+    }
+
+    /// What the caches hold, in bytes.
+    pub const fn cached_bytes(&self) -> u64 {
+        self.caches.encoded.bytes() + self.caches.edited.bytes()
+    }
+
+    /// How far a change reaches.
+    pub fn reach(&self) -> Reach {
+        let field = self.codec.receptive_field();
+        Reach {
+            structure_px: field.structure.decode_px as u32,
+            detail_px: field.detail.decode_px as u32,
+        }
+    }
+
+    /// Takes changes over and returns the rectangles (padded pixels) that may look different now.
+    ///
+    /// # Errors
+    /// `Usage` for a cell outside the canvas or a code that the model does not have.
+    pub fn apply(&mut self, deltas: &[CellDelta]) -> Result<Dirty> {
+        self.change(deltas.iter().map(|d| (d.level, d.index, d.after)))
+    }
+
+    /// Takes changes back, as undo does.
+    ///
+    /// # Errors
+    /// As [`LiveCanvas::apply`].
+    pub fn revert(&mut self, deltas: &[CellDelta]) -> Result<Dirty> {
+        self.change(deltas.iter().rev().map(|d| (d.level, d.index, d.before)))
+    }
+
+    fn change(
+        &mut self,
+        changes: impl Iterator<Item = (Level, u32, u16)> + Clone,
+    ) -> Result<Dirty> {
+        let config = self.codec.config();
+        for (level, index, raw) in changes.clone() {
+            let codes = match level {
+                Level::Structure => config.structure.codes,
+                Level::Detail => config.detail.codes,
+            };
+            let code = code_from_raw(raw);
+            let known = match code {
+                Some(code) => usize::from(code) < codes,
+                None => level == Level::Detail,
+            };
+            if !known || index as usize >= self.geometry.cell_count(level) {
+                return Err(Error::usage(
+                    "could not paint",
+                    format!("{level} cell {index} cannot have code {raw}"),
+                    "",
+                ));
+            }
+        }
+        let mut structure = Dirty::default();
+        let mut dirty = Dirty::default();
+        let (wrap, reach) = (self.wrap, self.reach());
+        let mut detail = Dirty::default();
+        for (level, index, raw) in changes {
+            self.edited.level_mut(level).set(index, code_from_raw(raw));
+            let cell = self.geometry.cell_pixels(level, index);
+            match level {
+                Level::Structure => structure.add(cell),
+                Level::Detail => detail.add(cell),
+            }
+        }
+        dirty.extend(&structure.with_halo(reach.structure_px, self.geometry, wrap));
+        dirty.extend(&detail.with_halo(reach.detail_px, self.geometry, wrap));
+        let budget = self.budget_bytes;
+        self.stages()?.1.update(&structure)?;
+        self.caches.trim(budget);
+        Ok(dirty)
+    }
+
+    /// Computes what painting within `rect` (padded pixels) will need, so that the first dab there
+    /// is as fast as the others: call it when the view moves.
+    ///
+    /// # Errors
+    /// `Internal` when the model fails; `Cancelled`.
+    pub fn warm(&mut self, rect: Rect, observer: &dyn Observer) -> Result<()> {
+        let rect = rect.intersect(&self.geometry.padded_bounds());
+        let budget = self.budget_bytes;
+        for tile in tiles(rect, BATCH_TILES * 128) {
+            observer.check()?;
+            let (_, mut stages) = self.stages()?;
+            stages.warm(tile)?;
+            self.caches.trim(budget);
+        }
+        Ok(())
+    }
+
+    /// The decode of `rect` (within the padded canvas) from the caches, as [`Chain::decode_window`]
+    /// gives it.
+    ///
+    /// # Errors
+    /// `Internal` when the model fails.
+    pub fn decode(&mut self, version: Version, rect: Rect) -> Result<Vec<f32>> {
+        let budget = self.budget_bytes;
+        let values = self.stages()?.1.decode(version, rect)?;
+        self.caches.trim(budget);
+        Ok(values)
+    }
+
+    /// The finished pixels of `rect` (cut at the picture), with 8 or 16 bits per channel.
+    ///
+    /// # Errors
+    /// `Internal` when the model fails.
+    pub fn patch(&mut self, rect: Rect, depth_bits: u8) -> Result<Patch> {
+        let mut rect = rect.intersect(&self.geometry.bounds());
+        if rect.is_empty() {
+            // Changes in the padding are seen by nobody.
+            rect = Rect::default();
+        }
+        let source = self.source.clone();
+        let mut samples = copy_source(&source, rect, depth_bits);
+        let budget = self.budget_bytes;
+        let (edits, mut stages) = self.stages()?;
+        let mut target = Target {
+            samples: match &mut samples {
+                Samples::Rgba8(s) => SamplesMut::Rgba8(s),
+                Samples::Rgba16(s) => SamplesMut::Rgba16(s),
+            },
+            rect,
+        };
+        for tile in tiles(rect, PATCH_TILE_PX) {
+            composite(&edits, &source, &mut stages, tile, &mut target)?;
+        }
+        self.caches.trim(budget);
+        Ok(Patch { rect, samples })
+    }
+
+    /// The whole edited picture, as [`super::render`] gives it.
+    ///
+    /// # Errors
+    /// As [`super::render`].
+    pub fn render(&mut self, depth_bits: u8, observer: &dyn Observer) -> Result<Raster> {
+        let chain = Chain::new(&self.codec, self.geometry, self.wrap)?;
+        let edits = Edits {
+            geometry: self.geometry,
+            wrap: self.wrap,
+            encoded: &self.encoded,
+            edited: &self.edited,
+        };
+        super::composite::render(
+            &edits,
+            &self.source,
+            &mut Direct::new(chain, &self.encoded, &self.edited),
+            depth_bits,
+            observer,
+        )
+    }
+
+    fn stages(&mut self) -> Result<(Edits<'_>, Stages<'_>)> {
+        let chain = Chain::new(&self.codec, self.geometry, self.wrap)?;
+        let edits = Edits {
+            geometry: self.geometry,
+            wrap: self.wrap,
+            encoded: &self.encoded,
+            edited: &self.edited,
+        };
+        let stages = Stages {
+            chain,
+            edits,
+            caches: &mut self.caches,
+        };
+        Ok((edits, stages))
+    }
+}
+
+impl Caches {
+    const fn of(&mut self, version: Version) -> &mut TileCache {
+        match version {
+            Version::Encoded => &mut self.encoded,
+            Version::Edited => &mut self.edited,
+        }
+    }
+
+    fn trim(&mut self, budget: u64) {
+        // Pixels as encoded are the larger half and as much needed at every dab as activations.
+        self.encoded.trim(budget * 2 / 3);
+        self.edited
+            .trim(budget.saturating_sub(self.encoded.bytes()));
+    }
+}
+
+/// Decodes windows from codes alone, without a cache: for exports.
+pub struct Direct<'a> {
+    chain: Chain<'a>,
+    encoded: &'a Codes,
+    edited: &'a Codes,
+}
+
+impl<'a> Direct<'a> {
+    pub const fn new(chain: Chain<'a>, encoded: &'a Codes, edited: &'a Codes) -> Self {
+        Self {
+            chain,
+            encoded,
+            edited,
+        }
+    }
+}
+
+impl WindowDecoder for Direct<'_> {
+    fn reach(&self) -> Reach {
+        self.chain.reach()
+    }
+
+    fn decode(&mut self, version: Version, rect: Rect) -> Result<Vec<f32>> {
+        let codes = match version {
+            Version::Encoded => self.encoded,
+            Version::Edited => self.edited,
+        };
+        self.chain.decode_window(codes, rect)
+    }
+}
+
+/// The decoder's links with their caches.
+struct Stages<'a> {
+    chain: Chain<'a>,
+    edits: Edits<'a>,
+    caches: &'a mut Caches,
+}
+
+impl<'a> Stages<'a> {
+    /// The last trunk step gives T, which is cheap to make from the step before: it is not kept.
+    fn kept_steps(&self) -> usize {
+        self.chain.steps() - 1
+    }
+
+    fn layer(&self, step: usize) -> Layer {
+        let stride_px = self.chain.stride_px(step);
+        Layer::new(
+            step as u8,
+            self.chain.step_plane(step),
+            stride_px,
+            self.chain.channels(step),
+        )
+    }
+
+    fn pixel_layer(&self) -> Layer {
+        Layer::new(u8::MAX, self.chain.plane(1), 1, 4)
+    }
+
+    const fn codes(&self, version: Version) -> &'a Codes {
+        match version {
+            Version::Encoded => self.edits.encoded,
+            Version::Edited => self.edits.edited,
+        }
+    }
+
+    /// The output of a kept trunk step on a window, `[1, h, w, c]`.
+    fn activations(&mut self, version: Version, step: usize, window: Window) -> Result<Tensor> {
+        let layer = self.layer(step);
+        self.ensure(version, step, window)?;
+        let values = self.caches.of(version).gather(&layer, window);
+        let shape = (
+            1,
+            window.y.len as usize,
+            window.x.len as usize,
+            layer.channels,
+        );
+        let values = values.ok_or_else(lost_tile)?;
+        Ok(Tensor::from_vec(values, shape, self.chain.device())?)
+    }
+
+    /// Runs a kept step on a window.
+    fn run(&mut self, version: Version, step: usize, out: Window) -> Result<Tensor> {
+        if step == 0 {
+            return self.chain.start(self.codes(version), out);
+        }
+        let input = self.chain.step_input(step, out);
+        let before = self.activations(version, step - 1, input)?;
+        self.chain.step(step, &before, input, out)
+    }
+
+    /// Makes sure that every tile a window touches is there.
+    fn ensure(&mut self, version: Version, step: usize, window: Window) -> Result<()> {
+        let layer = self.layer(step);
+        let mut missing = TileCache::touched(&layer, window);
+        missing.retain(|tile| !self.caches.of(version).holds(&layer, *tile));
+        if version == Version::Edited && !missing.is_empty() {
+            let (own, shared): (Vec<_>, Vec<_>) = missing
+                .into_iter()
+                .partition(|tile| self.edits_reach(step, &layer, *tile));
+            self.compute(Version::Encoded, step, &layer, &shared)?;
+            for tile in shared {
+                let values = self
+                    .caches
+                    .encoded
+                    .get(&layer, tile)
+                    .ok_or_else(lost_tile)?;
+                self.caches.edited.insert(&layer, tile, values);
+            }
+            missing = own;
+        }
+        self.compute(version, step, &layer, &missing)
+    }
+
+    fn compute(
+        &mut self,
+        version: Version,
+        step: usize,
+        layer: &Layer,
+        wanted: &[(u32, u32)],
+    ) -> Result<()> {
+        let missing: Vec<_> = wanted
+            .iter()
+            .copied()
+            .filter(|tile| !self.caches.of(version).holds(layer, *tile))
+            .collect();
+        for batch in batches(&missing) {
+            let cells = layer.cells_of(batch);
+            let values = self.run(version, step, layer.plane.window(cells))?;
+            let values = values.flatten_all()?.to_vec1::<f32>()?;
+            self.caches.of(version).insert_tiles(layer, batch, &values);
+        }
+        Ok(())
+    }
+
+    /// Whether any changed structure cell can reach a tile of a step's output.
+    fn edits_reach(&self, step: usize, layer: &Layer, (x, y): (u32, u32)) -> bool {
+        let mut window = layer.plane.window(layer.cells_of(Rect::new(x, y, 1, 1)));
+        for earlier in (0..=step).rev() {
+            window = self.chain.step_input(earlier, window);
+        }
+        let (old, new) = (&self.edits.encoded.structure, &self.edits.edited.structure);
+        let columns = window.x.positions(old.width());
+        window.y.positions(old.height()).any(|row| {
+            let start = row as usize * old.width() as usize;
+            columns.clone().any(|column| {
+                let at = start + column as usize;
+                old.cells()[at] != new.cells()[at]
+            })
+        })
+    }
+
+    /// Recomputes the activations that changed structure cells (in pixels) reach.
+    fn update(&mut self, structure: &Dirty) -> Result<()> {
+        let mut windows: Vec<Window> = structure
+            .rects()
+            .iter()
+            .map(|rect| {
+                let plane = self.chain.step_plane(0);
+                plane.window(rect.to_cells(self.chain.stride_px(0)))
+            })
+            .collect();
+        for step in 0..self.kept_steps() {
+            let layer = self.layer(step);
+            for window in &mut windows {
+                if step > 0 {
+                    let factor = self.chain.stride_px(step - 1) / self.chain.stride_px(step);
+                    *window = window.finer(factor);
+                }
+                *window = window.grown(self.chain.halo_cells(step), layer.plane);
+                let stride = u64::from(self.chain.stride_px(step));
+                let is_held = TileCache::touched(&layer, *window)
+                    .iter()
+                    .any(|tile| self.caches.edited.holds(&layer, *tile));
+                if !is_held {
+                    continue;
+                }
+                if window.area() * stride * stride > UPDATE_AT_ONCE_PX {
+                    self.caches.edited.remove(&layer, *window);
+                    continue;
+                }
+                let values = self.run(Version::Edited, step, *window)?;
+                let values = values.flatten_all()?.to_vec1::<f32>()?;
+                self.caches.edited.scatter(&layer, *window, &values);
+            }
+        }
+        Ok(())
+    }
+
+    /// Pixels of a window from the kept activations.
+    fn pixels(&mut self, version: Version, rect: Rect) -> Result<Vec<f32>> {
+        let out = self.chain.plane(1).window(rect);
+        let trunk_window = self.chain.head_input(out);
+        let last = self.chain.steps() - 1;
+        let input = self.chain.step_input(last, trunk_window);
+        let before = self.activations(version, last - 1, input)?;
+        let trunk = self.chain.step(last, &before, input, trunk_window)?;
+        let codes = self.codes(version);
+        let pixels = self.chain.head(&trunk, trunk_window, codes, out)?;
+        Ok(pixels.flatten_all()?.to_vec1()?)
+    }
+
+    fn ensure_pixels(&mut self, window: Window) -> Result<()> {
+        let layer = self.pixel_layer();
+        let mut missing = TileCache::touched(&layer, window);
+        missing.retain(|tile| !self.caches.encoded.holds(&layer, *tile));
+        for batch in batches(&missing) {
+            let values = self.pixels(Version::Encoded, layer.cells_of(batch))?;
+            self.caches.encoded.insert_tiles(&layer, batch, &values);
+        }
+        Ok(())
+    }
+
+    fn warm(&mut self, rect: Rect) -> Result<()> {
+        let layer = self.pixel_layer();
+        let reach = self.chain.reach().structure_px;
+        let window = layer.plane.window(rect).grown(reach, layer.plane);
+        self.ensure_pixels(window)?;
+        let mut out = self.chain.head_input(window);
+        for step in (1..self.chain.steps()).rev() {
+            out = self.chain.step_input(step, out);
+            self.ensure(Version::Edited, step - 1, out)?;
+        }
+        Ok(())
+    }
+}
+
+impl WindowDecoder for Stages<'_> {
+    fn reach(&self) -> Reach {
+        self.chain.reach()
+    }
+
+    fn decode(&mut self, version: Version, rect: Rect) -> Result<Vec<f32>> {
+        if version == Version::Edited {
+            return self.pixels(version, rect);
+        }
+        let layer = self.pixel_layer();
+        let window = layer.plane.window(rect);
+        self.ensure_pixels(window)?;
+        self.caches
+            .encoded
+            .gather(&layer, window)
+            .ok_or_else(lost_tile)
+    }
+}
+
+fn lost_tile() -> Error {
+    Error::new(
+        Kind::Internal,
+        "could not decode",
+        "a cached tile was dropped while in use",
+        "",
+    )
+}
+
+/// Rectangles of tiles that together cover `tiles`, each at most [`BATCH_TILES`] on a side.
+fn batches(missing: &[(u32, u32)]) -> Vec<Rect> {
+    let mut groups = Dirty::default();
+    for &(x, y) in missing {
+        groups.add(Rect::new(x, y, 1, 1));
+    }
+    let wanted: HashSet<_> = missing.iter().copied().collect();
+    groups
+        .rects()
+        .iter()
+        .flat_map(|rect| tiles(*rect, BATCH_TILES))
+        .filter(|rect| {
+            (rect.y..rect.bottom())
+                .any(|y| (rect.x..rect.right()).any(|x| wanted.contains(&(x, y))))
+        })
+        .collect()
+}
+
+fn copy_source(source: &Source, rect: Rect, depth_bits: u8) -> Samples {
+    let rows = (rect.y..rect.bottom()).map(|y| {
+        let start = (y as usize * source.width() as usize + rect.x as usize) * 4;
+        start..start + rect.width as usize * 4
+    });
+    match (depth_bits, source.rgba16()) {
+        (8, _) => Samples::Rgba8(
+            rows.flat_map(|row| source.rgba8()[row].iter().copied())
+                .collect(),
+        ),
+        (_, Some(rgba16)) => {
+            Samples::Rgba16(rows.flat_map(|row| rgba16[row].iter().copied()).collect())
+        }
+        (_, None) => Samples::Rgba16(
+            rows.flat_map(|row| source.rgba8()[row].iter())
+                .map(|&v| crate::document::to_16_bit(v))
+                .collect(),
+        ),
+    }
+}

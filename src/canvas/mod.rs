@@ -1,0 +1,32 @@
+//! Code grids to pixels: windows of a canvas, decoded alone and composited with the source.
+//!
+//! A change of codes reaches a finite number of pixels (the halo), so an edit costs what its window
+//! costs, whatever the size of the canvas; and what lies outside is never touched.
+
+mod cache;
+mod composite;
+mod decode;
+mod influence;
+mod live;
+mod open;
+mod window;
+
+pub use composite::{Version, WindowDecoder, render};
+pub use decode::{Chain, Reach};
+pub use influence::Edits;
+pub use live::{Direct, LiveCanvas, Patch};
+pub use open::{encode, open, padding_of};
+
+use crate::document::Document;
+
+impl Document {
+    /// What compositing needs to know of the document.
+    pub fn edits(&self) -> Edits<'_> {
+        Edits {
+            geometry: self.geometry(),
+            wrap: self.wrap(),
+            encoded: self.encoded(),
+            edited: self.edited(),
+        }
+    }
+}

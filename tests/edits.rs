@@ -1,0 +1,300 @@
+//! What an artist does to a picture: paint, undo, erase, save, reopen, export. Untouched pixels stay.
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
+use std::sync::Arc;
+
+use candle_core::Device;
+use proptest::prelude::*;
+use tessera::canvas::{Chain, Direct, LiveCanvas, open, render};
+use tessera::codec::{Codec, CodecConfig};
+use tessera::document::script::EditScript;
+use tessera::document::{
+    Brush, Codebooks, DetailPolicy, Document, Ink, Level, Raster, Samples, Source, Wrap,
+};
+use tessera::export::{
+    Existing, Metadata, Provenance, encode_restore_data, read_restore_data, write_png,
+};
+
+fn codec() -> Codec {
+    Codec::new(CodecConfig::tiny(), 5, &Device::Cpu).unwrap()
+}
+
+const BOOKS: Codebooks = Codebooks {
+    structure: 24,
+    detail: 32,
+};
+
+/// Soft shapes over noise, with opaque, translucent and transparent parts.
+fn picture(width: u32, height: u32, seed: u32) -> Vec<u16> {
+    let mut state = seed | 1;
+    (0..height)
+        .flat_map(|y| (0..width).map(move |x| (x, y)))
+        .flat_map(|(x, y)| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            let wave = ((x * 700 + y * 300) & 0x7fff) as u16;
+            let alpha = match (x / 24 + y / 16) % 4 {
+                0 => 0,
+                1 => (state >> 16) as u16,
+                _ => u16::MAX,
+            };
+            [wave, 60_000 - wave, (state & 0xffff) as u16, alpha]
+        })
+        .collect()
+}
+
+fn source(width: u32, height: u32, sixteen: bool, seed: u32) -> Source {
+    let samples = picture(width, height, seed);
+    if sixteen {
+        Source::from_rgba16(width, height, samples).unwrap()
+    } else {
+        let samples = samples.iter().map(|v| (v >> 8) as u8).collect();
+        Source::from_rgba8(width, height, samples).unwrap()
+    }
+}
+
+fn export(codec: &Codec, document: &Document) -> Raster {
+    let chain = Chain::new(codec, document.geometry(), document.wrap()).unwrap();
+    let mut direct = Direct::new(chain, document.encoded(), document.edited());
+    let depth = document.source().depth_bits();
+    render(
+        &document.edits(),
+        document.source(),
+        &mut direct,
+        depth,
+        &(),
+    )
+    .unwrap()
+}
+
+fn sample(raster: &Raster, at: usize) -> u16 {
+    match raster.samples() {
+        Samples::Rgba8(s) => u16::from(s[at]),
+        Samples::Rgba16(s) => s[at],
+    }
+}
+
+/// Pixels that some changed cell can reach, by the receptive field alone.
+fn halo(codec: &Codec, document: &Document) -> Vec<bool> {
+    let geometry = document.geometry();
+    let (width, height) = (geometry.width() as i64, geometry.height() as i64);
+    let bounds = geometry.padded_bounds();
+    let field = codec.receptive_field();
+    let mut inside = vec![false; (width * height) as usize];
+    let axis = |at: i64, size: u32, wraps: bool| {
+        let size = i64::from(size);
+        match (0..size).contains(&at) {
+            true => Some(at),
+            false => wraps.then(|| at.rem_euclid(size)),
+        }
+    };
+    for level in Level::ALL {
+        let reach = match level {
+            Level::Structure => field.structure.decode_px,
+            Level::Detail => field.detail.decode_px,
+        } as i64;
+        for index in document.changed_cells(level) {
+            let cell = geometry.cell_pixels(level, index);
+            let (x0, y0) = (i64::from(cell.x), i64::from(cell.y));
+            let side = i64::from(cell.width);
+            for y in y0 - reach..y0 + side + reach {
+                let Some(y) = axis(y, bounds.height, document.wrap().y).filter(|y| *y < height)
+                else {
+                    continue;
+                };
+                for x in x0 - reach..x0 + side + reach {
+                    let x = axis(x, bounds.width, document.wrap().x).filter(|x| *x < width);
+                    if let Some(x) = x {
+                        inside[(y * width + x) as usize] = true;
+                    }
+                }
+            }
+        }
+    }
+    inside
+}
+
+fn run(document: &mut Document, operations: &[String]) {
+    let json = format!(
+        r#"{{"tessera_edits":1,"operations":[{}]}}"#,
+        operations.join(",")
+    );
+    EditScript::from_json(&json)
+        .unwrap()
+        .apply(document, BOOKS)
+        .unwrap();
+}
+
+fn erase_all(document: &mut Document) {
+    let (w, h) = (document.width(), document.height());
+    run(
+        document,
+        &[format!(
+            r#"{{"op":"erase","unit":"pixels","rect":{{"x":0,"y":0,"width":{w},"height":{h}}}}}"#
+        )],
+    );
+}
+
+fn operation() -> impl Strategy<Value = String> {
+    let level = prop_oneof![Just(("structure", 24u16)), Just(("detail", 32))];
+    (level, 0u16..1000, 0u32..8, 0u32..5, 1u32..3, 0u32..5).prop_map(
+        |((level, codes), code, x, y, size, which)| {
+            let code = code % codes;
+            match which {
+                0 | 1 => format!(
+                    r#"{{"op":"paint","level":"{level}","code":{code},"points":[[{x},{y}],[{y},{x}]],"brush":{{"size":{size}}}}}"#
+                ),
+                2 => format!(
+                    r#"{{"op":"fill","level":"{level}","code":{code},"rect":{{"x":{x},"y":{y},"width":1,"height":{size}}},"detail":"keep"}}"#
+                ),
+                3 => format!(
+                    r#"{{"op":"stamp","level":"{level}","at":[{x},{y}],"copy":{{"x":0,"y":0,"width":{size},"height":1}}}}"#
+                ),
+                _ => r#"{"op":"empty_detail","rect":{"x":2,"y":2,"width":3,"height":2}}"#.to_owned(),
+            }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn untouched_pixels_stay_and_erasing_restores_the_source(
+        width in 130u32..220, height in 90u32..180, x: bool, y: bool, sixteen: bool, seed: u32,
+        operations in prop::collection::vec(operation(), 1..4)
+    ) {
+        let codec = codec();
+        let source = source(width, height, sixteen, seed);
+        let mut doc = open(&codec, source, Wrap { x, y }, &()).unwrap();
+        let original = Raster::from_source(doc.source(), doc.source().depth_bits());
+        prop_assert_eq!(&export(&codec, &doc), &original);
+        run(&mut doc, &operations);
+        let edited = export(&codec, &doc);
+        for (i, inside) in halo(&codec, &doc).into_iter().enumerate() {
+            for at in i * 4..i * 4 + 4 {
+                prop_assert!(inside || sample(&edited, at) == sample(&original, at));
+            }
+        }
+        erase_all(&mut doc);
+        prop_assert_eq!(&export(&codec, &doc), &original);
+        while doc.undo().is_some() {}
+        prop_assert_eq!(export(&codec, &doc), original);
+    }
+}
+
+#[test]
+fn ten_rounds_of_edit_export_and_reopen_change_nothing_outside_the_halo() {
+    let codec = codec();
+    let folder = tempfile::tempdir().unwrap();
+    for sixteen in [false, true] {
+        let source = source(200, 140, sixteen, 9);
+        let original = Raster::from_source(&source, source.depth_bits());
+        let mut doc = open(&codec, source.clone(), Wrap::default(), &()).unwrap();
+        let mut ever_inside = vec![false; 200 * 140];
+        for round in 0..10u32 {
+            let (x, y) = (round % 4, round % 3);
+            run(
+                &mut doc,
+                &[
+                    format!(
+                        r#"{{"op":"paint","level":"structure","code":{round},"points":[[{x}.5,{y}.5]]}}"#
+                    ),
+                    format!(
+                        r#"{{"op":"paint","level":"detail","code":{round},"points":[[{x},{y}],[9,9]]}}"#
+                    ),
+                ],
+            );
+            let edited = export(&codec, &doc);
+            for (ever, now) in ever_inside.iter_mut().zip(halo(&codec, &doc)) {
+                *ever |= now;
+            }
+            let restore = encode_restore_data(&doc, &edited, serde_json::Value::Null).unwrap();
+            let metadata = Metadata {
+                provenance: Some(Provenance::Edited),
+                restore: Some(&restore),
+            };
+            let path = folder.path().join("edited.png");
+            write_png(&path, Existing::Replace, &edited, &metadata).unwrap();
+            // Reopened from nothing but the exported picture.
+            let back = read_restore_data(&std::fs::read(&path).unwrap())
+                .unwrap()
+                .unwrap();
+            assert_eq!(back.warning, None);
+            doc = back.document;
+            assert_eq!(doc.source(), &source, "round {round}");
+            assert_eq!(export(&codec, &doc), edited, "round {round}");
+            for (i, inside) in ever_inside.iter().enumerate() {
+                for at in i * 4..i * 4 + 4 {
+                    assert!(*inside || sample(&edited, at) == sample(&original, at));
+                }
+            }
+        }
+        assert!(
+            ever_inside.iter().any(|inside| !inside),
+            "the picture is large enough"
+        );
+        erase_all(&mut doc);
+        assert_eq!(export(&codec, &doc), original);
+    }
+}
+
+#[test]
+fn an_edit_is_seen_where_it_was_made() {
+    let codec = Arc::new(codec());
+    let mut doc = open(&codec, source(160, 96, false, 3), Wrap::default(), &()).unwrap();
+    let mut live =
+        LiveCanvas::new(Arc::clone(&codec), &doc, LiveCanvas::DEFAULT_BUDGET_BYTES).unwrap();
+    doc.begin("paint").unwrap();
+    let dab = doc
+        .dab(
+            Level::Structure,
+            (4.5, 2.5),
+            &Brush::default(),
+            Ink::Code {
+                code: Some(3),
+                detail: DetailPolicy::Empty,
+            },
+        )
+        .unwrap();
+    assert_eq!(
+        dab.len(),
+        if doc.encoded().structure.at(24) == Some(3) {
+            16
+        } else {
+            17
+        }
+    );
+    live.apply(&dab).unwrap();
+    let cell = doc.geometry().cell_pixels(Level::Structure, 24);
+    let patch = live.patch(cell, 8).unwrap();
+    let Samples::Rgba8(shown) = patch.samples else {
+        panic!("8 bits were asked for")
+    };
+    let before = Raster::from_source(doc.source(), 8);
+    let changed = (0..16 * 16).filter(|i| {
+        let (x, y) = (cell.x + i % 16, cell.y + i / 16);
+        let at = ((y * 160 + x) * 4) as usize;
+        shown[(i * 4) as usize..][..4] != before.rgba8()[at..at + 4]
+    });
+    assert!(changed.count() > 200);
+    // The eraser takes the dab back without undo.
+    let erased = doc
+        .dab(Level::Structure, (4.5, 2.5), &Brush::default(), Ink::Source)
+        .unwrap();
+    assert_eq!(erased.len(), dab.len());
+    assert!(!doc.is_edited());
+    let repainted: Vec<_> = dab
+        .iter()
+        .map(|d| (d.level, d.index, tessera::document::code_from_raw(d.after)))
+        .collect();
+    for (level, index, code) in repainted {
+        doc.set_cell(level, index, code).unwrap();
+    }
+    // Aborting the stroke brings everything back.
+    let aborted = doc.abort().unwrap();
+    live.revert(&aborted.deltas).unwrap();
+    let patch = live.patch(doc.geometry().bounds(), 8).unwrap();
+    assert_eq!(patch.samples, Samples::Rgba8(doc.source().rgba8().to_vec()));
+}
