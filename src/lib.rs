@@ -10,4 +10,5 @@ pub mod error;
 pub mod export;
 pub mod kernels;
 pub mod progress;
+pub mod project;
 pub mod train;

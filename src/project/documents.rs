@@ -1,0 +1,614 @@
+//! Documents: code grids as encoded, the journal of strokes on them, and snapshots that shorten replay.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+
+use super::limits::{MAX_NAME_BYTES, MAX_PAGE_ROWS, MAX_VALUE_BYTES};
+use super::sqlite::{
+    Doing, bad_value, bytes, checked_name, limited_len, not_found, now_ms, text, unsigned,
+};
+use super::{ContentHash, PictureId, Project, blobs, journal};
+use crate::document::{Codebooks, Codes, Geometry, History, Level, Stroke, Wrap};
+use crate::error::{Error, Kind, Result};
+
+pub type DocumentId = i64;
+
+/// A snapshot of the edited codes is stored after this many strokes, so that opening replays no more.
+const SNAPSHOT_STROKES: u64 = 256;
+/// Most cell changes held in memory as history (400 MB); older strokes stay in the file.
+const MAX_HISTORY_DELTAS: usize = 1 << 25;
+
+/// Where the source pixels of a new document come from.
+#[derive(Debug, Clone, Copy)]
+pub enum NewSource<'a> {
+    /// The bytes of an encoded picture, kept in the project.
+    Embedded(&'a [u8]),
+    /// A picture of the dataset index; only its place is kept.
+    Picture(PictureId),
+}
+
+#[derive(Debug, Clone)]
+pub struct NewDocument<'a> {
+    pub name: &'a str,
+    pub source: NewSource<'a>,
+    pub geometry: Geometry,
+    /// Hash of the weights that encoded it.
+    pub checkpoint: ContentHash,
+    /// Sizes of that checkpoint's codebooks.
+    pub codebooks: Codebooks,
+    pub wrap: Wrap,
+    /// As encoded.
+    pub codes: &'a Codes,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DocumentSource {
+    /// The project holds this many bytes of an encoded picture: [`Project::document_source`].
+    Embedded {
+        bytes: u64,
+    },
+    Picture {
+        id: PictureId,
+    },
+    /// The picture was taken out of the index.
+    Lost,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentRow {
+    pub id: DocumentId,
+    pub name: String,
+    pub source: DocumentSource,
+    /// Pixels.
+    pub width: u32,
+    pub height: u32,
+    pub checkpoint: ContentHash,
+    pub codebooks: Codebooks,
+    pub wrap: Wrap,
+    /// Strokes in the journal, undone ones included.
+    pub strokes: u64,
+    /// How many of them are applied.
+    pub applied_strokes: u64,
+    /// Milliseconds since 1970.
+    pub created_ms: i64,
+    pub modified_ms: i64,
+}
+
+impl DocumentRow {
+    /// # Errors
+    /// `Limit` for a size that no document has.
+    pub fn geometry(&self) -> Result<Geometry> {
+        Geometry::new(self.width, self.height)
+    }
+}
+
+/// One line of a document's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StrokeRow {
+    /// From 1.
+    pub number: u64,
+    pub label: String,
+    /// Milliseconds since 1970.
+    pub created_ms: i64,
+    pub is_applied: bool,
+}
+
+/// A document as far as the project knows it; its pixels and its model are elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedDocument {
+    pub row: DocumentRow,
+    pub encoded: Codes,
+    /// After the applied strokes.
+    pub edited: Codes,
+    pub history: History,
+    /// Strokes older than those in `history`: more than memory should hold. Usually 0.
+    pub older_strokes: u64,
+}
+
+const SELECT: &str = "SELECT d.id, d.name, d.source_blob, b.length, d.source_picture, d.width, d.height, d.checkpoint,
+     d.structure_codes, d.detail_codes, d.wrap_x, d.wrap_y,
+     (SELECT coalesce(max(s.number), 0) FROM strokes s WHERE s.document = d.id),
+     d.applied_strokes, d.created_ms, d.modified_ms
+     FROM documents d LEFT JOIN blobs b ON b.id = d.source_blob";
+
+fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
+    let source = match (
+        row.get::<_, Option<i64>>(2)?,
+        row.get::<_, Option<PictureId>>(4)?,
+    ) {
+        (Some(_), _) => DocumentSource::Embedded {
+            bytes: unsigned(row, 3)?,
+        },
+        (None, Some(id)) => DocumentSource::Picture { id },
+        (None, None) => DocumentSource::Lost,
+    };
+    let (strokes, applied_strokes) = (unsigned(row, 12)?, unsigned(row, 13)?);
+    if applied_strokes > strokes {
+        return Err(bad_value(13, "more strokes are applied than there are"));
+    }
+    let (width, height) = (row.get(5)?, row.get(6)?);
+    Geometry::new(width, height).map_err(|e| bad_value(5, e.notice.why))?;
+    Ok(DocumentRow {
+        id: row.get(0)?,
+        name: text(row, 1, MAX_NAME_BYTES)?,
+        source,
+        width,
+        height,
+        checkpoint: row.get(7)?,
+        codebooks: Codebooks {
+            structure: row.get(8)?,
+            detail: row.get(9)?,
+        },
+        wrap: Wrap {
+            x: row.get(10)?,
+            y: row.get(11)?,
+        },
+        strokes,
+        applied_strokes,
+        created_ms: row.get(14)?,
+        modified_ms: row.get(15)?,
+    })
+}
+
+/// Most cells that one stroke can change.
+fn cell_count(geometry: Geometry) -> usize {
+    Level::ALL.map(|l| geometry.cell_count(l)).iter().sum()
+}
+
+fn check_codebooks(codebooks: Codebooks) -> Result<()> {
+    let is_usable = |size| (1..=u32::from(u16::MAX)).contains(&size);
+    if is_usable(codebooks.structure) && is_usable(codebooks.detail) {
+        return Ok(());
+    }
+    Err(Error::usage(
+        "could not store the document",
+        "a codebook has 1 to 65,535 codes",
+        "",
+    ))
+}
+
+/// Codes of a file, checked against everything the row says.
+pub(super) fn decode_checked(stored: &[u8], row: &DocumentRow) -> Result<Codes> {
+    let geometry = row.geometry()?;
+    let codes = journal::decode_codes(stored, geometry)?;
+    codes.check(geometry, Some(row.codebooks)).map_err(|e| {
+        // Out-of-range codes are the caller's mistake elsewhere; here the file brought them.
+        Error {
+            kind: Kind::Damaged,
+            ..e
+        }
+    })?;
+    Ok(codes)
+}
+
+/// A stroke of a file, checked against the row.
+pub(super) fn decode_stroke(label: String, stored: &[u8], row: &DocumentRow) -> Result<Stroke> {
+    let geometry = row.geometry()?;
+    let stroke = Stroke {
+        label,
+        deltas: journal::decode_deltas(stored, cell_count(geometry))?,
+    };
+    stroke.check(geometry)?;
+    check_stroke_codes(&stroke, row.codebooks).map_err(|e| Error {
+        kind: Kind::Damaged,
+        ..e
+    })?;
+    Ok(stroke)
+}
+
+fn check_stroke_codes(stroke: &Stroke, codebooks: Codebooks) -> Result<()> {
+    for delta in &stroke.deltas {
+        for raw in [delta.before, delta.after] {
+            codebooks.check(delta.level, crate::document::code_from_raw(raw))?;
+        }
+    }
+    Ok(())
+}
+
+fn store_encoded(t: &Connection, id: DocumentId, codes: &Codes, path: &Path) -> Result<()> {
+    let stored = journal::encode_codes(codes);
+    limited_len("the codes of a document", stored.len(), MAX_VALUE_BYTES)?;
+    t.execute(
+        "INSERT INTO document_codes (document, applied_strokes, codes) VALUES (?1, 0, ?2)",
+        params![id, stored],
+    )
+    .doing("store the codes of a document", path)
+    .map(drop)
+}
+
+impl Project {
+    /// Stores a new document without strokes.
+    ///
+    /// # Errors
+    /// `Damaged` or `Usage` where the codes fit neither picture nor codebooks; `Limit`, `DiskFull`.
+    pub fn create_document(&mut self, new: &NewDocument<'_>) -> Result<DocumentRow> {
+        const DOING: &str = "store a document";
+        checked_name("a document's name", new.name)?;
+        check_codebooks(new.codebooks)?;
+        new.codes.check(new.geometry, Some(new.codebooks))?;
+        let (blob, picture) = match new.source {
+            NewSource::Embedded(bytes) => (Some(self.write_blob(bytes)?), None),
+            NewSource::Picture(id) => (None, Some(id)),
+        };
+        let id = self.transact(DOING, |t, path| {
+            if let Some(blob) = blob {
+                blobs::complete(t, blob, path)?;
+            }
+            t.execute(
+                "INSERT INTO documents (name, source_blob, source_picture, width, height, checkpoint, structure_codes,
+                     detail_codes, wrap_x, wrap_y, applied_strokes, created_ms, modified_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?11)",
+                params![
+                    new.name,
+                    blob,
+                    picture,
+                    new.geometry.width(),
+                    new.geometry.height(),
+                    new.checkpoint,
+                    new.codebooks.structure,
+                    new.codebooks.detail,
+                    new.wrap.x,
+                    new.wrap.y,
+                    now_ms()
+                ],
+            )
+            .doing(DOING, path)?;
+            let id = t.last_insert_rowid();
+            store_encoded(t, id, new.codes, path)?;
+            Ok(id)
+        })?;
+        self.document(id)
+    }
+
+    pub fn document(&self, id: DocumentId) -> Result<DocumentRow> {
+        self.connection
+            .query_row(&format!("{SELECT} WHERE d.id = ?1"), [id], document_row)
+            .optional()
+            .doing("read a document", &self.path)?
+            .ok_or_else(|| not_found("the document", &self.path))
+    }
+
+    /// The newest document of this name.
+    pub fn document_by_name(&self, name: &str) -> Result<Option<DocumentRow>> {
+        self.connection
+            .query_row(
+                &format!("{SELECT} WHERE d.name = ?1 ORDER BY d.id DESC LIMIT 1"),
+                [name],
+                document_row,
+            )
+            .optional()
+            .doing("read a document", &self.path)
+    }
+
+    /// Documents, last changed first; at most [`MAX_PAGE_ROWS`].
+    pub fn documents(&self) -> Result<Vec<DocumentRow>> {
+        let list = || -> rusqlite::Result<Vec<DocumentRow>> {
+            self.connection
+                .prepare(&format!(
+                    "{SELECT} ORDER BY d.modified_ms DESC, d.id DESC LIMIT {MAX_PAGE_ROWS}"
+                ))?
+                .query_map([], document_row)?
+                .collect()
+        };
+        list().doing("list the documents", &self.path)
+    }
+
+    /// The bytes of the embedded source picture; they are a stranger's.
+    ///
+    /// # Errors
+    /// `NotFound` where the source is not embedded, `Damaged` where the bytes are not those stored.
+    pub fn document_source(&self, id: DocumentId) -> Result<Vec<u8>> {
+        let blob: Option<i64> = self
+            .connection
+            .query_row(
+                "SELECT source_blob FROM documents WHERE id = ?1",
+                [id],
+                |row| row.get(0),
+            )
+            .optional()
+            .doing("read a document's source", &self.path)?
+            .flatten();
+        match blob {
+            Some(blob) => self.read_blob_to_vec(blob),
+            None => Err(not_found("the document's own source picture", &self.path)),
+        }
+    }
+
+    pub fn rename_document(&mut self, id: DocumentId, name: &str) -> Result<()> {
+        checked_name("a document's name", name)?;
+        self.update_one(
+            "rename a document",
+            "UPDATE documents SET name = ?2, modified_ms = ?3 WHERE id = ?1",
+            params![id, name, now_ms()],
+        )
+    }
+
+    pub fn delete_document(&mut self, id: DocumentId) -> Result<()> {
+        const DOING: &str = "delete a document";
+        self.transact(DOING, |t, path| {
+            if t.execute("DELETE FROM documents WHERE id = ?1", [id])
+                .doing(DOING, path)?
+                == 0
+            {
+                return Err(not_found("the document", path));
+            }
+            blobs::delete_unreferenced(t).doing(DOING, path)
+        })
+    }
+
+    /// Encodes a document anew (another model, another wrap): its strokes, which belong to the old
+    /// codes, are forgotten.
+    pub fn replace_document_codes(
+        &mut self,
+        id: DocumentId,
+        codes: &Codes,
+        checkpoint: ContentHash,
+        codebooks: Codebooks,
+        wrap: Wrap,
+    ) -> Result<()> {
+        const DOING: &str = "store the codes of a document";
+        check_codebooks(codebooks)?;
+        codes.check(self.document(id)?.geometry()?, Some(codebooks))?;
+        self.transact(DOING, |t, path| {
+            t.execute("DELETE FROM strokes WHERE document = ?1", [id])
+                .doing(DOING, path)?;
+            t.execute("DELETE FROM document_codes WHERE document = ?1", [id])
+                .doing(DOING, path)?;
+            t.execute(
+                "UPDATE documents SET checkpoint = ?2, structure_codes = ?3, detail_codes = ?4, wrap_x = ?5, wrap_y = ?6,
+                     applied_strokes = 0, modified_ms = ?7 WHERE id = ?1",
+                params![id, checkpoint, codebooks.structure, codebooks.detail, wrap.x, wrap.y, now_ms()],
+            )
+            .doing(DOING, path)?;
+            store_encoded(t, id, codes, path)
+        })
+    }
+
+    /// Adds a finished stroke to the journal; undone strokes are forgotten. When this returns, the
+    /// stroke survives a kill and a power cut. Returns its number.
+    ///
+    /// # Errors
+    /// `Damaged` or `Usage` where the stroke does not fit the document; `Limit`, `DiskFull`.
+    pub fn append_stroke(&mut self, id: DocumentId, stroke: &Stroke) -> Result<u64> {
+        const DOING: &str = "store a stroke";
+        checked_name("a stroke's label", &stroke.label)?;
+        let row = self.document(id)?;
+        stroke.check(row.geometry()?)?;
+        check_stroke_codes(stroke, row.codebooks)?;
+        let stored = journal::encode_deltas(&stroke.deltas);
+        limited_len("a stroke", stored.len(), MAX_VALUE_BYTES)?;
+        let number = row.applied_strokes + 1;
+        let kept = row.applied_strokes.cast_signed();
+        self.transact(DOING, |t, path| {
+            if row.strokes > row.applied_strokes {
+                for table in ["strokes WHERE number", "document_codes WHERE applied_strokes"] {
+                    t.execute(
+                        &format!("DELETE FROM {table} > ?2 AND document = ?1"),
+                        [id, kept],
+                    )
+                    .doing(DOING, path)?;
+                }
+            }
+            let now = now_ms();
+            t.prepare_cached(
+                "INSERT INTO strokes (document, number, label, deltas, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )
+            .and_then(|mut s| s.execute(params![id, kept + 1, stroke.label, stored, now]))
+            .doing(DOING, path)?;
+            t.prepare_cached(
+                "UPDATE documents SET applied_strokes = ?2, modified_ms = ?3 WHERE id = ?1",
+            )
+            .and_then(|mut s| s.execute(params![id, kept + 1, now]))
+            .doing(DOING, path)?;
+            Ok(())
+        })?;
+        if number.is_multiple_of(SNAPSHOT_STROKES) {
+            // The stroke is safe; a snapshot only makes the next opening faster.
+            if let Err(error) = self.store_snapshot(id) {
+                log::warn!("{error}");
+            }
+        }
+        Ok(number)
+    }
+
+    /// Notes that the last applied stroke was undone. `false` where there is none.
+    pub fn undo_stroke(&mut self, id: DocumentId) -> Result<bool> {
+        self.move_cursor(
+            id,
+            "UPDATE documents SET applied_strokes = applied_strokes - 1, modified_ms = ?2
+             WHERE id = ?1 AND applied_strokes > 0",
+        )
+    }
+
+    /// Notes that the last undone stroke was done again. `false` where there is none.
+    pub fn redo_stroke(&mut self, id: DocumentId) -> Result<bool> {
+        self.move_cursor(
+            id,
+            "UPDATE documents SET applied_strokes = applied_strokes + 1, modified_ms = ?2
+             WHERE id = ?1 AND EXISTS (SELECT 1 FROM strokes s WHERE s.document = ?1 AND s.number = applied_strokes + 1)",
+        )
+    }
+
+    fn move_cursor(&mut self, id: DocumentId, sql: &str) -> Result<bool> {
+        const DOING: &str = "store an undo";
+        self.transact(DOING, |t, path| {
+            let changed = t.execute(sql, params![id, now_ms()]).doing(DOING, path)?;
+            Ok(changed > 0)
+        })
+    }
+
+    /// Stores the edited codes as they are after the applied strokes, in place of an older snapshot.
+    pub fn store_snapshot(&mut self, id: DocumentId) -> Result<()> {
+        const DOING: &str = "store the codes of a document";
+        let row = self.document(id)?;
+        if row.applied_strokes == 0 {
+            return Ok(());
+        }
+        let edited = journal::encode_codes(&self.edited_codes(&row)?);
+        limited_len("the codes of a document", edited.len(), MAX_VALUE_BYTES)?;
+        let applied = row.applied_strokes.cast_signed();
+        self.transact(DOING, |t, path| {
+            t.execute(
+                "DELETE FROM document_codes WHERE document = ?1 AND applied_strokes > 0",
+                [id],
+            )
+            .doing(DOING, path)?;
+            t.execute(
+                "INSERT INTO document_codes (document, applied_strokes, codes) VALUES (?1, ?2, ?3)",
+                params![id, applied, edited],
+            )
+            .doing(DOING, path)?;
+            Ok(())
+        })
+    }
+
+    /// The newest stored codes that are no newer than after stroke `upto`, and which stroke that was.
+    fn stored_codes(&self, row: &DocumentRow, upto: u64) -> Result<(u64, Codes)> {
+        let (applied, stored) = self
+            .connection
+            .query_row(
+                "SELECT applied_strokes, codes FROM document_codes WHERE document = ?1 AND applied_strokes <= ?2
+                 ORDER BY applied_strokes DESC LIMIT 1",
+                [row.id, upto.cast_signed()],
+                |r| Ok((unsigned(r, 0)?, bytes(r, 1, MAX_VALUE_BYTES)?)),
+            )
+            .optional()
+            .doing("read the codes of a document", &self.path)?
+            .ok_or_else(|| {
+                super::sqlite::damaged("read the codes of a document", &self.path, "they are missing")
+            })?;
+        let codes = decode_checked(&stored, row).map_err(|e| e.at(&self.path))?;
+        Ok((applied, codes))
+    }
+
+    fn edited_codes(&self, row: &DocumentRow) -> Result<Codes> {
+        let (from, mut codes) = self.stored_codes(row, row.applied_strokes)?;
+        self.for_strokes(row, from + 1, row.applied_strokes, &mut |_, stroke| {
+            stroke.apply(&mut codes);
+            Ok(())
+        })?;
+        Ok(codes)
+    }
+
+    /// Calls `each` with the strokes numbered `first..=last`, which must all be there.
+    pub(super) fn for_strokes(
+        &self,
+        row: &DocumentRow,
+        first: u64,
+        last: u64,
+        each: &mut dyn FnMut(u64, Stroke) -> Result<()>,
+    ) -> Result<()> {
+        const DOING: &str = "read the strokes of a document";
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT number, label, deltas FROM strokes WHERE document = ?1 AND number BETWEEN ?2 AND ?3 ORDER BY number",
+            )
+            .doing(DOING, &self.path)?;
+        let mut rows = statement
+            .query([row.id, first.cast_signed(), last.cast_signed()])
+            .doing(DOING, &self.path)?;
+        let mut expected = first;
+        while let Some(r) = rows.next().doing(DOING, &self.path)? {
+            let number = unsigned(r, 0).doing(DOING, &self.path)?;
+            if number != expected {
+                break;
+            }
+            let label = text(r, 1, MAX_NAME_BYTES).doing(DOING, &self.path)?;
+            let stored = r
+                .get_ref(2)
+                .and_then(|v| v.as_blob().map_err(|e| bad_value(2, e.to_string())))
+                .doing(DOING, &self.path)?;
+            let stroke = decode_stroke(label, stored, row).map_err(|e| e.at(&self.path))?;
+            each(number, stroke)?;
+            expected += 1;
+        }
+        if expected != last + 1 {
+            return Err(super::sqlite::damaged(
+                DOING,
+                &self.path,
+                format!("stroke {expected} is missing"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Codes and history, as they were when the document was last left.
+    ///
+    /// # Errors
+    /// `Damaged` where codes or strokes fit neither the picture nor each other.
+    pub fn load_document(&self, id: DocumentId) -> Result<LoadedDocument> {
+        let row = self.document(id)?;
+        let (_, encoded) = self.stored_codes(&row, 0)?;
+        let edited = self.edited_codes(&row)?;
+        let older_strokes = self.strokes_beyond_memory(&row)?;
+        let mut strokes = Vec::new();
+        self.for_strokes(&row, older_strokes + 1, row.strokes, &mut |_, stroke| {
+            strokes.push(Arc::new(stroke));
+            Ok(())
+        })?;
+        // Both are at most the number of strokes just read.
+        let cursor = (row.applied_strokes - older_strokes) as usize;
+        let history = History::from_parts(strokes, cursor).map_err(|e| e.at(&self.path))?;
+        Ok(LoadedDocument {
+            row,
+            encoded,
+            edited,
+            history,
+            older_strokes,
+        })
+    }
+
+    /// How many of the oldest applied strokes must stay in the file so that the rest fits in memory.
+    fn strokes_beyond_memory(&self, row: &DocumentRow) -> Result<u64> {
+        // A cheap bound first: no document of few or small strokes gets further than this.
+        if (row.strokes as usize).saturating_mul(cell_count(row.geometry()?)) <= MAX_HISTORY_DELTAS
+        {
+            return Ok(0);
+        }
+        let mut sizes = Vec::new();
+        self.for_strokes(row, 1, row.strokes, &mut |_, stroke| {
+            sizes.push(stroke.deltas.len());
+            Ok(())
+        })?;
+        let mut room = MAX_HISTORY_DELTAS;
+        let kept = sizes
+            .iter()
+            .rev()
+            .take_while(|&&n| {
+                let fits = n <= room;
+                room = room.saturating_sub(n);
+                fits
+            })
+            .count();
+        Ok((row.strokes - kept as u64).min(row.applied_strokes))
+    }
+
+    /// The history list without the strokes themselves; at most [`MAX_PAGE_ROWS`] a time.
+    pub fn stroke_rows(&self, id: DocumentId, offset: u64, limit: u64) -> Result<Vec<StrokeRow>> {
+        let applied = self.document(id)?.applied_strokes;
+        let offset = super::sqlite::signed("an offset", offset)?;
+        let limit = limit.min(MAX_PAGE_ROWS) as i64; // small, so it fits
+        let list = || -> rusqlite::Result<Vec<StrokeRow>> {
+            self.connection
+                .prepare_cached(
+                    "SELECT number, label, created_ms FROM strokes WHERE document = ?1 ORDER BY number LIMIT ?3 OFFSET ?2",
+                )?
+                .query_map([id, offset, limit], |row| {
+                    let number = unsigned(row, 0)?;
+                    Ok(StrokeRow {
+                        number,
+                        label: text(row, 1, MAX_NAME_BYTES)?,
+                        created_ms: row.get(2)?,
+                        is_applied: number <= applied,
+                    })
+                })?
+                .collect()
+        };
+        list().doing("list the strokes of a document", &self.path)
+    }
+}

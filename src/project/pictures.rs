@@ -1,0 +1,297 @@
+//! The dataset index as the panels see it: pages of pictures, counts, thumbnails, the user's choice.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use rusqlite::{OptionalExtension, Row, ToSql, params};
+use serde::{Deserialize, Serialize};
+
+use super::limits::{
+    MAX_FLAGS, MAX_NAME_BYTES, MAX_PAGE_ROWS, MAX_PATH_BYTES, MAX_PHASH_BYTES, MAX_TEXT_BYTES,
+    MAX_THUMBNAIL_BYTES,
+};
+use super::sqlite::{Doing, bytes, not_found, signed, text, unsigned};
+use super::{ContentHash, Project, paths};
+use crate::error::Result;
+
+pub type PictureId = i64;
+
+/// A doubt about a picture ("blurry"), with its reason in plain words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PictureFlag {
+    pub name: String,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PictureRow {
+    pub id: PictureId,
+    /// Where the last import found it. Only ever read from.
+    pub path: PathBuf,
+    /// Below the import's folder, shown lossily.
+    pub relative: String,
+    pub label: Option<String>,
+    /// Of the file.
+    pub blake3: ContentHash,
+    pub file_bytes: u64,
+    /// Milliseconds since 1970.
+    pub modified_ms: i64,
+    /// Pixels.
+    pub width: u32,
+    pub height: u32,
+    pub format: String,
+    pub bit_depth: u8,
+    pub has_alpha: bool,
+    pub phash: Option<Vec<u8>>,
+    /// The user's choice.
+    pub excluded: bool,
+    /// The last import of its folder did not find it.
+    pub missing: bool,
+    pub flags: Vec<PictureFlag>,
+}
+
+/// Which pictures a page shows; the default is all of them, by path.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PictureFilter {
+    pub flag: Option<String>,
+    pub label: Option<String>,
+    pub excluded: Option<bool>,
+    pub missing: Option<bool>,
+    /// Part of the path, letter case ignored for ASCII.
+    pub text: Option<String>,
+}
+
+impl PictureFilter {
+    /// What training uses: neither excluded nor missing.
+    pub fn usable() -> Self {
+        Self {
+            excluded: Some(false),
+            missing: Some(false),
+            ..Self::default()
+        }
+    }
+
+    fn condition(&self) -> (String, Vec<Box<dyn ToSql>>) {
+        let mut parts = vec!["1".to_owned()];
+        let mut values: Vec<Box<dyn ToSql>> = Vec::new();
+        let mut add = |sql: &str, value: Box<dyn ToSql>| {
+            values.push(value);
+            parts.push(sql.replace('?', &format!("?{}", values.len())));
+        };
+        if let Some(flag) = &self.flag {
+            add(
+                "id IN (SELECT picture FROM picture_flags WHERE flag = ?)",
+                Box::new(flag.clone()),
+            );
+        }
+        if let Some(label) = &self.label {
+            add("label = ?", Box::new(label.clone()));
+        }
+        if let Some(excluded) = self.excluded {
+            add("excluded = ?", Box::new(excluded));
+        }
+        if let Some(missing) = self.missing {
+            add("missing = ?", Box::new(missing));
+        }
+        if let Some(text) = &self.text {
+            add(
+                "instr(lower(path_text), lower(?)) > 0",
+                Box::new(text.clone()),
+            );
+        }
+        (parts.join(" AND "), values)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PictureCounts {
+    pub total: u64,
+    /// Neither excluded nor missing.
+    pub usable: u64,
+    pub excluded: u64,
+    pub missing: u64,
+    pub by_flag: BTreeMap<String, u64>,
+}
+
+const COLUMNS: &str = "id, path, relative_text, label, blake3, file_bytes, modified_ms, width, height, format, bit_depth, has_alpha, phash, excluded, missing";
+
+fn optional<T>(
+    row: &Row<'_>,
+    column: usize,
+    read: impl FnOnce(&Row<'_>, usize) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Option<T>> {
+    match row.get_ref(column)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => read(row, column).map(Some),
+    }
+}
+
+fn picture_row(row: &Row<'_>) -> rusqlite::Result<PictureRow> {
+    Ok(PictureRow {
+        id: row.get(0)?,
+        path: paths::from_bytes(&bytes(row, 1, MAX_PATH_BYTES)?),
+        relative: text(row, 2, 3 * MAX_PATH_BYTES)?,
+        label: optional(row, 3, |r, c| text(r, c, MAX_NAME_BYTES))?,
+        blake3: row.get(4)?,
+        file_bytes: unsigned(row, 5)?,
+        modified_ms: row.get(6)?,
+        width: row.get(7)?,
+        height: row.get(8)?,
+        format: text(row, 9, MAX_NAME_BYTES)?,
+        bit_depth: row.get(10)?,
+        has_alpha: row.get(11)?,
+        phash: optional(row, 12, |r, c| bytes(r, c, MAX_PHASH_BYTES))?,
+        excluded: row.get(13)?,
+        missing: row.get(14)?,
+        flags: Vec::new(),
+    })
+}
+
+impl Project {
+    /// A page of pictures in the order of their paths; at most `limit` and [`MAX_PAGE_ROWS`].
+    pub fn pictures(
+        &self,
+        filter: &PictureFilter,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Vec<PictureRow>> {
+        const DOING: &str = "list the pictures";
+        let (condition, mut values) = filter.condition();
+        values.push(Box::new(signed("an offset", offset)?));
+        values.push(Box::new(limit.min(MAX_PAGE_ROWS) as i64)); // small, so it fits
+        let sql = format!(
+            "SELECT {COLUMNS} FROM pictures WHERE {condition} ORDER BY path LIMIT ?{} OFFSET ?{}",
+            values.len(),
+            values.len() - 1
+        );
+        let list = || -> rusqlite::Result<Vec<PictureRow>> {
+            self.connection
+                .prepare_cached(&sql)?
+                .query_map(rusqlite::params_from_iter(values.iter()), picture_row)?
+                .collect()
+        };
+        let mut rows = list().doing(DOING, &self.path)?;
+        for row in &mut rows {
+            row.flags = self.picture_flags(row.id)?;
+        }
+        Ok(rows)
+    }
+
+    pub fn picture(&self, id: PictureId) -> Result<PictureRow> {
+        let mut row = self
+            .connection
+            .query_row(
+                &format!("SELECT {COLUMNS} FROM pictures WHERE id = ?1"),
+                [id],
+                picture_row,
+            )
+            .optional()
+            .doing("read a picture's entry", &self.path)?
+            .ok_or_else(|| not_found("the picture", &self.path))?;
+        row.flags = self.picture_flags(id)?;
+        Ok(row)
+    }
+
+    fn picture_flags(&self, id: PictureId) -> Result<Vec<PictureFlag>> {
+        let list = || -> rusqlite::Result<Vec<PictureFlag>> {
+            self.connection
+                .prepare_cached(&format!(
+                    "SELECT flag, reason FROM picture_flags WHERE picture = ?1 ORDER BY flag LIMIT {MAX_FLAGS}"
+                ))?
+                .query_map([id], |row| {
+                    Ok(PictureFlag {
+                        name: text(row, 0, MAX_NAME_BYTES)?,
+                        reason: text(row, 1, MAX_TEXT_BYTES)?,
+                    })
+                })?
+                .collect()
+        };
+        list().doing("read a picture's flags", &self.path)
+    }
+
+    /// How many pictures a filter lets through.
+    pub fn picture_count(&self, filter: &PictureFilter) -> Result<u64> {
+        let (condition, values) = filter.condition();
+        self.connection
+            .query_row(
+                &format!("SELECT count(*) FROM pictures WHERE {condition}"),
+                rusqlite::params_from_iter(values.iter()),
+                |row| unsigned(row, 0),
+            )
+            .doing("count the pictures", &self.path)
+    }
+
+    /// The totals, and how many pictures have each flag (excluded and missing ones included).
+    pub fn picture_counts(&self) -> Result<PictureCounts> {
+        const DOING: &str = "count the pictures";
+        let mut counts = self
+            .connection
+            .query_row(
+                "SELECT count(*), coalesce(sum(excluded = 0 AND missing = 0), 0),
+                     coalesce(sum(excluded <> 0), 0), coalesce(sum(missing <> 0), 0) FROM pictures",
+                [],
+                |row| {
+                    Ok(PictureCounts {
+                        total: unsigned(row, 0)?,
+                        usable: unsigned(row, 1)?,
+                        excluded: unsigned(row, 2)?,
+                        missing: unsigned(row, 3)?,
+                        by_flag: BTreeMap::new(),
+                    })
+                },
+            )
+            .doing(DOING, &self.path)?;
+        let by_flag = || -> rusqlite::Result<BTreeMap<String, u64>> {
+            self.connection
+                .prepare_cached(&format!(
+                    "SELECT flag, count(*) FROM picture_flags GROUP BY flag LIMIT {MAX_PAGE_ROWS}"
+                ))?
+                .query_map([], |row| {
+                    Ok((text(row, 0, MAX_NAME_BYTES)?, unsigned(row, 1)?))
+                })?
+                .collect()
+        };
+        counts.by_flag = by_flag().doing(DOING, &self.path)?;
+        Ok(counts)
+    }
+
+    /// The encoded thumbnail, `None` where there is none. Its bytes are a stranger's.
+    pub fn thumbnail(&self, id: PictureId) -> Result<Option<Vec<u8>>> {
+        self.connection
+            .prepare_cached("SELECT bytes FROM thumbnails WHERE picture = ?1")
+            .and_then(|mut s| {
+                s.query_row([id], |row| bytes(row, 0, MAX_THUMBNAIL_BYTES))
+                    .optional()
+            })
+            .doing("read a thumbnail", &self.path)
+    }
+
+    /// Takes pictures out of training, or puts them back.
+    pub fn set_excluded(&mut self, pictures: &[PictureId], excluded: bool) -> Result<()> {
+        const DOING: &str = "exclude pictures";
+        self.transact(DOING, |t, path| {
+            let mut update = t
+                .prepare_cached("UPDATE pictures SET excluded = ?2 WHERE id = ?1")
+                .doing(DOING, path)?;
+            for id in pictures {
+                update.execute(params![id, excluded]).doing(DOING, path)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes pictures out of the index; their files are not touched.
+    pub fn delete_pictures(&mut self, pictures: &[PictureId]) -> Result<()> {
+        const DOING: &str = "take pictures out of the project";
+        self.transact(DOING, |t, path| {
+            let mut delete = t
+                .prepare_cached("DELETE FROM pictures WHERE id = ?1")
+                .doing(DOING, path)?;
+            for id in pictures {
+                delete.execute([id]).doing(DOING, path)?;
+            }
+            Ok(())
+        })
+    }
+}

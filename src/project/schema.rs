@@ -1,0 +1,108 @@
+//! The tables, as a numbered list of migrations. Migration `n` (counted from 1) takes a file from
+//! version `n - 1` to `n`; a published one is never edited, only followed by another.
+
+use rusqlite::Connection;
+
+/// "TSRA", in the SQLite header at offset 68.
+pub const APPLICATION_ID: i32 = i32::from_be_bytes(*b"TSRA");
+
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("schema_v1.sql")];
+
+/// Runs the migrations from `from` (0 for an empty database) to the end of the list, in one transaction.
+pub(super) fn migrate(
+    connection: &mut Connection,
+    migrations: &[&str],
+    from: usize,
+) -> rusqlite::Result<()> {
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    for step in migrations.iter().skip(from) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", migrations.len() as i64)?;
+    transaction.commit()
+}
+
+/// One thing a schema defines, its SQL included.
+type Definition = (String, String, String, Option<String>);
+
+fn definitions(connection: &Connection) -> rusqlite::Result<Vec<Definition>> {
+    connection
+        .prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY type, name")?
+        .query_map([], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
+        .collect()
+}
+
+/// The name of the first definition by which the file differs from what Tessera itself makes at that
+/// version, if there is one. A forged file could otherwise bring triggers, views or generated columns
+/// that run when Tessera writes.
+pub(super) fn first_difference(
+    connection: &Connection,
+    migrations: &[&str],
+) -> rusqlite::Result<Option<String>> {
+    let mut reference = Connection::open_in_memory()?;
+    migrate(&mut reference, migrations, 0)?;
+    let (expected, found) = (definitions(&reference)?, definitions(connection)?);
+    if expected == found {
+        return Ok(None);
+    }
+    let odd = found.iter().find(|d| !expected.contains(d));
+    let missing = expected.iter().find(|d| !found.contains(d));
+    Ok(odd.or(missing).map(|d| format!("{} {}", d.0, d.1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEXT: &str = "ALTER TABLE runs ADD COLUMN note TEXT; CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT) STRICT;";
+
+    fn version_1() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, &MIGRATIONS[..1], 0).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO runs (number, name, settings, seed, device, status, created_ms, updated_ms)
+                 VALUES (1, 'Run 1', '{}', 7, 'cpu', 'paused', 1, 1)",
+            )
+            .unwrap();
+        connection
+    }
+
+    fn version(connection: &Connection) -> i64 {
+        connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap()
+    }
+
+    #[test]
+    fn an_older_file_is_brought_up_to_date_with_its_content() {
+        let mut connection = version_1();
+        let both = [MIGRATIONS[0], NEXT];
+        migrate(&mut connection, &both, 1).unwrap();
+        assert_eq!(version(&connection), 2);
+        let (name, note): (String, Option<String>) = connection
+            .query_row("SELECT name, note FROM runs", [], |r| {
+                Ok((r.get(0)?, r.get(1)?))
+            })
+            .unwrap();
+        assert_eq!((name.as_str(), note), ("Run 1", None));
+        assert_eq!(first_difference(&connection, &both).unwrap(), None);
+        assert!(first_difference(&connection, &both[..1]).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_failed_migration_changes_nothing() {
+        let mut connection = version_1();
+        let broken = [MIGRATIONS[0], NEXT, "CREATE TABLE notes (again)"];
+        migrate(&mut connection, &broken, 1).unwrap_err();
+        assert_eq!(version(&connection), 1);
+        assert_eq!(
+            first_difference(&connection, &MIGRATIONS[..1]).unwrap(),
+            None
+        );
+    }
+}

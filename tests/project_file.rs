@@ -1,0 +1,12 @@
+//! The project file's promises: what is stored survives, what cannot be opened is left untouched.
+
+#[path = "project_file/content.rs"]
+mod content;
+#[path = "project_file/durability.rs"]
+mod durability;
+#[path = "project_file/hostile.rs"]
+mod hostile;
+#[path = "project_file/opening.rs"]
+mod opening;
+#[path = "project_file/support.rs"]
+mod support;

@@ -1,0 +1,563 @@
+//! What is stored comes back.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tessera::document::{Codes, Document, Source, Wrap};
+use tessera::error::{Kind, Notice};
+use tessera::project::{
+    CheckpointKind, ContentHash, DocumentSource, MetricRow, NewPicture, PictureFilter, Project,
+    RunStatus,
+};
+
+use super::support::*;
+
+fn import(project: &mut Project, root: &str, pictures: &[NewPicture]) -> [u64; 5] {
+    let mut import = project.begin_import(Path::new(root)).unwrap();
+    project.add_pictures(&mut import, pictures).unwrap();
+    let s = project.finish_import(import, true).unwrap();
+    [s.added, s.changed, s.unchanged, s.moved, s.missing]
+}
+
+#[test]
+fn a_second_import_updates_and_keeps_what_the_user_excluded() {
+    let folder = folder();
+    let mut project = Project::create(&folder.path().join("p.tessera")).unwrap();
+    let (a, b, c) = (
+        picture("/none/a.png", "a"),
+        picture("/none/b.png", "b"),
+        picture("/none/c.png", "c"),
+    );
+    assert_eq!(
+        import(&mut project, "/none", &[a.clone(), b.clone(), c.clone()]),
+        [3, 0, 0, 0, 0]
+    );
+    let rows = project.pictures(&PictureFilter::default(), 0, 10).unwrap();
+    let ids: Vec<_> = rows.iter().map(|r| r.id).collect();
+    assert_eq!(rows[1].path, Path::new("/none/b.png"));
+    assert_eq!(rows[1].relative, "b.png");
+    assert_eq!(rows[1].flags, b.flags);
+    assert_eq!(rows[1].phash, b.phash);
+    assert_eq!(project.thumbnail(ids[1]).unwrap().unwrap(), b"bbb");
+    project.set_excluded(&ids[..2], true).unwrap();
+
+    // `b` has new content, `c` is gone, `d` is new, `a` is as it was.
+    let mut b2 = picture("/none/b.png", "b, painted over");
+    b2.flags.clear();
+    let d = picture("/none/d.png", "d");
+    assert_eq!(
+        import(&mut project, "/none", &[a, b2.clone(), d]),
+        [1, 1, 1, 0, 1]
+    );
+    let counts = project.picture_counts().unwrap();
+    assert_eq!(
+        (counts.total, counts.usable, counts.excluded, counts.missing),
+        (4, 1, 2, 1)
+    );
+    assert_eq!(counts.by_flag, BTreeMap::from([("blurry".to_owned(), 3)]));
+    let b_row = project.picture(ids[1]).unwrap();
+    assert!(b_row.excluded && !b_row.missing && b_row.flags.is_empty());
+    assert_eq!(b_row.blake3, b2.blake3);
+    assert!(project.picture(ids[2]).unwrap().missing);
+    let usable = project.pictures(&PictureFilter::usable(), 0, 10).unwrap();
+    assert_eq!(usable.len(), 1);
+    assert_eq!(usable[0].path, Path::new("/none/d.png"));
+
+    // It comes back.
+    assert_eq!(import(&mut project, "/none/c.png", &[c]), [0, 0, 1, 0, 0]);
+    assert!(!project.picture(ids[2]).unwrap().missing);
+}
+
+#[test]
+fn a_moved_folder_is_known_by_its_content() {
+    let folder = folder();
+    let mut project = Project::create(&folder.path().join("p.tessera")).unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    let at = |root: &Path, name: &str, content: &str| {
+        std::fs::create_dir_all(root).unwrap();
+        std::fs::write(root.join(name), content).unwrap();
+        picture(root.join(name).to_str().unwrap(), content)
+    };
+    let pictures = [
+        at(&old, "1.png", "same"),
+        at(&old, "2.png", "same"),
+        at(&old, "3.png", "other"),
+    ];
+    import(&mut project, old.to_str().unwrap(), &pictures);
+    let before = project.pictures(&PictureFilter::default(), 0, 9).unwrap();
+    project.set_excluded(&[before[1].id], true).unwrap();
+
+    // A copy is no move: the old file is still there.
+    let copy = at(&folder.path().join("copy"), "1.png", "same");
+    let copy_root = folder.path().join("copy");
+    assert_eq!(
+        import(&mut project, copy_root.to_str().unwrap(), &[copy]),
+        [1, 0, 0, 0, 0]
+    );
+
+    std::fs::rename(&old, &new).unwrap();
+    let pictures = [
+        at(&new, "1.png", "same"),
+        at(&new, "2.png", "same"),
+        at(&new, "renamed.png", "other"),
+    ];
+    assert_eq!(
+        import(&mut project, new.to_str().unwrap(), &pictures),
+        [0, 0, 0, 3, 0]
+    );
+    assert_eq!(project.picture_counts().unwrap().total, 4);
+    for row in &before {
+        let now = project.picture(row.id).unwrap();
+        assert!(now.path.starts_with(&new), "{}", now.path.display());
+        assert_eq!(now.excluded, row.id == before[1].id);
+        assert!(!now.missing);
+        assert!(project.thumbnail(row.id).unwrap().is_some());
+    }
+    assert_eq!(
+        project.picture(before[1].id).unwrap().path,
+        new.join("2.png")
+    );
+    assert_eq!(project.check(&()).unwrap(), []);
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_no_text_survive() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = folder();
+    let mut project = Project::create(&folder.path().join("p.tessera")).unwrap();
+    let path = PathBuf::from(std::ffi::OsStr::from_bytes(b"/none/\xFF\xFE\n.png"));
+    let mut odd = picture("x", "odd");
+    odd.path = path.clone();
+    import(&mut project, "/none", &[odd]);
+    let rows = project.pictures(&PictureFilter::default(), 0, 9).unwrap();
+    assert_eq!(rows[0].path, path);
+    let known = project.known_pictures(Path::new("/none")).unwrap();
+    assert_eq!(known[&path].id, rows[0].id);
+}
+
+#[test]
+fn pages_filters_and_known_files() {
+    let folder = folder();
+    let mut project = Project::create(&folder.path().join("p.tessera")).unwrap();
+    let mut pictures: Vec<_> = (0..25)
+        .map(|i| picture(&format!("/none/{i:02}.png"), &i.to_string()))
+        .collect();
+    for p in &mut pictures[..5] {
+        p.flags.clear();
+        p.label = None;
+        p.thumbnail.clear();
+    }
+    import(&mut project, "/none", &pictures);
+    let mut other = project.begin_import(Path::new("/nonesuch")).unwrap();
+    let stranger = picture("/nonesuch/X.PNG", "x");
+    project.add_pictures(&mut other, &[stranger]).unwrap();
+    project.finish_import(other, true).unwrap();
+
+    let all = PictureFilter::default();
+    let first = project.pictures(&all, 0, 10).unwrap();
+    let third = project.pictures(&all, 20, 10).unwrap();
+    assert_eq!((first.len(), third.len()), (10, 6));
+    assert_eq!(third[0].relative, "20.png");
+    assert_eq!(project.thumbnail(first[0].id).unwrap(), None);
+    let count = |filter: PictureFilter| {
+        let n = project.picture_count(&filter).unwrap();
+        assert_eq!(n, project.pictures(&filter, 0, 100).unwrap().len() as u64);
+        n
+    };
+    let some = |s: &str| Some(s.to_owned());
+    assert_eq!(
+        count(PictureFilter {
+            flag: some("blurry"),
+            ..all.clone()
+        }),
+        21
+    );
+    assert_eq!(
+        count(PictureFilter {
+            label: some("cats"),
+            missing: Some(false),
+            ..all.clone()
+        }),
+        21
+    );
+    assert_eq!(
+        count(PictureFilter {
+            text: some("x.png"),
+            ..all.clone()
+        }),
+        1
+    );
+    assert_eq!(
+        count(PictureFilter {
+            text: some("' OR 1 --%"),
+            ..all
+        }),
+        0
+    );
+    let known = project.known_pictures(Path::new("/none")).unwrap();
+    assert_eq!(known.len(), 25, "not those of /nonesuch");
+
+    // Marking files as seen is as good as importing them again.
+    let mut again = project.begin_import(Path::new("/none")).unwrap();
+    let seen: Vec<_> = known.values().map(|k| k.id).take(24).collect();
+    project.mark_seen(&mut again, &seen).unwrap();
+    let summary = project.finish_import(again, true).unwrap();
+    assert_eq!((summary.unchanged, summary.missing), (24, 1));
+    // A cancelled import says nothing about what it did not reach.
+    let cancelled = project.begin_import(Path::new("/none")).unwrap();
+    let summary = project.finish_import(cancelled, false).unwrap();
+    assert_eq!(summary.missing, 1);
+}
+
+#[test]
+fn import_notices_and_summaries_are_kept() {
+    let folder = folder();
+    let path = full_project(folder.path());
+    let project = Project::open(&path).unwrap();
+    let imports = project.imports().unwrap();
+    assert_eq!(imports.len(), 1);
+    assert_eq!(imports[0].summary.added, 20);
+    assert_eq!(imports[0].summary.notices, 1);
+    assert!(imports[0].finished_ms.is_some());
+    let notices = project.import_notices(imports[0].id, 0, 10).unwrap();
+    assert_eq!(
+        notices,
+        [Notice::new("could not read a picture", "it is empty", "").at("/pictures/empty.png")]
+    );
+}
+
+#[test]
+fn runs_and_metrics_come_back() {
+    let folder = folder();
+    let path = folder.path().join("p.tessera");
+    let mut project = Project::create(&path).unwrap();
+    let first = project.create_run(&new_run()).unwrap();
+    let second = project.create_run(&new_run()).unwrap();
+    assert_eq!((first.number, second.number), (1, 2));
+    assert_eq!(second.name, "Run 2");
+    assert_eq!(second.seed, u64::MAX - 3);
+    project.rename_run(first.id, "Cats").unwrap();
+    let rows: Vec<_> = (0..50)
+        .map(|step| MetricRow {
+            step,
+            numbers: BTreeMap::from([
+                ("loss".to_owned(), 1.0 / (step + 1) as f64),
+                ("odd".to_owned(), f64::NAN),
+            ]),
+        })
+        .collect();
+    project.add_metrics(first.id, &rows).unwrap();
+    project.add_metrics(first.id, &rows[..1]).unwrap();
+    project.delete_metrics_after(first.id, 39).unwrap();
+    let back = project.metrics(first.id, 30, 100).unwrap();
+    assert_eq!(back.len(), 10);
+    assert_eq!(back[0].numbers["loss"], rows[30].numbers["loss"]);
+    assert!(back[0].numbers["odd"].is_nan());
+
+    let why = Notice::new("training failed", "the loss is not a number", "");
+    project
+        .set_run_status(first.id, RunStatus::Failed, Some(&why))
+        .unwrap();
+    // `second` still runs when the process ends; the next opening finds it paused.
+    project.close().unwrap();
+    let project = Project::open(&path).unwrap();
+    let runs = project.runs().unwrap();
+    assert_eq!(runs[0].status, RunStatus::Paused);
+    assert!(runs[0].notice.is_some());
+    assert_eq!(runs[1].status, RunStatus::Failed);
+    assert_eq!(runs[1].notice.as_ref(), Some(&why));
+    assert!(runs[1].finished_ms.is_some());
+    assert_eq!(runs[1].name, "Cats");
+    assert_eq!(project.resumable_run().unwrap(), None, "no state to resume");
+    assert_eq!(project.run(99).unwrap_err().kind, Kind::NotFound);
+}
+
+#[test]
+fn replacing_the_last_checkpoint_does_not_grow_the_file() {
+    let folder = folder();
+    let path = folder.path().join("p.tessera");
+    let mut project = Project::create(&path).unwrap();
+    let run = project.create_run(&new_run()).unwrap();
+    let size = 6 << 20;
+    let mut largest = 0;
+    for step in 0..30 {
+        let weights = noise(step, size + step as usize);
+        let state = noise(step + 1000, size);
+        let row = save(
+            &mut project,
+            Some(&run),
+            CheckpointKind::Last,
+            step,
+            &weights,
+            Some(&state),
+        );
+        assert_eq!(project.checkpoint_weights(row.id).unwrap(), weights);
+        assert_eq!(
+            project.checkpoint_training_state(row.id).unwrap().unwrap(),
+            state
+        );
+        largest = largest.max(std::fs::metadata(&path).unwrap().len());
+    }
+    assert_eq!(project.checkpoints().unwrap().len(), 1);
+    // The one that is there, the one being written, and a little.
+    assert!(largest < 5 * size as u64, "{largest}");
+    project.close().unwrap();
+    let closed = std::fs::metadata(&path).unwrap().len();
+    assert!(closed < 2 * size as u64 + (1 << 20), "{closed}");
+    let project = Project::open(&path).unwrap();
+    assert_eq!(project.check(&()).unwrap(), []);
+    assert_eq!(project.resumable_run().unwrap().unwrap().id, run.id);
+}
+
+#[test]
+fn equal_weights_are_stored_once_and_old_training_states_go() {
+    let folder = folder();
+    let path = folder.path().join("p.tessera");
+    let mut project = Project::create(&path).unwrap();
+    let run = project.create_run(&new_run()).unwrap();
+    let weights = noise(1, 3 << 20);
+    let best = save(
+        &mut project,
+        Some(&run),
+        CheckpointKind::Best,
+        5,
+        &weights,
+        Some(b"state 5"),
+    );
+    let last = save(
+        &mut project,
+        Some(&run),
+        CheckpointKind::Last,
+        5,
+        &weights,
+        Some(b"state 5, again"),
+    );
+    assert_eq!(best.hash, ContentHash::of(&weights));
+    assert_eq!(best.hash, last.hash);
+    assert_eq!(
+        project.checkpoint(best.id).unwrap().training_state_bytes,
+        None
+    );
+    assert_eq!(
+        project.resumable_checkpoint(run.id).unwrap().unwrap().id,
+        last.id
+    );
+    assert_eq!(
+        project
+            .run_checkpoint(run.id, CheckpointKind::Best)
+            .unwrap()
+            .unwrap()
+            .id,
+        best.id
+    );
+    let mut written = Vec::new();
+    project
+        .write_checkpoint_weights(best.id, &mut written)
+        .unwrap();
+    assert_eq!(written, weights);
+    project.close().unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() < 4 << 20);
+}
+
+#[test]
+fn checkpoints_that_are_needed_stay() {
+    let folder = folder();
+    let mut project = Project::create(&folder.path().join("p.tessera")).unwrap();
+    let run = project.create_run(&new_run()).unwrap();
+    let last = CheckpointKind::Last;
+    let painted = save(&mut project, Some(&run), last, 1, b"one", Some(b"s"));
+    let document = add_document(&mut project, painted.hash);
+    let pinned = save(&mut project, Some(&run), last, 2, b"two", None);
+    project.pin_checkpoint(pinned.id, true).unwrap();
+    let base = save(&mut project, Some(&run), last, 3, b"three", None);
+    let mut next = new_run();
+    next.base_checkpoint = Some(base.id);
+    project.create_run(&next).unwrap();
+    let plain = save(&mut project, Some(&run), last, 4, b"four", None);
+    save(&mut project, Some(&run), last, 5, b"five", None);
+
+    assert_eq!(
+        project.checkpoint(plain.id).unwrap_err().kind,
+        Kind::NotFound
+    );
+    for kept in [&painted, &pinned, &base] {
+        let row = project.checkpoint(kept.id).unwrap();
+        assert_eq!(row.kind, CheckpointKind::Named);
+        assert!(row.name.starts_with("Step "));
+    }
+    let error = project.delete_checkpoint(painted.id).unwrap_err();
+    assert_eq!(error.kind, Kind::Usage);
+    project.delete_run(run.id).unwrap();
+    assert_eq!(project.checkpoints().unwrap().len(), 3);
+    project.delete_document(document.id).unwrap();
+    project.delete_checkpoint(painted.id).unwrap();
+    assert_eq!(project.check(&()).unwrap(), []);
+}
+
+#[test]
+fn a_document_comes_back_with_its_history_and_cursor() {
+    let folder = folder();
+    let path = folder.path().join("p.tessera");
+    let mut project = Project::create(&path).unwrap();
+    let saved = save(&mut project, None, CheckpointKind::Base, 0, b"w", None);
+    let id = add_document(&mut project, saved.hash).id;
+    let mut edited = codes();
+    let mut states: Vec<Codes> = vec![edited.clone()];
+    for i in 0..6 {
+        let stroke = stroke(&mut edited, i * 7, 40 + i as u16);
+        assert_eq!(
+            project.append_stroke(id, &stroke).unwrap(),
+            u64::from(i) + 1
+        );
+        states.push(edited.clone());
+    }
+    assert!(project.undo_stroke(id).unwrap());
+    assert!(project.undo_stroke(id).unwrap());
+    project.close().unwrap();
+
+    let mut project = Project::open(&path).unwrap();
+    let loaded = project.load_document(id).unwrap();
+    assert_eq!(loaded.row.source, DocumentSource::Embedded { bytes: 15 });
+    assert_eq!(loaded.row.wrap, Wrap { x: true, y: false });
+    assert_eq!(project.document_source(id).unwrap(), b"\x89PNG not really");
+    assert_eq!(loaded.encoded, states[0]);
+    assert_eq!(loaded.edited, states[4]);
+    assert_eq!(loaded.history.cursor(), 4);
+    assert_eq!(loaded.history.strokes().len(), 6);
+    // The document module goes on where it was left.
+    let source = Source::from_rgba8(100, 70, vec![0; 100 * 70 * 4]).unwrap();
+    let mut document = Document::restore(
+        source,
+        loaded.encoded,
+        loaded.edited,
+        loaded.row.wrap,
+        loaded.row.checkpoint.to_string(),
+        loaded.history,
+    )
+    .unwrap();
+    document.redo().unwrap();
+    assert!(project.redo_stroke(id).unwrap());
+    assert_eq!(**document.edited(), states[5]);
+    assert_eq!(project.load_document(id).unwrap().edited, states[5]);
+
+    // A stroke after an undo forgets what was undone, and a snapshot of it.
+    project.redo_stroke(id).unwrap();
+    assert!(!project.redo_stroke(id).unwrap());
+    project.store_snapshot(id).unwrap();
+    assert_eq!(project.check(&()).unwrap(), []);
+    for _ in 0..4 {
+        project.undo_stroke(id).unwrap();
+    }
+    assert_eq!(project.load_document(id).unwrap().edited, states[2]);
+    let mut branch = states[2].clone();
+    let other = stroke(&mut branch, 99, 5);
+    assert_eq!(project.append_stroke(id, &other).unwrap(), 3);
+    let loaded = project.load_document(id).unwrap();
+    assert_eq!(loaded.edited, branch);
+    assert_eq!(loaded.row.strokes, 3);
+    let rows = project.stroke_rows(id, 1, 10).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[1].label, "Brush, code 5");
+    assert_eq!(project.check(&()).unwrap(), []);
+
+    // Encoding anew starts a new history.
+    project
+        .replace_document_codes(id, &branch, saved.hash, CODEBOOKS, Wrap::default())
+        .unwrap();
+    let loaded = project.load_document(id).unwrap();
+    assert_eq!((loaded.row.strokes, loaded.row.wrap.x), (0, false));
+    assert_eq!(loaded.encoded, branch);
+    assert!(
+        !project.undo_stroke(id).unwrap(),
+        "there is nothing to undo"
+    );
+}
+
+#[test]
+fn many_strokes_are_replayed_from_a_snapshot() {
+    let folder = folder();
+    let mut project = Project::create(&folder.path().join("p.tessera")).unwrap();
+    let saved = save(&mut project, None, CheckpointKind::Base, 0, b"w", None);
+    let id = add_document(&mut project, saved.hash).id;
+    let mut edited = codes();
+    for i in 0..300_u32 {
+        let stroke = stroke(&mut edited, i, (i % 300) as u16 / 2 + 1);
+        project.append_stroke(id, &stroke).unwrap();
+    }
+    assert_eq!(project.load_document(id).unwrap().edited, edited);
+    assert_eq!(project.check(&()).unwrap(), []);
+}
+
+#[test]
+fn strokes_that_do_not_fit_are_refused() {
+    let folder = folder();
+    let mut project = Project::create(&folder.path().join("p.tessera")).unwrap();
+    let id = add_document(&mut project, ContentHash::of(b"x")).id;
+    let mut outside = stroke(&mut codes(), 0, 7);
+    outside.deltas[0].index = 1_000_000;
+    let mut unknown = stroke(&mut codes(), 0, 7);
+    unknown.deltas[0].after = 300;
+    for bad in [outside, unknown] {
+        project.append_stroke(id, &bad).unwrap_err();
+    }
+    assert_eq!(project.document(id).unwrap().strokes, 0);
+    let findings = project.check(&()).unwrap();
+    assert_eq!(findings.len(), 1, "its checkpoint is not there");
+}
+
+#[test]
+fn settings_come_back() {
+    let folder = folder();
+    let path = full_project(folder.path());
+    let mut project = Project::open(&path).unwrap();
+    assert_eq!(project.setting("palette").unwrap(), Some(json!([1, 2, 3])));
+    project
+        .set_setting("palette", &serde_json::Value::Null)
+        .unwrap();
+    assert_eq!(project.setting("palette").unwrap(), None);
+}
+
+#[test]
+fn a_copy_is_whole_and_overwrites_only_when_told() {
+    let folder = folder();
+    let path = full_project(folder.path());
+    let copy = folder.path().join("copy.tessera");
+    let mut project = Project::open(&path).unwrap();
+    project.create_run(&new_run()).unwrap();
+    project.save_copy(&copy, false, &()).unwrap();
+    let id = project.project_id().unwrap();
+    {
+        let opened = Project::open(&copy).unwrap();
+        assert_eq!(opened.project_id().unwrap(), id);
+        assert_eq!(opened.check(&()).unwrap(), []);
+        assert_eq!(opened.runs().unwrap().len(), 2);
+        let error = project.save_copy(&copy, true, &()).unwrap_err();
+        assert_eq!(error.kind, Kind::Usage, "open here: {error}");
+    }
+    let before = std::fs::read(&copy).unwrap();
+    let error = project.save_copy(&copy, false, &()).unwrap_err();
+    assert_eq!(error.kind, Kind::Usage);
+    assert!(std::fs::read(&copy).unwrap() == before);
+    project.create_run(&new_run()).unwrap();
+    project.save_copy(&copy, true, &()).unwrap();
+    assert_eq!(Project::open(&copy).unwrap().runs().unwrap().len(), 3);
+    assert_eq!(
+        project.save_copy(&path, true, &()).unwrap_err().kind,
+        Kind::Usage
+    );
+
+    struct Stopped;
+    impl tessera::progress::Observer for Stopped {
+        fn stop(&self) -> Option<tessera::progress::Stop> {
+            Some(tessera::progress::Stop::Cancel)
+        }
+    }
+    let third = folder.path().join("third.tessera");
+    let error = project.save_copy(&third, false, &Stopped).unwrap_err();
+    assert!(error.is_cancelled());
+    project.close().unwrap();
+    let names: Vec<_> = contents(folder.path()).into_keys().collect();
+    assert_eq!(names, [copy, path], "nothing half-done is left");
+}
