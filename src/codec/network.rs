@@ -12,7 +12,7 @@
 use candle_core::{Result, Tensor};
 
 use crate::codec::config::{CodecConfig, PIXEL_CHANNELS};
-use crate::kernels::{self, Block, Init, Linear, Padding, Param, RmsNorm, Scope, plain};
+use crate::kernels::{self, Block, Init, Linear, Padding, Param, RmsNorm, Scope};
 
 #[derive(Debug, Clone)]
 struct Stage {
@@ -53,7 +53,6 @@ struct Neck {
     norm: RmsNorm,
     project: Linear,
     cosine: bool,
-    unit_gain: Tensor,
 }
 
 impl Neck {
@@ -62,14 +61,13 @@ impl Neck {
             norm: RmsNorm::new(inputs, scope.pp("norm"))?,
             project: Linear::new(inputs, dim, scope.pp("project"))?,
             cosine,
-            unit_gain: Tensor::ones(dim, candle_core::DType::F32, scope.device())?,
         })
     }
 
     fn forward(&self, features: &Tensor) -> Result<Tensor> {
         let z = self.project.forward(&self.norm.forward(features)?)?;
         if self.cosine {
-            plain::rms_norm(&z, &self.unit_gain)
+            kernels::unit_rms(&z)
         } else {
             Ok(z)
         }

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::codec::config::CodebookConfig;
 use crate::codec::kmeans::{self, KMeans};
 use crate::error::{Error, Kind, Result};
-use crate::kernels::plain;
+use crate::kernels::{self, plain};
 use crate::progress::Observer;
 
 /// Bounds the distance matrix of the plain nearest-code search: 64 MiB.
@@ -377,6 +377,9 @@ impl Quantizer {
 
 /// `rows` `[n, d]` → `u32` `[n]`, in chunks, so that the distances of the plain composition stay bounded.
 pub(crate) fn nearest_rows(rows: &Tensor, codebook: &Tensor) -> candle_core::Result<Tensor> {
+    if kernels::fused_on(rows.device()) {
+        return kernels::nearest_code(rows, codebook);
+    }
     let count = rows.dim(0)?;
     let chunk = (MAX_DISTANCES / codebook.dim(0)?.max(1)).max(1);
     if count <= chunk {

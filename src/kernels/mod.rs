@@ -9,6 +9,7 @@ mod depthwise;
 pub mod grads;
 mod host;
 mod linear;
+mod nearest;
 mod norm;
 pub mod params;
 pub mod plain;
@@ -142,6 +143,31 @@ impl Block {
         let y = self.down.forward(&plain::gelu(&self.up.forward(&y)?)?)?;
         x + y.broadcast_mul(self.scale.tensor())?
     }
+}
+
+/// For each row of `x` `[n, d]` the id of the nearest row of `codebook` `[k, d]` (squared Euclidean distance), `u32`
+/// `[n]`; a tie goes to the lowest id. A row or a codebook that is not finite is an error.
+pub fn nearest_code(x: &Tensor, codebook: &Tensor) -> Result<Tensor> {
+    let (x, codebook) = (x.detach().contiguous()?, codebook.detach().contiguous()?);
+    if host::takes(&x) && host::takes(&codebook) {
+        return nearest::nearest_code(&x, &codebook);
+    }
+    for values in [&x, &codebook] {
+        // Anything that is not finite, times zero, is NaN.
+        if (values * 0.0)?.sum_all()?.to_scalar::<f32>()? != 0.0 {
+            candle_core::bail!("a vector to be quantized, or a code, is not finite");
+        }
+    }
+    plain::nearest_code(&x, &codebook)
+}
+
+/// Scales each row (last axis) to a root mean square of 1: [`RmsNorm`] without a gain.
+pub fn unit_rms(x: &Tensor) -> Result<Tensor> {
+    if host::takes(x) {
+        return x.contiguous()?.apply_op1(norm::UnitRms);
+    }
+    let gain = Tensor::ones(x.dim(candle_core::D::Minus1)?, x.dtype(), x.device())?;
+    plain::rms_norm(x, &gain)
 }
 
 /// `[n, h, w, c]` → `[n, h/f, w/f, f·f·c]`; the new channels are ordered (row in cell, column in cell, channel).

@@ -1,6 +1,6 @@
 //! [`RmsNorm`] as one operator.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -38,12 +38,7 @@ impl CustomOp2 for RmsNormOp {
                 layout.dims()
             );
         }
-        let mut y = vec![0.0; x.len()];
-        let piece = CHUNK * gain.len();
-        y.par_chunks_mut(piece)
-            .zip(x.par_chunks(piece))
-            .for_each(|(y, x)| dispatch(Forward { x, gain: &gain, y }));
-        Ok((CpuStorage::F32(y), layout.shape().clone()))
+        Ok((CpuStorage::F32(forward(x, &gain)), layout.shape().clone()))
     }
 
     fn bwd(
@@ -55,27 +50,9 @@ impl CustomOp2 for RmsNormOp {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
         let gain = HostRef::new(self.norm.gain.var())?;
-        let channels = gain.len();
         let (values, dy) = (HostRef::new(x)?, HostRef::new(&grad)?);
-        let mut dx = vec![0.0; values.len()];
-        let groups = ranges::groups(values.len() / channels, 16, 1);
-        let sums: Vec<Buffer> = ranges::split_mut(&mut dx, &groups, channels)
-            .into_par_iter()
-            .zip(&groups)
-            .map(|(dx, rows)| {
-                let mut sums = Buffer::zeroed(channels);
-                let range = rows.start * channels..rows.end * channels;
-                dispatch(Backward {
-                    x: &values[range.clone()],
-                    dy: &dy[range],
-                    gain: &gain,
-                    dx,
-                    sums: &mut sums,
-                });
-                sums
-            })
-            .collect();
-        self.norm.gain.slot().accumulate(channels, |to, more| {
+        let (dx, sums) = backward(&values, &dy, &gain);
+        self.norm.gain.slot().accumulate(gain.len(), |to, more| {
             if !more {
                 to.fill(0.0);
             }
@@ -87,6 +64,61 @@ impl CustomOp2 for RmsNormOp {
         });
         Ok((Some(Tensor::from_vec(dx, x.shape(), x.device())?), None))
     }
+}
+
+/// The same without a gain.
+pub(super) struct UnitRms;
+
+impl CustomOp1 for UnitRms {
+    fn name(&self) -> &'static str {
+        "unit-rms"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = argument(x, layout)?;
+        let gain = vec![1.0; layout.dims().last().copied().unwrap_or(1)];
+        Ok((CpuStorage::F32(forward(x, &gain)), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let grad = grad.contiguous()?;
+        let gain = vec![1.0; x.dim(candle_core::D::Minus1)?];
+        let (dx, _) = backward(&HostRef::new(x)?, &HostRef::new(&grad)?, &gain);
+        Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
+    }
+}
+
+fn forward(x: &[f32], gain: &[f32]) -> Vec<f32> {
+    let mut y = vec![0.0; x.len()];
+    let piece = CHUNK * gain.len();
+    y.par_chunks_mut(piece)
+        .zip(x.par_chunks(piece))
+        .for_each(|(y, x)| dispatch(Forward { x, gain, y }));
+    y
+}
+
+/// The gradient of the input, and that of the gain in parts to be added up.
+fn backward(x: &[f32], dy: &[f32], gain: &[f32]) -> (Vec<f32>, Vec<Buffer>) {
+    let channels = gain.len();
+    let mut dx = vec![0.0; x.len()];
+    let groups = ranges::groups(x.len() / channels, 16, 1);
+    let sums = ranges::split_mut(&mut dx, &groups, channels)
+        .into_par_iter()
+        .zip(&groups)
+        .map(|(dx, rows)| {
+            let mut sums = Buffer::zeroed(channels);
+            let range = rows.start * channels..rows.end * channels;
+            dispatch(Backward {
+                x: &x[range.clone()],
+                dy: &dy[range],
+                gain,
+                dx,
+                sums: &mut sums,
+            });
+            sums
+        })
+        .collect();
+    (dx, sums)
 }
 
 struct Forward<'a> {

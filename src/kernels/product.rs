@@ -89,7 +89,7 @@ impl Packed {
         self.columns.div_ceil(PANEL)
     }
 
-    fn panel(&self, index: usize) -> &[f32] {
+    pub(super) fn panel(&self, index: usize) -> &[f32] {
         &self.values[index * self.inner * PANEL..][..self.inner * PANEL]
     }
 }
