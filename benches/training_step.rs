@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use tessera::codec::{
-    Codec, CodebookTraining, CodecConfig, DetailDropout, DetailMask, TrainOptions,
+    CodebookTraining, Codec, CodecConfig, DetailDropout, DetailMask, TrainOptions,
 };
 use tessera::kernels::{self, AdamW, AdamWConfig};
 use tessera::train::losses::{LossWeights, pyramid_loss};
@@ -102,12 +102,21 @@ fn main() {
             "        forward {forward:.1} ms, losses {losses:.1}, backward {backward:.1}, update {update:.1}"
         );
     }
-    println!("step: {:.1} GFLOP of matrix products, counted once", flops / 1e9);
+    println!(
+        "step: {:.1} GFLOP of matrix products, counted once",
+        flops / 1e9
+    );
 }
 
 /// Smooth random pictures: the step's time does not depend on what they show.
 fn pictures() -> Tensor {
-    let coarse = Tensor::rand(-1f32, 1.0, (BATCH, 4, SIDE_PX / 8, SIDE_PX / 8), &Device::Cpu).unwrap();
+    let coarse = Tensor::rand(
+        -1f32,
+        1.0,
+        (BATCH, 4, SIDE_PX / 8, SIDE_PX / 8),
+        &Device::Cpu,
+    )
+    .unwrap();
     coarse
         .upsample_nearest2d(SIDE_PX, SIDE_PX)
         .unwrap()

@@ -66,13 +66,13 @@ impl Plane<'_> {
             ..
         } = *self;
         assert!(self.zeros.len() >= channels);
-        let (image, y) = (row / height, row % height);
+        let (picture, y) = (row / height, row % height);
         [-1, 0, 1].map(|dy| {
             let y = y as isize + dy;
             let inside = (0..height as isize).contains(&y);
             if inside || self.padding.wraps_y() {
                 let y = y.rem_euclid(height as isize) as usize;
-                let start = (image * height + y) * width * channels;
+                let start = (picture * height + y) * width * channels;
                 (self.values[start..][..width * channels].as_ptr(), channels)
             } else {
                 (self.zeros.as_ptr(), 0)
