@@ -473,6 +473,93 @@ proptest! {
     }
 }
 
+/// A longer hunt, over the whole nasty set: for minutes rather than for every run.
+///
+/// `TESSERA_FUZZ_SECS=300 cargo test --test import_decode -- --ignored --nocapture hunt`
+#[test]
+#[ignore = "takes minutes; run it after a change of a decoder's version"]
+fn hunt_for_bytes_that_break_the_importer() {
+    let Some(data) = common::shared_data() else {
+        return;
+    };
+    let seconds = std::env::var("TESSERA_FUZZ_SECS").map_or(60, |s| s.parse().unwrap());
+    let mut seeds: Vec<(String, Vec<u8>)> = std::fs::read_dir(data.join("nasty"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.is_file() && p.metadata().unwrap().len() < 100_000)
+        .map(|p| (p.display().to_string(), std::fs::read(p).unwrap()))
+        .filter(|(_, bytes)| bytes.len() > 16)
+        .collect();
+    seeds.extend(one_of_each().into_iter().map(|(f, b)| (f.to_string(), b)));
+    let limits = Limits {
+        max_pixels: 4 << 20,
+        max_decode_bytes: 128 << 20,
+        ..limits()
+    };
+    let start = Instant::now();
+    let (mut tried, mut loaded, mut gave_up, mut slowest) = (0u64, 0u64, 0u64, Duration::ZERO);
+    while start.elapsed() < Duration::from_secs(seconds) {
+        let mut words = blake3::Hasher::new()
+            .update(&tried.to_le_bytes())
+            .finalize_xof();
+        let mut word = || {
+            let mut bytes = [0; 8];
+            words.fill(&mut bytes);
+            u64::from_le_bytes(bytes) as usize
+        };
+        let (name, seed) = &seeds[word() % seeds.len()];
+        let mut bytes = seed.clone();
+        for _ in 0..1 + word() % 8 {
+            let len = bytes.len();
+            // Most of the structure is at the front.
+            let at = if word() % 2 == 0 {
+                word() % len.min(600)
+            } else {
+                word() % len
+            };
+            match word() % 6 {
+                0 => bytes[at] = 0xff,
+                1 => bytes[at] = 0,
+                2 => bytes[at] ^= 1 << (word() % 8),
+                3 => bytes.truncate(at.max(16)),
+                4 => {
+                    let other = &seeds[word() % seeds.len()].1;
+                    let from = word() % other.len();
+                    let part = &other[from..(from + word() % 200).min(other.len())];
+                    bytes.splice(at..at, part.iter().copied());
+                }
+                _ => bytes[at] = word() as u8,
+            }
+        }
+        let begin = Instant::now();
+        let result = decode_bytes(&bytes, &limits);
+        let took = begin.elapsed();
+        assert!(
+            took < Duration::from_secs(20),
+            "{name} ({tried}) took {took:?}"
+        );
+        slowest = slowest.max(took);
+        match result {
+            Ok(decoded) => {
+                loaded += 1;
+                assert_eq!(
+                    decoded.rgba8.len() as u64,
+                    u64::from(decoded.width) * u64::from(decoded.height) * 4
+                );
+            }
+            Err(error) if error.notice.why.contains("gave up") => {
+                gave_up += 1;
+                eprintln!("{name} ({tried}): {error}");
+            }
+            Err(_) => {}
+        }
+        tried += 1;
+    }
+    eprintln!(
+        "{tried} files, {loaded} loaded, {gave_up} decoder panics caught, slowest {slowest:?}"
+    );
+}
+
 #[test]
 fn limits_are_checked_on_the_header() {
     let (_, png) = one_of_each().swap_remove(0);

@@ -75,11 +75,9 @@ pub struct CropsConfig {
     /// Longer side of working copies, px. `None` takes the largest of 2048, 1536, 1024, 768 and 512 at which all
     /// pictures fit into the cache. A resumed run passes what [`Crops::working_side_px`] said before.
     pub working_side_px: Option<u32>,
-    pub limits: LimitsConfig,
+    /// For loading the pictures.
+    pub limits: Limits,
 }
-
-/// [`Limits`] for loading; its own name so that run settings stay readable.
-pub type LimitsConfig = Limits;
 
 impl Default for CropsConfig {
     fn default() -> Self {
