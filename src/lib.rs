@@ -6,6 +6,7 @@ pub mod canvas;
 pub mod codec;
 pub mod dataset;
 pub mod document;
+pub mod engine;
 pub mod error;
 pub mod export;
 pub mod kernels;

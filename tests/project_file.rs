@@ -1,4 +1,5 @@
 //! The project file's promises: what is stored survives, what cannot be opened is left untouched.
+#![allow(clippy::unwrap_used)] // a failed step of a test is a failed test
 
 #[path = "project_file/content.rs"]
 mod content;

@@ -166,7 +166,7 @@ impl Codec {
     /// # Errors
     /// As [`Self::load_bytes`], and for failed file operations; the path is in the error.
     pub fn load_file(path: &Path, device: &Device) -> Result<Self> {
-        let bytes = read_file(path)?;
+        let bytes = read_model_file(path)?;
         Self::load_bytes(&bytes, device).map_err(|error| error.at(path))
     }
 
@@ -213,7 +213,11 @@ fn encode<const N: usize>(tensors: &HostTensors, number: fn(f32) -> [u8; N]) -> 
         .collect()
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>> {
+/// The bytes of a checkpoint file, of limited length.
+///
+/// # Errors
+/// `Foreign` for what is no file, `Limit`, and failed file operations.
+pub fn read_model_file(path: &Path) -> Result<Vec<u8>> {
     let failed = |error: &std::io::Error| Error::io("could not open the model", path, error);
     // Before opening: opening a pipe would wait for ever.
     let metadata = std::fs::metadata(path).map_err(|error| failed(&error))?;

@@ -27,7 +27,7 @@ use crate::error::{Error, Kind, Result};
 use crate::kernels::{Padding, ParamStore, no_grad};
 use crate::progress::Observer;
 
-pub use checkpoint::CheckpointInfo;
+pub use checkpoint::{CheckpointInfo, read_model_file};
 pub use config::{CodebookConfig, CodecConfig, STRUCTURE_STRIDE_PX, Stage};
 pub use forward::{DetailDropout, DetailMask, LevelForward, Reseeded, TrainForward, TrainOptions};
 pub use picture::PictureCodes;

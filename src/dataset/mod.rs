@@ -26,5 +26,5 @@ pub use decode::{Decoded, Format, Header, Limits, decode_bytes, decode_file, pro
 pub use fingerprint::{Fingerprint, NearIndex};
 pub use flags::{Flag, FlagOptions};
 pub use sample::{Augment, Crops, CropsConfig, Source, Window};
-pub use scan::{ImportOptions, ImportReport, Known, Picture, scan};
+pub use scan::{ImportOptions, ImportReport, Known, Picture, find_pictures, scan};
 pub use split::{Split, split_held_out};

@@ -212,6 +212,23 @@ pub fn scan(
     })
 }
 
+/// The picture files of a folder, in path order, told by their first bytes.
+///
+/// # Errors
+/// Only `Cancelled`: what cannot be read is left out.
+pub fn find_pictures(folder: &Path, observer: &dyn Observer) -> Result<Vec<PathBuf>> {
+    let walked = walk(&[folder.to_path_buf()], false, observer)?;
+    let is_picture = |path: &PathBuf| {
+        read_start(path).is_ok_and(|start| matches!(sniff(&start), Content::Picture(_)))
+    };
+    Ok(walked
+        .files
+        .into_iter()
+        .map(|found| found.path)
+        .filter(is_picture)
+        .collect())
+}
+
 enum Outcome {
     Picture(Box<Picture>),
     Skipped(Notice),

@@ -1,0 +1,251 @@
+//! The decode lane: one named thread that keeps the pixels of the open canvas up to date with its codes, beside
+//! whatever job is running. What waits is merged, so it never falls behind by more than one decode.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use super::queue::Wake;
+use super::worker::from_panic;
+use crate::canvas::{LiveCanvas, Patch};
+use crate::codec::Codec;
+use crate::document::{CellDelta, Dirty, Document, Level, Rect};
+use crate::error::{Error, Kind, Result};
+
+/// Patches that may wait for the window before decoding waits for it.
+const WAITING_PATCHES: usize = 64;
+/// Patches are cut to this side, so that newer strokes get their turn while a large area is decoded.
+const PATCH_PX: u32 = 512;
+
+/// What comes out.
+#[derive(Debug)]
+pub struct DecodedPatch {
+    /// The newest revision of the document whose changes are all in patches up to this one.
+    pub revision: u64,
+    /// The pixels, or why there are none.
+    pub patch: Result<Patch>,
+}
+
+/// A handle to the lane. Dropping it ends the thread.
+pub struct DecodeLane {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    wake: Wake,
+}
+
+#[derive(Default)]
+struct State {
+    /// A document to show from now on.
+    opened: Option<Box<(Arc<Codec>, Document)>>,
+    /// Changes to its codes, the newest of each cell.
+    changes: BTreeMap<(Level, u32), CellDelta>,
+    revision: u64,
+    /// What the window shows, in picture pixels: computed first, and ahead of strokes.
+    view: Option<Rect>,
+    out: Vec<DecodedPatch>,
+    is_closed: bool,
+}
+
+impl DecodeLane {
+    /// `wake` is called on the lane's thread after each patch.
+    ///
+    /// # Errors
+    /// `Io` where the system gives no thread.
+    pub fn start(wake: Wake) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            wake,
+        });
+        let thread = std::thread::Builder::new()
+            .name("tessera-decode".into())
+            .spawn({
+                let shared = shared.clone();
+                move || lane(&shared)
+            })
+            .map_err(|source| {
+                Error::new(
+                    Kind::Io,
+                    "could not start the decode thread",
+                    source.to_string(),
+                    "Close other programs and start Tessera again",
+                )
+            })?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Shows a document from now on; what waited for the one before is dropped.
+    pub fn open(&self, codec: Arc<Codec>, document: &Document) {
+        let mut state = self.shared.lock();
+        state.opened = Some(Box::new((codec, document.clone())));
+        state.changes.clear();
+        state.out.clear();
+        state.view = None;
+        state.revision = document.revision();
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Takes over changes to the codes: a dab, a stroke, or an undo with `before` and `after` exchanged.
+    /// Never waits for a decode.
+    pub fn change(&self, deltas: &[CellDelta], revision: u64) {
+        let mut state = self.shared.lock();
+        for delta in deltas {
+            state.changes.insert((delta.level, delta.index), *delta);
+        }
+        state.revision = revision;
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Says what the window shows, so that the first dab there is as fast as the others.
+    pub fn look_at(&self, view: Rect) {
+        self.shared.lock().view = Some(view);
+        self.shared.changed.notify_all();
+    }
+
+    /// All patches that are ready, oldest first.
+    pub fn take(&self) -> Vec<DecodedPatch> {
+        let out = std::mem::take(&mut self.shared.lock().out);
+        self.shared.changed.notify_all();
+        out
+    }
+}
+
+impl Drop for DecodeLane {
+    fn drop(&mut self) {
+        self.shared.lock().is_closed = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // Work cannot unwind the thread: panics become errors in it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change of the state is a few whole assignments, so a panicked holder leaves it sound.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the lane does next.
+enum Work {
+    Open(Box<(Arc<Codec>, Document)>),
+    Change(Vec<CellDelta>, u64),
+    Warm(Rect),
+    Patch,
+}
+
+fn lane(shared: &Shared) {
+    let mut canvas: Option<LiveCanvas> = None;
+    // What is to be decoded for the changes taken over so far.
+    let mut dirty: Vec<Rect> = Vec::new();
+    let mut revision = 0;
+    while let Some(work) = next(shared, canvas.is_some(), !dirty.is_empty()) {
+        let result = catch_unwind(AssertUnwindSafe(|| -> Result<()> {
+            match (work, &mut canvas) {
+                (Work::Open(opened), canvas) => {
+                    dirty.clear();
+                    *canvas = None;
+                    let (codec, document) = *opened;
+                    revision = document.revision();
+                    *canvas = Some(LiveCanvas::new(
+                        codec,
+                        &document,
+                        LiveCanvas::DEFAULT_BUDGET_BYTES,
+                    )?);
+                }
+                (Work::Change(deltas, newest), Some(canvas)) => {
+                    revision = newest;
+                    add(&mut dirty, &canvas.apply(&deltas)?);
+                }
+                (Work::Warm(view), Some(canvas)) => canvas.warm(view, &())?,
+                (Work::Patch, Some(canvas)) => {
+                    if let Some(rect) = dirty.pop() {
+                        let patch = canvas.patch(rect, 8)?;
+                        give(shared, Ok(patch), revision);
+                    }
+                }
+                (_, None) => {}
+            }
+            Ok(())
+        }));
+        let failed = match result {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error,
+            Err(panic) => {
+                // Its caches may be half changed.
+                canvas = None;
+                from_panic(panic.as_ref())
+            }
+        };
+        dirty.clear();
+        give(shared, Err(failed), revision);
+    }
+}
+
+/// Waits for something to do: opening before changes, changes before decoding, decoding before warming.
+fn next(shared: &Shared, is_open: bool, is_dirty: bool) -> Option<Work> {
+    let mut state = shared.lock();
+    loop {
+        if state.is_closed {
+            return None;
+        }
+        if let Some(opened) = state.opened.take() {
+            return Some(Work::Open(opened));
+        }
+        if !state.changes.is_empty() && is_open {
+            let deltas = std::mem::take(&mut state.changes).into_values().collect();
+            return Some(Work::Change(deltas, state.revision));
+        }
+        if is_dirty && state.out.len() < WAITING_PATCHES {
+            return Some(Work::Patch);
+        }
+        if let Some(view) = state.view.take()
+            && is_open
+        {
+            return Some(Work::Warm(view));
+        }
+        state = shared
+            .changed
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// Adds rectangles in pieces of at most [`PATCH_PX`], leaving out what waits already.
+fn add(waiting: &mut Vec<Rect>, dirty: &Dirty) {
+    for rect in dirty.rects() {
+        for y in (rect.y..rect.y + rect.height).step_by(PATCH_PX as usize) {
+            for x in (rect.x..rect.x + rect.width).step_by(PATCH_PX as usize) {
+                let piece = rect.intersect(&Rect::new(x, y, PATCH_PX, PATCH_PX));
+                if waiting.iter().any(|other| other.intersect(&piece) == piece) {
+                    continue;
+                }
+                waiting.retain(|other| piece.intersect(other) != *other);
+                waiting.push(piece);
+            }
+        }
+    }
+}
+
+fn give(shared: &Shared, patch: Result<Patch>, revision: u64) {
+    let mut state = shared.lock();
+    // A document opened meanwhile has no use for it.
+    if state.opened.is_none() {
+        state.out.push(DecodedPatch { revision, patch });
+    }
+    drop(state);
+    (shared.wake)();
+}

@@ -1,0 +1,155 @@
+//! Where the model computes, and why there.
+
+use std::fmt;
+use std::panic::catch_unwind;
+use std::str::FromStr;
+
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+
+/// What the user asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceChoice {
+    /// The first accelerator that works, else the CPU.
+    #[default]
+    Auto,
+    Cpu,
+    Cuda(usize),
+    Metal,
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            "metal" => Ok(Self::Metal),
+            other => other
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| "expected auto, cpu, cuda, cuda:N or metal".into()),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => write!(f, "auto"),
+            Self::Cpu => write!(f, "cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+            Self::Metal => write!(f, "metal"),
+        }
+    }
+}
+
+/// The device in use, with the reason in words.
+#[derive(Debug, Clone)]
+pub struct ChosenDevice {
+    pub device: Device,
+    pub name: String,
+    pub reason: String,
+}
+
+/// Opens the device of `choice`. `auto` falls back to the CPU and says why; a device asked for by name
+/// that does not work is an error.
+///
+/// # Errors
+/// `Device`, with the reason and the way on.
+pub fn open_device(choice: DeviceChoice) -> Result<ChosenDevice> {
+    match choice {
+        DeviceChoice::Cpu => Ok(cpu("you asked for it")),
+        DeviceChoice::Cuda(number) => open_cuda(number).map_err(|why| refused(choice, why)),
+        DeviceChoice::Metal => open_metal().map_err(|why| refused(choice, why)),
+        DeviceChoice::Auto if cfg!(feature = "cuda") => {
+            Ok(open_cuda(0).unwrap_or_else(|why| cpu(&why)))
+        }
+        DeviceChoice::Auto if cfg!(feature = "metal") => {
+            Ok(open_metal().unwrap_or_else(|why| cpu(&why)))
+        }
+        DeviceChoice::Auto => Ok(cpu("this build has no accelerator support")),
+    }
+}
+
+fn cpu(reason: &str) -> ChosenDevice {
+    ChosenDevice {
+        device: Device::Cpu,
+        name: format!("CPU, {} threads", rayon::current_num_threads()),
+        reason: reason.to_owned(),
+    }
+}
+
+fn refused(choice: DeviceChoice, why: String) -> Error {
+    Error::new(
+        Kind::Device,
+        format!("could not use the device {choice}"),
+        why,
+        "Use `--device cpu`, or leave the option out",
+    )
+}
+
+fn open_cuda(number: usize) -> Result<ChosenDevice, String> {
+    if !cfg!(feature = "cuda") {
+        return Err("this build has no CUDA support".into());
+    }
+    // candle panics where the CUDA libraries are missing.
+    let opened = catch_unwind(|| Device::new_cuda(number))
+        .map_err(|_| "the CUDA libraries or the driver are missing".to_owned())?;
+    Ok(ChosenDevice {
+        device: opened.map_err(|error| error.to_string())?,
+        name: format!("CUDA device {number}"),
+        reason: "an NVIDIA GPU was found".into(),
+    })
+}
+
+fn open_metal() -> Result<ChosenDevice, String> {
+    if !cfg!(feature = "metal") {
+        return Err("this build has no Metal support".into());
+    }
+    // candle panics where no Metal device is listed.
+    let opened = catch_unwind(|| Device::new_metal(0))
+        .map_err(|_| "no Metal device was found".to_owned())?;
+    Ok(ChosenDevice {
+        device: opened.map_err(|error| error.to_string())?,
+        name: "Metal".into(),
+        reason: "an Apple GPU was found".into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for choice in [
+            DeviceChoice::Auto,
+            DeviceChoice::Cpu,
+            DeviceChoice::Cuda(3),
+            DeviceChoice::Metal,
+        ] {
+            assert_eq!(choice.to_string().parse(), Ok(choice));
+        }
+        assert_eq!("CUDA".parse(), Ok(DeviceChoice::Cuda(0)));
+        assert!("cuda:x".parse::<DeviceChoice>().is_err());
+        assert!("gpu".parse::<DeviceChoice>().is_err());
+    }
+
+    #[test]
+    fn auto_always_opens_and_says_why() {
+        let chosen = open_device(DeviceChoice::Auto).unwrap();
+        assert!(!chosen.reason.is_empty());
+        if cfg!(not(any(feature = "cuda", feature = "metal"))) {
+            assert!(chosen.device.is_cpu());
+            let error = open_device(DeviceChoice::Cuda(0)).unwrap_err();
+            assert_eq!(error.kind, Kind::Device);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! All jobs. A job owns what it needs; nothing is shared with its sender but the project's handle.
+
+use super::event::Outcome;
+use super::jobs::codebook::CodebookJob;
+use super::jobs::codes::{DecodeJob, EncodeJob};
+use super::jobs::edit::{EditJob, ExportJob, OpenJob};
+use super::jobs::import::ImportJob;
+use super::jobs::project::{CheckJob, InfoJob, NewJob};
+use super::jobs::reconstruct::ReconstructJob;
+use super::jobs::train::TrainJob;
+use super::worker::JobContext;
+use crate::error::Result;
+
+macro_rules! jobs {
+    ($($variant:ident($job:ty) = $title:literal),* $(,)?) => {
+        pub enum Job {
+            $($variant($job)),*
+        }
+
+        impl Job {
+            /// In words, for the status bar and the log.
+            pub fn title(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $title),*
+                }
+            }
+
+            pub(super) fn run(self, context: &JobContext) -> Result<Outcome> {
+                match self {
+                    $(Self::$variant(job) => job.run(context)),*
+                }
+            }
+        }
+
+        $(impl From<$job> for Job {
+            fn from(job: $job) -> Self {
+                Self::$variant(job)
+            }
+        })*
+    };
+}
+
+jobs! {
+    New(NewJob) = "Making a project",
+    Import(ImportJob) = "Importing pictures",
+    Open(OpenJob) = "Opening a picture",
+    Train(TrainJob) = "Fine-tuning",
+    Reconstruct(ReconstructJob) = "Reconstructing pictures",
+    Encode(EncodeJob) = "Encoding a picture",
+    Decode(DecodeJob) = "Decoding codes",
+    Edit(EditJob) = "Editing a picture",
+    Codebook(CodebookJob) = "Drawing the codebook",
+    Export(ExportJob) = "Exporting a document",
+    Info(InfoJob) = "Reading the project",
+    Check(CheckJob) = "Checking the project",
+}

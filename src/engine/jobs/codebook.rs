@@ -1,0 +1,298 @@
+//! Every code as a labelled swatch, with how often the artist's pictures use it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use candle_core::Tensor;
+use serde_json::json;
+
+use super::import::{for_each_picture, pictures as count_pictures};
+use crate::canvas;
+use crate::codec::Codec;
+use crate::document::{Codes, EMPTY, Raster, Samples, Wrap};
+use crate::engine::device::{DeviceChoice, open_device};
+use crate::engine::event::Outcome;
+use crate::engine::model::{Model, ModelSource};
+use crate::engine::pictures;
+use crate::engine::worker::JobContext;
+use crate::error::Result;
+use crate::export::{Existing, Metadata, Provenance, Sheet, SheetItem, render_sheet, write_png};
+use crate::kernels::{Padding, no_grad};
+use crate::progress::Observer;
+use crate::project::PictureFilter;
+
+/// Pictures whose codes are counted: spread evenly over the project when it has more.
+const MAX_COUNTED: usize = 400;
+/// Codes decoded at once.
+const BATCH: usize = 256;
+const COLUMNS: u32 = 32;
+const SWATCH_PX: u32 = 48;
+
+/// Writes the codebook sheet of a model.
+pub struct CodebookJob {
+    pub model: ModelSource,
+    pub out: PathBuf,
+    pub existing: Existing,
+    pub device: DeviceChoice,
+}
+
+impl CodebookJob {
+    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+        let model = self.model.load(&open_device(self.device)?.device)?;
+        let mut usage = Usage::new(&model);
+        if let Some(project) = self.model.project() {
+            let mut paths = Vec::new();
+            for_each_picture(project, &PictureFilter::usable(), |row| {
+                paths.push(row.path);
+                Ok(())
+            })?;
+            let step = paths.len().div_ceil(MAX_COUNTED).max(1);
+            let chosen: Vec<PathBuf> = paths.into_iter().step_by(step).collect();
+            for (done, path) in chosen.iter().enumerate() {
+                context.progress(done as u64, chosen.len() as u64);
+                let counted = pictures::load_source(path).and_then(|source| {
+                    canvas::encode(&model.codec, &source, Wrap::default(), context)
+                });
+                match counted {
+                    Ok(codes) => usage.add(&codes),
+                    Err(error) if error.is_cancelled() => return Err(error),
+                    Err(error) => context.warning(*error.notice),
+                }
+            }
+        }
+        context.check()?;
+        let structure = structure_swatches(&model.codec)?;
+        let detail = detail_swatches(&model.codec, &usage.companions(&structure))?;
+        let counted = count_pictures(usage.pictures);
+        let sheets = [
+            draw("Structure codes", &counted, &structure, &usage.structure)?,
+            draw("Detail codes", &counted, &detail, &usage.detail)?,
+        ];
+        let metadata = Metadata {
+            provenance: Some(Provenance::Generated),
+            restore: None,
+        };
+        write_png(&self.out, self.existing, &stack(&sheets)?, &metadata)?;
+        let used = |counts: &[u64]| counts.iter().filter(|&&count| count > 0).count();
+        let (used_structure, used_detail) = (used(&usage.structure), used(&usage.detail));
+        let summary = if usage.pictures == 0 {
+            format!(
+                "Drew {} structure and {} detail codes.",
+                structure.len(),
+                detail.len()
+            )
+        } else {
+            format!(
+                "{counted} use {used_structure} of {} structure and {used_detail} of {} detail codes.",
+                structure.len(),
+                detail.len()
+            )
+        };
+        Ok(Outcome::new(summary)
+            .with_report(json!({
+                "pictures": usage.pictures,
+                "structure": { "codes": structure.len(), "used": used_structure },
+                "detail": { "codes": detail.len(), "used": used_detail },
+            }))
+            .with_file(&self.out))
+    }
+}
+
+struct Usage {
+    pictures: u64,
+    structure: Vec<u64>,
+    detail: Vec<u64>,
+    /// How often each detail code stood over each structure code.
+    pairs: HashMap<(u16, u16), u64>,
+}
+
+impl Usage {
+    fn new(model: &Model) -> Self {
+        let codebooks = model.codebooks();
+        Self {
+            pictures: 0,
+            structure: vec![0; codebooks.structure as usize],
+            detail: vec![0; codebooks.detail as usize],
+            pairs: HashMap::new(),
+        }
+    }
+
+    fn add(&mut self, codes: &Codes) {
+        self.pictures += 1;
+        for &code in codes.structure.cells() {
+            self.structure[usize::from(code)] += 1;
+        }
+        let finer = codes.detail.width() / codes.structure.width();
+        for (index, &code) in codes.detail.cells().iter().enumerate() {
+            if code == EMPTY {
+                continue;
+            }
+            self.detail[usize::from(code)] += 1;
+            let (x, y) = (
+                index as u32 % codes.detail.width(),
+                index as u32 / codes.detail.width(),
+            );
+            if let Some(under) = codes.structure.get(x / finer, y / finer) {
+                *self.pairs.entry((code, under)).or_default() += 1;
+            }
+        }
+    }
+
+    /// For each detail code the structure code it stood over most often; a neutral one where it never did.
+    fn companions(&self, structure: &[Raster]) -> Vec<u16> {
+        let neutral = (0u16..)
+            .zip(structure)
+            .min_by_key(|(_, swatch)| distance_from_grey(swatch))
+            .map_or(0, |(code, _)| code);
+        let mut best: Vec<(u64, u16)> = vec![(0, neutral); self.detail.len()];
+        for (&(detail, under), &count) in &self.pairs {
+            let entry = &mut best[usize::from(detail)];
+            // A tie goes to the lower id, whatever order the map has.
+            if (count, std::cmp::Reverse(under)) > (entry.0, std::cmp::Reverse(entry.1)) {
+                *entry = (count, under);
+            }
+        }
+        best.into_iter().map(|(_, under)| under).collect()
+    }
+}
+
+fn distance_from_grey(swatch: &Raster) -> u64 {
+    let transparency = |pixel: &[u8; 4]| u64::from(255 - pixel[3]);
+    let colour = |pixel: &[u8; 4]| {
+        pixel[..3]
+            .iter()
+            .map(|&c| u64::from(c.abs_diff(128)))
+            .sum::<u64>()
+    };
+    let rgba = swatch.rgba8();
+    let (pixels, _) = rgba.as_chunks::<4>();
+    pixels
+        .iter()
+        .map(|pixel| colour(pixel) + 4 * transparency(pixel))
+        .sum()
+}
+
+/// Each structure code alone on a plane: wrapped around, one cell is an endless field of itself.
+fn structure_swatches(codec: &Codec) -> Result<Vec<Raster>> {
+    let codes: Vec<u32> = (0..codec.config().structure.codes as u32).collect();
+    let mut swatches = Vec::new();
+    for batch in codes.chunks(BATCH) {
+        let structure = Tensor::from_slice(batch, (batch.len(), 1, 1), codec.device())?;
+        let decoded = no_grad(|| codec.decode_structure_only(&structure, ENDLESS))?;
+        swatches.extend(rasters(&decoded)?);
+    }
+    Ok(swatches)
+}
+
+/// Each detail code filling a cell of the structure it goes with.
+fn detail_swatches(codec: &Codec, companions: &[u16]) -> Result<Vec<Raster>> {
+    let finer = crate::codec::STRUCTURE_STRIDE_PX / codec.config().detail.stride;
+    let mut swatches = Vec::new();
+    let codes: Vec<(u32, u32)> = (0u32..)
+        .zip(companions.iter().map(|&c| u32::from(c)))
+        .collect();
+    for batch in codes.chunks(BATCH) {
+        let under: Vec<u32> = batch.iter().map(|(_, under)| *under).collect();
+        let structure = Tensor::from_vec(under, (batch.len(), 1, 1), codec.device())?;
+        let cells: Vec<u32> = batch
+            .iter()
+            .flat_map(|(code, _)| std::iter::repeat_n(*code, finer * finer))
+            .collect();
+        let detail = Tensor::from_vec(cells, (batch.len(), finer, finer), codec.device())?;
+        let decoded = no_grad(|| codec.decode(&structure, &detail, ENDLESS))?;
+        swatches.extend(rasters(&decoded)?);
+    }
+    Ok(swatches)
+}
+
+const ENDLESS: Padding = Padding::Wrap { x: true, y: true };
+
+/// `[n, h, w, 4]` as decoded → n pictures.
+fn rasters(decoded: &Tensor) -> Result<Vec<Raster>> {
+    let (_, height, width, _) = decoded.dims4()?;
+    let values = decoded.flatten_all()?.to_vec1::<f32>()?;
+    let (pixels, _) = values.as_chunks::<4>();
+    pixels
+        .chunks_exact(height * width)
+        .map(|pixels| {
+            let rgba = pixels
+                .iter()
+                .flat_map(|&p| crate::codec::pixels::to_rgba8(p))
+                .collect();
+            Raster::new(width as u32, height as u32, Samples::Rgba8(rgba)) // swatches of 16 px
+        })
+        .collect()
+}
+
+/// The swatches, most used first.
+fn draw(title: &str, counted: &str, swatches: &[Raster], counts: &[u64]) -> Result<Raster> {
+    let total: u64 = counts.iter().sum();
+    let mut order: Vec<usize> = (0..swatches.len()).collect();
+    order.sort_by_key(|&code| (std::cmp::Reverse(counts[code]), code));
+    let labels: Vec<String> = order.iter().map(|code| code.to_string()).collect();
+    let notes: Vec<String> = order
+        .iter()
+        .map(|&code| match (total, counts[code]) {
+            (0, _) => String::new(),
+            (_, 0) => "unused".into(),
+            (_, count) => share(count as f64 / total as f64),
+        })
+        .collect();
+    let items: Vec<SheetItem> = order
+        .iter()
+        .zip(labels.iter().zip(&notes))
+        .map(|(&code, (label, note))| SheetItem {
+            picture: &swatches[code],
+            label,
+            note,
+        })
+        .collect();
+    let used = counts.iter().filter(|&&count| count > 0).count();
+    let subtitle = if total == 0 {
+        "in order of their numbers".to_owned()
+    } else {
+        format!(
+            "{counted}: {used} of {} in use; most used first, with their share of cells",
+            counts.len()
+        )
+    };
+    render_sheet(
+        &Sheet {
+            title,
+            subtitle: &subtitle,
+            column_heads: &[],
+            columns: COLUMNS,
+            box_px: SWATCH_PX,
+        },
+        &items,
+    )
+}
+
+/// "3.1%", "0.04%", "<0.01%".
+fn share(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent >= 1.0 {
+        format!("{percent:.1}%")
+    } else if percent >= 0.01 {
+        format!("{percent:.2}%")
+    } else {
+        "<0.01%".into()
+    }
+}
+
+/// Sheets under each other, the narrower ones continued in their own background.
+fn stack(sheets: &[Raster]) -> Result<Raster> {
+    let width = sheets.iter().map(Raster::width).max().unwrap_or(0);
+    let height = sheets.iter().map(Raster::height).sum();
+    let mut rgba = Vec::with_capacity(width as usize * height as usize * 4);
+    for sheet in sheets {
+        let pixels = sheet.rgba8();
+        let background = pixels.first_chunk::<4>().copied().unwrap_or_default();
+        let missing = (width - sheet.width()) as usize;
+        for row in pixels.chunks_exact(sheet.width() as usize * 4) {
+            rgba.extend_from_slice(row);
+            rgba.extend(std::iter::repeat_n(background, missing).flatten());
+        }
+    }
+    Raster::new(width, height, Samples::Rgba8(rgba))
+}

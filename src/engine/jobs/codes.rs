@@ -1,0 +1,176 @@
+//! Pictures to codes and back, as files.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::canvas;
+use crate::document::{CodeGrid, Codes, Geometry, Wrap};
+use crate::engine::device::{DeviceChoice, open_device};
+use crate::engine::event::Outcome;
+use crate::engine::model::ModelSource;
+use crate::engine::pictures;
+use crate::engine::worker::JobContext;
+use crate::error::{Error, Kind, Result};
+use crate::export::{Existing, Metadata, Provenance, write_bytes, write_png};
+
+const FORMAT: u32 = 1;
+/// A canvas of 8192² has 4.5 million cells of at most 6 characters.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// A codes file: JSON that other programs can read and write. Cells are row by row; empty detail is 65,535.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CodesFile {
+    tessera_codes: u32,
+    /// Hash of the model that the codes belong to.
+    model: String,
+    /// Pixels, before padding to whole cells.
+    width: u32,
+    height: u32,
+    structure: CodeGrid,
+    detail: CodeGrid,
+}
+
+/// Writes a picture's codes.
+pub struct EncodeJob {
+    pub model: ModelSource,
+    pub image: PathBuf,
+    pub out: PathBuf,
+    pub existing: Existing,
+    pub device: DeviceChoice,
+}
+
+impl EncodeJob {
+    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+        let model = self.model.load(&open_device(self.device)?.device)?;
+        let source = pictures::load_source(&self.image)?;
+        let codes = canvas::encode(&model.codec, &source, Wrap::default(), context)?;
+        let cells = (codes.structure.cells().len(), codes.detail.cells().len());
+        let file = CodesFile {
+            tessera_codes: FORMAT,
+            model: model.hash,
+            width: source.width(),
+            height: source.height(),
+            structure: codes.structure,
+            detail: codes.detail,
+        };
+        let bytes = serde_json::to_vec(&file).map_err(|source| {
+            Error::new(
+                Kind::Internal,
+                "could not write the codes",
+                source.to_string(),
+                "",
+            )
+        })?;
+        write_bytes(&self.out, self.existing, &bytes)?;
+        Ok(Outcome::new(format!(
+            "Encoded into {} structure and {} detail codes.",
+            cells.0, cells.1
+        ))
+        .with_report(json!({ "model": file.model, "width": file.width, "height": file.height }))
+        .with_file(&self.out))
+    }
+}
+
+/// Decodes a codes file.
+pub struct DecodeJob {
+    pub model: ModelSource,
+    pub codes: PathBuf,
+    pub out: PathBuf,
+    pub existing: Existing,
+    pub structure_only: bool,
+    pub device: DeviceChoice,
+}
+
+impl DecodeJob {
+    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+        let model = self.model.load(&open_device(self.device)?.device)?;
+        let file = read_codes(&self.codes)?;
+        if file.model != model.hash {
+            return Err(Error::usage(
+                "could not decode the codes",
+                format!(
+                    "they belong to the model {:.12}, this one is {:.12}",
+                    file.model, model.hash
+                ),
+                "Name the model that encoded them with --model or --project",
+            )
+            .at(&self.codes));
+        }
+        let geometry = Geometry::new(file.width, file.height).map_err(|e| e.at(&self.codes))?;
+        let mut codes = Codes {
+            structure: file.structure,
+            detail: file.detail,
+        };
+        codes
+            .check(geometry, Some(model.codebooks()))
+            .map_err(|error| error.at(&self.codes))?;
+        if self.structure_only {
+            codes.detail = CodeGrid::filled(codes.detail.width(), codes.detail.height(), None);
+        }
+        let size = (file.width, file.height);
+        let decoded = pictures::decode(&model.codec, &codes, geometry, context)?;
+        let metadata = Metadata {
+            provenance: Some(Provenance::Generated),
+            restore: None,
+        };
+        write_png(&self.out, self.existing, &decoded, &metadata)?;
+        Ok(Outcome::new(format!("Decoded {} × {} pixels.", size.0, size.1)).with_file(&self.out))
+    }
+}
+
+fn read_codes(path: &Path) -> Result<CodesFile> {
+    let text = read_text(path, MAX_FILE_BYTES, "could not read the codes")?;
+    let malformed = |why: String| {
+        Error::new(
+            Kind::Damaged,
+            "could not read the codes",
+            why,
+            "Encode the picture again with `tessera-cli encode`",
+        )
+        .at(path)
+    };
+    let file: CodesFile = serde_json::from_str(&text).map_err(|e| malformed(e.to_string()))?;
+    if file.tessera_codes > FORMAT {
+        return Err(Error::new(
+            Kind::Newer,
+            "could not read the codes",
+            format!(
+                "they have format {}, this Tessera reads {FORMAT}",
+                file.tessera_codes
+            ),
+            "Use a newer Tessera",
+        )
+        .at(path));
+    }
+    Ok(file)
+}
+
+/// A text file of limited length.
+pub(super) fn read_text(path: &Path, max_bytes: u64, what: &str) -> Result<String> {
+    let failed = |source| Error::io(what, path, &source);
+    // Before opening: opening a pipe would wait for ever.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(Error::usage(what, "it is not a file", "Name a file").at(path));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(max_bytes + 1).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    if bytes.len() as u64 > max_bytes {
+        let why = format!("it is longer than {} MiB", max_bytes >> 20);
+        return Err(Error::new(Kind::Limit, what, why, "Use a smaller file").at(path));
+    }
+    String::from_utf8(bytes).map_err(|_| {
+        Error::new(
+            Kind::Damaged,
+            what,
+            "it is not UTF-8 text",
+            "Check the file",
+        )
+        .at(path)
+    })
+}

@@ -1,0 +1,322 @@
+//! Documents: opening, editing by script, exporting.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::codes::read_text;
+use crate::canvas::{self, Chain, Direct};
+use crate::document::script::{self, EditScript};
+use crate::document::{Document, Raster, Wrap};
+use crate::engine::device::{DeviceChoice, open_device};
+use crate::engine::documents::{self, Opened, Stored};
+use crate::engine::event::Outcome;
+use crate::engine::model::{CheckpointChoice, Model, ModelSource};
+use crate::engine::storage::Storage;
+use crate::engine::worker::JobContext;
+use crate::error::{Error, Kind, Result};
+use crate::export::{Existing, Metadata, Provenance, encode_restore_data, write_png, write_webp};
+use crate::progress::Observer;
+
+/// How a document leaves Tessera.
+pub struct ExportTarget {
+    /// `.png` or `.webp`.
+    pub path: PathBuf,
+    pub existing: Existing,
+    /// Whether a PNG carries what brings the document back.
+    pub has_restore_data: bool,
+}
+
+/// Opens a picture as a document of a project; an exported PNG comes back with its edits.
+pub struct OpenJob {
+    pub project: Storage,
+    pub image: PathBuf,
+    pub device: DeviceChoice,
+}
+
+impl OpenJob {
+    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+        let model = ModelSource::Project(self.project.clone(), CheckpointChoice::Best);
+        let opened = documents::read_picture(&self.image)?;
+        let (stored, _) = open_in(
+            &self.project,
+            &model,
+            &self.image,
+            opened,
+            self.device,
+            context,
+        )?;
+        Ok(Outcome::new(format!(
+            "Opened “{}”: {} × {} pixels, {} strokes.",
+            stored.name,
+            stored.document.width(),
+            stored.document.height(),
+            stored.document.history().strokes().len()
+        ))
+        .with_report(json!({ "document": stored.id, "name": stored.name })))
+    }
+}
+
+/// Applies an edit script to a picture or a document and exports the result.
+pub struct EditJob {
+    pub model: ModelSource,
+    /// A picture file; or, with a project as model, the name of one of its documents.
+    pub target: PathBuf,
+    pub script: PathBuf,
+    pub out: ExportTarget,
+    pub device: DeviceChoice,
+}
+
+impl EditJob {
+    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+        let text = read_text(
+            &self.script,
+            script::MAX_BYTES as u64,
+            "could not read the edit script",
+        )?;
+        let script = EditScript::from_json(&text).map_err(|error| error.at(&self.script))?;
+        let (mut stored, model) = match self.model.project() {
+            Some(project) => self.open_stored(project, context)?,
+            None => self.open_loose(context)?,
+        };
+        let before = stored.document.history().strokes().len();
+        let applied = apply(&script, &mut stored, &model, self.model.project())
+            .map_err(|error| error.at(&self.script))?;
+        let settings = json!({ "script": script });
+        export(&stored.document, &model, &self.out, settings, context)?;
+        let changed = stored.document.is_edited();
+        Ok(Outcome::new(format!(
+            "Edited “{}” with {applied} strokes{}.",
+            stored.name,
+            if changed {
+                ""
+            } else {
+                "; nothing differs from the source"
+            }
+        ))
+        .with_report(json!({
+            "document": stored.name,
+            "strokes": applied,
+            "strokes_before": before,
+            "model": model.hash,
+        }))
+        .with_file(&self.out.path))
+    }
+
+    fn open_stored(&self, project: &Storage, context: &JobContext) -> Result<(Stored, Model)> {
+        if self.target.exists() {
+            let opened = documents::read_picture(&self.target)?;
+            return open_in(
+                project,
+                &self.model,
+                &self.target,
+                opened,
+                self.device,
+                context,
+            );
+        }
+        let wanted = self.target.to_string_lossy().into_owned();
+        let row = project.call(move |project| documents::find(project, Some(&wanted)))?;
+        open_row(project, row.id, self.device)
+    }
+
+    fn open_loose(&self, context: &JobContext) -> Result<(Stored, Model)> {
+        let model = self.model.load(&open_device(self.device)?.device)?;
+        let document = match documents::read_picture(&self.target)? {
+            Opened::Restored(restore) => {
+                if restore.header.model != model.hash {
+                    return Err(other_model(&restore.header.model, &self.target));
+                }
+                if let Some(warning) = restore.warning {
+                    context.warning(warning);
+                }
+                restore.document
+            }
+            Opened::Picture { source, .. } => {
+                canvas::open(&model.codec, source, Wrap::default(), context)?
+            }
+        };
+        let stored = Stored {
+            id: 0,
+            name: name_of(&self.target),
+            document,
+        };
+        Ok((stored, model))
+    }
+}
+
+/// Writes a project's document as a picture.
+pub struct ExportJob {
+    pub project: Storage,
+    /// Name or number; the newest where it is left out.
+    pub document: Option<String>,
+    pub out: ExportTarget,
+    pub device: DeviceChoice,
+}
+
+impl ExportJob {
+    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+        let wanted = self.document.clone();
+        let row = self
+            .project
+            .call(move |project| documents::find(project, wanted.as_deref()))?;
+        let (stored, model) = open_row(&self.project, row.id, self.device)?;
+        export(&stored.document, &model, &self.out, json!({}), context)?;
+        Ok(Outcome::new(format!("Exported “{}”.", stored.name))
+            .with_report(json!({ "document": stored.name, "model": model.hash }))
+            .with_file(&self.out.path))
+    }
+}
+
+/// A picture file as a new document of the project, and the model it is decoded with.
+pub(super) fn open_in(
+    project: &Storage,
+    model: &ModelSource,
+    path: &Path,
+    opened: Opened,
+    device: DeviceChoice,
+    context: &JobContext,
+) -> Result<(Stored, Model)> {
+    let device = open_device(device)?.device;
+    let name = name_of(path);
+    match opened {
+        Opened::Picture { source, bytes } => {
+            let model = model.load(&device)?;
+            let stored = documents::create(project, &name, (source, bytes), &model, context)?;
+            Ok((stored, model))
+        }
+        Opened::Restored(restore) => {
+            let hash = restore.header.model.clone();
+            let known =
+                project.call(move |project| documents::checkpoint_by_model_hash(project, &hash))?;
+            let source = match known {
+                Some(row) => ModelSource::Project(project.clone(), CheckpointChoice::Id(row.id)),
+                None => model.clone(),
+            };
+            let model = source.load(&device)?;
+            if model.hash != restore.header.model {
+                return Err(other_model(&restore.header.model, path));
+            }
+            if let Some(warning) = restore.warning.clone() {
+                context.warning(warning);
+            }
+            Ok((documents::restore(project, &name, *restore, &model)?, model))
+        }
+    }
+}
+
+/// A stored document with the model that encoded it.
+fn open_row(project: &Storage, id: i64, device: DeviceChoice) -> Result<(Stored, Model)> {
+    let checkpoint = project.call(move |project| {
+        let row = project.document(id)?;
+        project.checkpoint_by_hash(row.checkpoint)?.ok_or_else(|| {
+            Error::new(
+                Kind::NotFound,
+                format!("could not open the document “{}”", row.name),
+                "the model that encoded it is no longer in the project",
+                "Open its picture again as a new document",
+            )
+        })
+    })?;
+    let source = ModelSource::Project(project.clone(), CheckpointChoice::Id(checkpoint.id));
+    let model = source.load(&open_device(device)?.device)?;
+    Ok((documents::open(project, id, &model)?, model))
+}
+
+/// Applies the script; with a project its strokes are journaled. Returns how many there were.
+fn apply(
+    script: &EditScript,
+    stored: &mut Stored,
+    model: &Model,
+    project: Option<&Storage>,
+) -> Result<usize> {
+    let before = stored.document.history().clone();
+    let applied = script.apply(&mut stored.document, model.codebooks())?;
+    if let Some(project) = project {
+        documents::journal(
+            project,
+            stored.id,
+            before,
+            stored.document.history().clone(),
+        )?;
+    }
+    Ok(applied.strokes.len())
+}
+
+fn export(
+    document: &Document,
+    model: &Model,
+    target: &ExportTarget,
+    settings: serde_json::Value,
+    context: &JobContext,
+) -> Result<()> {
+    context.check()?;
+    let chain = Chain::new(&model.codec, document.geometry(), document.wrap())?;
+    let mut decoder = Direct::new(chain, document.encoded(), document.edited());
+    let depth_bits = document.source().depth_bits();
+    let raster = canvas::render(
+        &document.edits(),
+        document.source(),
+        &mut decoder,
+        depth_bits,
+        context,
+    )?;
+    write(document, &raster, target, settings)
+}
+
+fn write(
+    document: &Document,
+    raster: &Raster,
+    target: &ExportTarget,
+    settings: serde_json::Value,
+) -> Result<()> {
+    let provenance = document.is_edited().then_some(Provenance::Edited);
+    let extension = target
+        .path
+        .extension()
+        .and_then(|extension| extension.to_str());
+    match extension.map(str::to_ascii_lowercase).as_deref() {
+        Some("png") => {
+            let restore = if target.has_restore_data {
+                Some(encode_restore_data(document, raster, settings)?)
+            } else {
+                None
+            };
+            let metadata = Metadata {
+                provenance,
+                restore: restore.as_deref(),
+            };
+            write_png(&target.path, target.existing, raster, &metadata)
+        }
+        Some("webp") => {
+            let metadata = Metadata {
+                provenance,
+                restore: None,
+            };
+            write_webp(&target.path, target.existing, raster, &metadata)
+        }
+        _ => Err(Error::usage(
+            "could not export",
+            "the file name ends neither in .png nor in .webp",
+            "Name a .png or .webp file",
+        )
+        .at(&target.path)),
+    }
+}
+
+fn other_model(hash: &str, path: &Path) -> Error {
+    Error::new(
+        Kind::NotFound,
+        "could not open the document in the picture",
+        format!("it was painted with another model ({hash:.12})"),
+        "Name that model with --model, or open the picture in the project it came from",
+    )
+    .at(path)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_stem().map_or_else(
+        || "picture".into(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
+}

@@ -1,0 +1,261 @@
+//! Folders and files → the project's dataset index.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::edit::open_in;
+use crate::dataset::{Fingerprint, Flag, ImportOptions, ImportReport, Known, Picture, scan};
+use crate::engine::device::DeviceChoice;
+use crate::engine::documents::{self, Opened};
+use crate::engine::event::Outcome;
+use crate::engine::model::{CheckpointChoice, ModelSource};
+use crate::engine::storage::Storage;
+use crate::engine::worker::JobContext;
+use crate::error::{Error, Notice, Result};
+use crate::progress::Observer;
+use crate::project::{
+    ContentHash, Import, ImportSummary, NewPicture, PictureFilter, PictureFlag, PictureRow,
+};
+
+/// Pictures written in one transaction.
+const BATCH: usize = 256;
+/// Rows of the index read at a time.
+const PAGE: u64 = 1000;
+
+/// Adds the pictures below `paths` to the project; what is known already keeps the user's choices.
+pub struct ImportJob {
+    pub project: Storage,
+    pub paths: Vec<PathBuf>,
+    pub options: ImportOptions,
+    /// For pictures that bring a document along.
+    pub device: DeviceChoice,
+}
+
+impl ImportJob {
+    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+        let mut total = ImportReport::default();
+        let mut summary = ImportSummary::default();
+        let mut restored = 0;
+        for root in &self.paths {
+            let root = std::path::absolute(root)
+                .map_err(|source| Error::io("could not find the folder", root, &source))?;
+            let (report, stored) = import_root(&self.project, &root, &self.options, context)?;
+            add_report(&mut total, report);
+            add_summary(&mut summary, stored);
+            restored += usize::from(self.restore_document(&root, context)?);
+        }
+        let text = format!(
+            "Imported {} ({} new, {} unchanged{}); {} flagged, {} rejected, {} other files skipped.",
+            pictures(total.imported),
+            summary.added,
+            summary.unchanged,
+            if summary.missing > 0 {
+                format!(", {} missing", summary.missing)
+            } else {
+                String::new()
+            },
+            total.flagged,
+            total.rejected.len(),
+            total.skipped_total,
+        );
+        let text = if restored > 0 {
+            format!("{text} {restored} brought back as editable documents.")
+        } else {
+            text
+        };
+        Ok(Outcome::new(text).with_report(json!({
+            "imported": total.imported,
+            "added": summary.added,
+            "changed": summary.changed,
+            "unchanged": summary.unchanged,
+            "moved": summary.moved,
+            "missing": summary.missing,
+            "flags": total.flag_counts,
+            "rejected": total.rejected,
+            "skipped": total.skipped_total,
+            "restored_documents": restored,
+        })))
+    }
+
+    /// A single file that Tessera exported also becomes a document again.
+    fn restore_document(&self, path: &Path, context: &JobContext) -> Result<bool> {
+        if !path.is_file() {
+            return Ok(false);
+        }
+        // A file that cannot be read was reported as rejected already.
+        let Ok(opened @ Opened::Restored(_)) = documents::read_picture(path) else {
+            return Ok(false);
+        };
+        let model = ModelSource::Project(self.project.clone(), CheckpointChoice::Best);
+        match open_in(&self.project, &model, path, opened, self.device, context) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_cancelled() => Err(error),
+            Err(error) => {
+                context.warning(*error.notice);
+                Ok(false)
+            }
+        }
+    }
+}
+
+fn import_root(
+    project: &Storage,
+    root: &Path,
+    options: &ImportOptions,
+    context: &JobContext,
+) -> Result<(ImportReport, ImportSummary)> {
+    let mut options = options.clone();
+    options.known = known_elsewhere(project, root)?;
+    let mut import = Some({
+        let root = root.to_path_buf();
+        project.call(move |project| project.begin_import(&root))?
+    });
+    let mut waiting = Vec::with_capacity(BATCH);
+    let scanned = scan(&[root.to_path_buf()], &options, context, &mut |picture| {
+        waiting.push(new_picture(picture));
+        if waiting.len() == BATCH {
+            store(project, &mut import, std::mem::take(&mut waiting))?;
+        }
+        Ok(())
+    });
+    // What was decoded before a stop is kept.
+    store(project, &mut import, waiting)?;
+    let report = match scanned {
+        Ok(report) => report,
+        Err(mut error) => {
+            let kept = finish(project, import, Vec::new(), false)?;
+            if error.is_cancelled() {
+                let found = kept.added + kept.changed + kept.unchanged;
+                error.notice.next = format!("{} found so far are in the project", pictures(found));
+            }
+            return Err(error);
+        }
+    };
+    let notices = (report.rejected.iter().chain(&report.skipped))
+        .cloned()
+        .collect();
+    let summary = finish(project, import, notices, true)?;
+    Ok((report, summary))
+}
+
+/// Writes a batch on the storage thread, which borrows `import` by taking it along and handing it back.
+fn store(project: &Storage, import: &mut Option<Import>, batch: Vec<NewPicture>) -> Result<()> {
+    if let Some(mut taken) = import.take() {
+        *import = Some(project.call(move |project| {
+            project.add_pictures(&mut taken, &batch)?;
+            Ok(taken)
+        })?);
+    }
+    Ok(())
+}
+
+fn finish(
+    project: &Storage,
+    import: Option<Import>,
+    notices: Vec<Notice>,
+    is_complete: bool,
+) -> Result<ImportSummary> {
+    project.call(move |project| match import {
+        Some(mut import) => {
+            project.add_import_notices(&mut import, &notices)?;
+            project.finish_import(import, is_complete)
+        }
+        // A batch could not be written, and its error ended the import before.
+        None => Ok(ImportSummary::default()),
+    })
+}
+
+/// The project's pictures outside `root`, so that copies of them are flagged.
+fn known_elsewhere(project: &Storage, root: &Path) -> Result<Vec<Known>> {
+    let mut known = Vec::new();
+    for_each_picture(project, &PictureFilter::default(), |row| {
+        if !row.path.starts_with(root)
+            && let Some(fingerprint) = row.phash.as_deref().and_then(Fingerprint::from_bytes)
+        {
+            known.push(Known {
+                name: row.path.display().to_string(),
+                content_hash: row.blake3.0,
+                fingerprint,
+                is_flat: row.flags.iter().any(|flag| flag.name == "flat"),
+                path: row.path,
+            });
+        }
+        Ok(())
+    })?;
+    Ok(known)
+}
+
+/// Pages through the dataset index.
+pub(super) fn for_each_picture(
+    project: &Storage,
+    filter: &PictureFilter,
+    mut take: impl FnMut(PictureRow) -> Result<()>,
+) -> Result<()> {
+    let mut offset = 0;
+    loop {
+        let filter = filter.clone();
+        let rows = project.call(move |project| project.pictures(&filter, offset, PAGE))?;
+        let count = rows.len() as u64;
+        for row in rows {
+            take(row)?;
+        }
+        offset += count;
+        if count < PAGE {
+            return Ok(());
+        }
+    }
+}
+
+fn new_picture(picture: Picture) -> NewPicture {
+    NewPicture {
+        path: picture.path,
+        label: picture.label,
+        blake3: ContentHash(picture.content_hash),
+        file_bytes: picture.file_bytes,
+        modified_ms: picture.modified_unix_ms.unwrap_or(0),
+        width: picture.width,
+        height: picture.height,
+        format: picture.format.name().to_owned(),
+        bit_depth: picture.bits_per_channel,
+        has_alpha: picture.has_alpha,
+        phash: Some(picture.fingerprint.to_bytes().to_vec()),
+        excluded: picture.flags.iter().any(Flag::suggests_exclusion),
+        flags: picture
+            .flags
+            .iter()
+            .map(|flag| PictureFlag {
+                name: flag.name().to_owned(),
+                reason: flag.notice().to_string(),
+            })
+            .collect(),
+        thumbnail: picture.thumbnail,
+    }
+}
+
+fn add_report(total: &mut ImportReport, report: ImportReport) {
+    total.imported += report.imported;
+    total.flagged += report.flagged;
+    total.skipped_total += report.skipped_total;
+    total.rejected.extend(report.rejected);
+    for (flag, count) in report.flag_counts {
+        *total.flag_counts.entry(flag).or_default() += count;
+    }
+}
+
+fn add_summary(total: &mut ImportSummary, summary: ImportSummary) {
+    total.added += summary.added;
+    total.changed += summary.changed;
+    total.unchanged += summary.unchanged;
+    total.moved += summary.moved;
+    total.missing += summary.missing;
+    total.notices += summary.notices;
+}
+
+pub(super) fn pictures(count: u64) -> String {
+    if count == 1 {
+        "1 picture".into()
+    } else {
+        format!("{count} pictures")
+    }
+}

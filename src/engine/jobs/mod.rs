@@ -1,0 +1,9 @@
+//! What each job does, one file each.
+
+pub mod codebook;
+pub mod codes;
+pub mod edit;
+pub mod import;
+pub mod project;
+pub mod reconstruct;
+pub mod train;

@@ -1,0 +1,221 @@
+//! Pictures through the codec and back, with a sheet to look at.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::canvas;
+use crate::document::{Raster, Wrap};
+use crate::engine::device::{DeviceChoice, open_device};
+use crate::engine::event::Outcome;
+use crate::engine::model::{Model, ModelSource};
+use crate::engine::pictures;
+use crate::engine::worker::JobContext;
+use crate::error::{Error, Result};
+use crate::export::{Existing, Metadata, Provenance, Sheet, SheetItem, render_sheet, write_png};
+use crate::progress::Observer;
+use crate::train::metrics::{over_grey, psnr_db};
+
+/// Rows of the contact sheet; further pictures are still reconstructed.
+const SHEET_ROWS: usize = 40;
+const SHEET_BOX_PX: u32 = 256;
+
+/// Reconstructs pictures with one or several models and writes a sheet of them side by side.
+pub struct ReconstructJob {
+    /// In the order of the columns, each with its heading. The last one also gives the single files and
+    /// the structure-alone column.
+    pub models: Vec<(String, ModelSource)>,
+    /// Files and folders.
+    pub inputs: Vec<PathBuf>,
+    pub out: PathBuf,
+    pub existing: Existing,
+    pub device: DeviceChoice,
+}
+
+impl ReconstructJob {
+    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+        let device = open_device(self.device)?.device;
+        let models = self
+            .models
+            .iter()
+            .map(|(head, source)| Ok((head.as_str(), source.load(&device)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let inputs = picture_files(&self.inputs, context)?;
+        std::fs::create_dir_all(&self.out)
+            .map_err(|source| Error::io("could not make the folder", &self.out, &source))?;
+        let mut rows = Vec::new();
+        let mut report = Vec::new();
+        let mut outcome_files = Vec::new();
+        for (done, input) in inputs.iter().enumerate() {
+            context.progress(done as u64, inputs.len() as u64);
+            context.check()?;
+            let row = match reconstruct(input, &models, context) {
+                Ok(row) => row,
+                Err(error) if error.is_cancelled() => return Err(error),
+                Err(error) => {
+                    context.warning(*error.notice);
+                    continue;
+                }
+            };
+            let file = self.out.join(format!("{}.reconstruction.png", stem(input)));
+            let metadata = Metadata {
+                provenance: Some(Provenance::Generated),
+                restore: None,
+            };
+            if let Some((last, _)) = row.reconstructions.last() {
+                write_png(&file, self.existing, last, &metadata)?;
+                outcome_files.push(file);
+            }
+            report.push(json!({
+                "file": input.to_string_lossy(),
+                "psnr_db": row.reconstructions.iter().map(|(_, psnr)| psnr).collect::<Vec<_>>(),
+                "structure_psnr_db": row.structure.1,
+            }));
+            if rows.len() < SHEET_ROWS {
+                rows.push(row);
+            }
+        }
+        context.progress(inputs.len() as u64, inputs.len() as u64);
+        if rows.is_empty() {
+            return Err(Error::usage(
+                "nothing was reconstructed",
+                "none of the files is a picture that Tessera can read",
+                "Name pictures, or folders with pictures in them",
+            ));
+        }
+        let sheet = self.out.join("sheet.png");
+        let heads: Vec<&str> = models.iter().map(|(head, _)| *head).collect();
+        write_png(
+            &sheet,
+            self.existing,
+            &draw(&heads, &rows)?,
+            &Metadata::default(),
+        )?;
+        let mut outcome = Outcome::new(format!(
+            "Reconstructed {} of {} pictures.",
+            report.len(),
+            inputs.len()
+        ))
+        .with_report(json!({ "models": heads, "pictures": report }))
+        .with_file(&sheet);
+        for file in &outcome_files {
+            outcome = outcome.with_file(file);
+        }
+        Ok(outcome)
+    }
+}
+
+struct Row {
+    name: String,
+    source: Raster,
+    /// One for each model, with its PSNR in dB.
+    reconstructions: Vec<(Raster, f64)>,
+    structure: (Raster, f64),
+}
+
+fn reconstruct(input: &Path, models: &[(&str, Model)], context: &JobContext) -> Result<Row> {
+    let source = pictures::load_source(input)?;
+    let reference = over_grey_of(source.rgba8());
+    let scored = |raster: Raster| {
+        let psnr = psnr_db(&reference, &over_grey_of(raster.rgba8().as_ref()));
+        (raster, psnr)
+    };
+    let mut reconstructions = Vec::new();
+    let mut structure = None;
+    for (_, model) in models {
+        let mut codes = canvas::encode(&model.codec, &source, Wrap::default(), context)?;
+        let decoded = pictures::decode(&model.codec, &codes, source.geometry(), context)?;
+        reconstructions.push(scored(decoded));
+        codes.detail =
+            crate::document::CodeGrid::filled(codes.detail.width(), codes.detail.height(), None);
+        structure = Some(pictures::decode(
+            &model.codec,
+            &codes,
+            source.geometry(),
+            context,
+        )?);
+    }
+    let structure = structure
+        .ok_or_else(|| Error::usage("could not reconstruct", "no model was named", "Name one"))?;
+    Ok(Row {
+        name: stem(input),
+        source: Raster::from_source(&source, 8),
+        reconstructions,
+        structure: scored(structure),
+    })
+}
+
+/// Straight RGBA8 as the measures want it.
+fn over_grey_of(rgba: &[u8]) -> Vec<f32> {
+    let pixels: Vec<f32> = rgba
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .flat_map(|&pixel| crate::codec::pixels::from_rgba8(pixel))
+        .collect();
+    over_grey(&pixels)
+}
+
+fn draw(heads: &[&str], rows: &[Row]) -> Result<Raster> {
+    let mut columns = vec!["source"];
+    columns.extend(heads);
+    columns.push("structure alone");
+    let notes: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            let mut notes = vec![format!("{} × {}", row.source.width(), row.source.height())];
+            notes.extend(
+                row.reconstructions
+                    .iter()
+                    .map(|(_, psnr)| format!("{psnr:.1} dB")),
+            );
+            notes.push(format!("{:.1} dB", row.structure.1));
+            notes
+        })
+        .collect();
+    let mut items = Vec::new();
+    for (row, notes) in rows.iter().zip(&notes) {
+        let pictures = std::iter::once(&row.source)
+            .chain(row.reconstructions.iter().map(|(raster, _)| raster))
+            .chain(std::iter::once(&row.structure.0));
+        for (column, (picture, note)) in pictures.zip(notes).enumerate() {
+            items.push(SheetItem {
+                picture,
+                label: if column == 0 { &row.name } else { "" },
+                note,
+            });
+        }
+    }
+    render_sheet(
+        &Sheet {
+            title: "Reconstruction",
+            subtitle: "PSNR of the picture beside its source; structure alone leaves the detail codes out",
+            column_heads: &columns,
+            columns: columns.len() as u32, // a few models
+            box_px: SHEET_BOX_PX,
+        },
+        &items,
+    )
+}
+
+/// The picture files among `inputs`, folders searched through.
+pub(super) fn picture_files(inputs: &[PathBuf], context: &JobContext) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for input in inputs {
+        let metadata = std::fs::metadata(input)
+            .map_err(|source| Error::io("could not open", input, &source))?;
+        if metadata.is_dir() {
+            let walked = crate::dataset::find_pictures(input, context)?;
+            files.extend(walked);
+        } else {
+            files.push(input.clone());
+        }
+    }
+    Ok(files)
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

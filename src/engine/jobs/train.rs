@@ -1,0 +1,361 @@
+//! Fine-tuning: frozen settings → training loop → metrics and checkpoints in the project.
+
+use std::collections::BTreeMap;
+
+use candle_core::Device;
+use serde_json::json;
+
+use super::import::for_each_picture;
+use crate::codec::{Codec, CodecConfig};
+use crate::dataset::{Fingerprint, Source, split_held_out};
+use crate::engine::device::{DeviceChoice, open_device};
+use crate::engine::event::{Metrics, Outcome, Preview};
+use crate::engine::model::{MODEL_HASH, ModelSource, config_json};
+use crate::engine::storage::Storage;
+use crate::engine::worker::JobContext;
+use crate::error::{Error, Kind, Notice, Result};
+use crate::progress::Observer;
+use crate::project::{
+    CheckpointKind, MetricRow, NewCheckpoint, NewRun, PictureFilter, RunId, RunStatus,
+};
+use crate::train::{
+    self, Budget, Checkpoint, Ended, Evaluation, Pictures, Run, StepFigures, TrainConfig, TrainSink,
+};
+
+/// Trains on a project's pictures.
+pub struct TrainJob {
+    pub project: Storage,
+    pub start: TrainStart,
+    pub device: DeviceChoice,
+}
+
+pub enum TrainStart {
+    /// A new run from a model, or from random weights where there is none.
+    New {
+        config: Box<TrainConfig>,
+        model: Option<ModelSource>,
+    },
+    /// Goes on with the newest unfinished run; another budget replaces its own.
+    Resume { budget: Option<Budget> },
+}
+
+impl TrainJob {
+    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+        let chosen = open_device(self.device)?;
+        let pictures = usable_pictures(&self.project)?;
+        if !pictures.is_separate {
+            context.warning(Notice::new(
+                "no pictures are held out",
+                "the project has fewer than 8 usable ones",
+                "The scores are measured on training pictures and say less; import more if you can",
+            ));
+        }
+        let (id, mut run) = match self.start {
+            TrainStart::New { config, model } => {
+                start(&self.project, *config, model, pictures, &chosen.device)?
+            }
+            TrainStart::Resume { budget } => {
+                resume(&self.project, budget, pictures, &chosen.device, context)?
+            }
+        };
+        let mut sink = ProjectSink {
+            project: &self.project,
+            context,
+            run: id,
+            metrics: Vec::new(),
+            first: None,
+            best: None,
+            budget: run.config().budget,
+        };
+        let ended = run.run(&mut sink, context);
+        let (first, best) = (sink.first.take(), sink.best.take());
+        let ended = settle(&self.project, id, ended)?;
+        let step = run.progress().step;
+        let gain = match (&first, &best) {
+            (Some(first), Some(best)) => format!(
+                "; held-out PSNR {:.2} dB, from {:.2} dB at the first look",
+                best.psnr_db, first.psnr_db
+            ),
+            _ => String::new(),
+        };
+        let kept = format!("Step {step} is kept; `tessera-cli train --resume` goes on from it");
+        match ended {
+            Ended::Paused | Ended::Cancelled => {
+                let mut error = Error::cancelled();
+                error.notice.next = kept;
+                Err(error)
+            }
+            Ended::Finished | Ended::NoMoreGain => Ok(Outcome::new(format!(
+                "Trained {step} steps{}{gain}.",
+                if ended == Ended::NoMoreGain {
+                    " and stopped because the held-out score no longer rose"
+                } else {
+                    ""
+                }
+            ))
+            .with_report(json!({
+                "run": id,
+                "steps": step,
+                "device": chosen.name,
+                "device_reason": chosen.reason,
+                "first": first,
+                "best": best,
+            }))),
+        }
+    }
+}
+
+/// The pictures that are not excluded or missing, split by content.
+fn usable_pictures(project: &Storage) -> Result<Pictures> {
+    let mut sources = Vec::new();
+    let mut prints = Vec::new();
+    for_each_picture(project, &PictureFilter::usable(), |row| {
+        let print = row.phash.as_deref().and_then(Fingerprint::from_bytes);
+        if let Some(print) = print {
+            prints.push((row.blake3.0, print));
+            sources.push(Source {
+                path: row.path,
+                content_hash: row.blake3.0,
+                width: row.width,
+                height: row.height,
+            });
+        }
+        Ok(())
+    })?;
+    if sources.is_empty() {
+        return Err(Error::new(
+            Kind::NoPictures,
+            "could not start training",
+            "the project has no usable pictures",
+            "Import a folder of pictures, or include some that are excluded",
+        ));
+    }
+    let split = split_held_out(&prints);
+    let pick = |indices: &[usize]| indices.iter().map(|&i| sources[i].clone()).collect();
+    Ok(Pictures {
+        train: pick(&split.train),
+        held_out: pick(&split.held_out),
+        is_separate: split.is_separate,
+    })
+}
+
+fn start(
+    project: &Storage,
+    config: TrainConfig,
+    model: Option<ModelSource>,
+    pictures: Pictures,
+    device: &Device,
+) -> Result<(RunId, Run)> {
+    let settings = serde_json::to_value(&config).map_err(|source| {
+        Error::new(
+            Kind::Internal,
+            "could not keep the settings",
+            source.to_string(),
+            "",
+        )
+    })?;
+    let seed = config.seed;
+    let (run, base) = match model {
+        None => {
+            let codec = Codec::new(CodecConfig::default(), seed, device)?;
+            (Run::from_scratch(codec, config, pictures)?, None)
+        }
+        Some(model) => {
+            let base = model.load(device)?;
+            let hash = base.keep_in(project)?;
+            // Training changes its weights, so it gets a copy of its own.
+            let codec = Codec::load_bytes(&base.bytes, device)?;
+            (Run::fine_tune(codec, config, pictures)?, Some(hash))
+        }
+    };
+    let device = format!("{:?}", device.location());
+    let id = project.call(move |project| {
+        let base_checkpoint = match base {
+            Some(hash) => project.checkpoint_by_hash(hash)?.map(|row| row.id),
+            None => None,
+        };
+        let row = project.create_run(&NewRun {
+            name: String::new(),
+            settings,
+            base_checkpoint,
+            seed,
+            device,
+        })?;
+        Ok(row.id)
+    })?;
+    Ok((id, run))
+}
+
+fn resume(
+    project: &Storage,
+    budget: Option<Budget>,
+    pictures: Pictures,
+    device: &Device,
+    observer: &dyn Observer,
+) -> Result<(RunId, Run)> {
+    let (id, state) = project.call(|project| {
+        let nothing = || {
+            Error::new(
+                Kind::NotFound,
+                "there is no run to go on with",
+                "no run of this project was interrupted after its first checkpoint",
+                "Start one without `--resume`",
+            )
+        };
+        let row = project.resumable_run()?.ok_or_else(nothing)?;
+        let checkpoint = project.resumable_checkpoint(row.id)?.ok_or_else(nothing)?;
+        let state = project
+            .checkpoint_training_state(checkpoint.id)?
+            .ok_or_else(nothing)?;
+        // What was noted after this state will be measured again.
+        project.delete_metrics_after(row.id, checkpoint.step)?;
+        project.set_run_status(row.id, RunStatus::Running, None)?;
+        Ok((row.id, state))
+    })?;
+    let run = Run::resume(&state, pictures, budget, device, observer);
+    match run {
+        Ok(run) => Ok((id, run)),
+        Err(error) => {
+            project.call(move |project| project.set_run_status(id, RunStatus::Paused, None))?;
+            Err(error)
+        }
+    }
+}
+
+/// Writes into the project how the run ended.
+fn settle(project: &Storage, id: RunId, ended: Result<Ended>) -> Result<Ended> {
+    let (status, notice) = match &ended {
+        Ok(Ended::Finished) => (RunStatus::Finished, None),
+        Ok(Ended::NoMoreGain) => (
+            RunStatus::Finished,
+            Some(Notice::new(
+                "training stopped early",
+                "the held-out score no longer rose",
+                "",
+            )),
+        ),
+        Ok(Ended::Paused) => (RunStatus::Paused, None),
+        Ok(Ended::Cancelled) => (RunStatus::Cancelled, None),
+        Err(error) => (RunStatus::Failed, Some((*error.notice).clone())),
+    };
+    let stored = project.call(move |project| project.set_run_status(id, status, notice.as_ref()));
+    // The run's own error tells more than one about noting it.
+    let ended = ended?;
+    stored?;
+    Ok(ended)
+}
+
+/// Sends what a run gives out to the window and into the project.
+struct ProjectSink<'a> {
+    project: &'a Storage,
+    context: &'a JobContext,
+    run: RunId,
+    /// Figures since the last checkpoint: they are stored with it, so that a run that is resumed has
+    /// exactly the figures of its steps.
+    metrics: Vec<MetricRow>,
+    first: Option<Evaluation>,
+    best: Option<Evaluation>,
+    budget: Budget,
+}
+
+impl ProjectSink<'_> {
+    fn note(&mut self, phase: &'static str, step: u64, values: BTreeMap<String, f64>) {
+        let numbers = values
+            .iter()
+            .map(|(name, value)| (format!("{phase}.{name}"), *value))
+            .collect();
+        self.metrics.push(MetricRow { step, numbers });
+        self.context.metrics(Metrics {
+            step,
+            phase,
+            values,
+        });
+    }
+}
+
+impl TrainSink for ProjectSink<'_> {
+    fn figures(&mut self, figures: &StepFigures) {
+        match self.budget {
+            Budget::Steps(steps) => self.context.progress(figures.step, steps),
+            // A permille is fine enough for a bar.
+            Budget::Minutes(_) => self
+                .context
+                .progress((figures.progress * 1000.0) as u64, 1000),
+        }
+        self.note("train", figures.step, figures.values());
+    }
+
+    fn evaluation(&mut self, evaluation: &Evaluation) {
+        self.first.get_or_insert_with(|| evaluation.clone());
+        let is_better = (self.best.as_ref()).is_none_or(|best| evaluation.psnr_db > best.psnr_db);
+        if is_better {
+            self.best = Some(evaluation.clone());
+        }
+        self.note("eval", evaluation.step, evaluation.values());
+    }
+
+    fn previews(&mut self, step: u64, previews: &[train::Preview]) {
+        if let Some(preview) = side_by_side(step, previews) {
+            self.context.preview(preview);
+        }
+    }
+
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        let metrics = std::mem::take(&mut self.metrics);
+        let run = self.run;
+        self.project.call(move |project| {
+            project.add_metrics(run, &metrics)?;
+            let (weights, config, hash) = match &checkpoint.model {
+                Some(bytes) => {
+                    let codec = Codec::load_bytes(bytes, &Device::Cpu)?;
+                    (bytes.as_slice(), config_json(&codec)?, codec.model_hash()?)
+                }
+                // Before the codebooks exist there is a state to go on from, but nothing to paint with.
+                None => (&[][..], serde_json::Value::Null, String::new()),
+            };
+            project.save_checkpoint(&NewCheckpoint {
+                run: Some(run),
+                kind: match checkpoint.kind {
+                    train::CheckpointKind::Best => CheckpointKind::Best,
+                    train::CheckpointKind::Last => CheckpointKind::Last,
+                },
+                step: checkpoint.step,
+                name: "",
+                config,
+                metrics: json!({
+                    MODEL_HASH: hash,
+                    "evaluation": checkpoint.evaluation,
+                    "reseeded": checkpoint.reseeded,
+                }),
+                weights,
+                training_state: checkpoint.state.as_deref(),
+            })?;
+            Ok(())
+        })
+    }
+}
+
+/// One row per picture: source, structure alone, reconstruction.
+fn side_by_side(step: u64, previews: &[train::Preview]) -> Option<Preview> {
+    let width = previews.iter().map(|preview| preview.width).max()?;
+    let height = previews.iter().map(|preview| preview.height).sum::<usize>();
+    let mut rgba = vec![0; width * 3 * height * 4];
+    let mut top = 0;
+    for preview in previews {
+        let columns = [&preview.source, &preview.structure, &preview.reconstruction];
+        for (column, pixels) in columns.into_iter().enumerate() {
+            for (y, row) in pixels.chunks_exact(preview.width * 4).enumerate() {
+                let start = ((top + y) * width * 3 + column * width) * 4;
+                rgba[start..start + row.len()].copy_from_slice(row);
+            }
+        }
+        top += preview.height;
+    }
+    Some(Preview {
+        step,
+        // A few previews of at most 256 px.
+        width: (width * 3) as u32,
+        height: height as u32,
+        rgba,
+    })
+}

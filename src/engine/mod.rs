@@ -1,0 +1,37 @@
+//! Jobs, events, cancellation, lanes and devices: all that runs behind the window and the command line.
+
+mod decode_lane;
+mod device;
+mod documents;
+mod event;
+mod job;
+mod jobs;
+mod model;
+mod pictures;
+mod queue;
+mod samples;
+mod storage;
+mod worker;
+
+pub use decode_lane::{DecodeLane, DecodedPatch};
+pub use device::{ChosenDevice, DeviceChoice, open_device};
+pub use event::{Event, EventKind, JobId, Metrics, Outcome, Preview};
+pub use job::Job;
+pub use jobs::codebook::CodebookJob;
+pub use jobs::codes::{DecodeJob, EncodeJob};
+pub use jobs::edit::{EditJob, ExportJob, ExportTarget, OpenJob};
+pub use jobs::import::ImportJob;
+pub use jobs::project::{CheckJob, InfoJob, NewJob};
+pub use jobs::reconstruct::ReconstructJob;
+pub use jobs::train::{TrainJob, TrainStart};
+pub use model::{CheckpointChoice, Model, ModelSource};
+pub use queue::{EventQueue, Wake};
+pub use samples::{SAMPLES, write_samples};
+pub use storage::Storage;
+pub use worker::{JobContext, Worker};
+
+// What callers of the engine need of the modules below it.
+pub use crate::dataset::ImportOptions;
+pub use crate::export::{Existing, write_bytes};
+pub use crate::kernels::set_plain_ops;
+pub use crate::train::{Budget, Preset};

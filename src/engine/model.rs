@@ -1,0 +1,220 @@
+//! Which model a job uses, and loading it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use candle_core::Device;
+use serde_json::json;
+
+use super::storage::Storage;
+use crate::codec::Codec;
+use crate::document::Codebooks;
+use crate::error::{Error, Kind, Result};
+use crate::project::{
+    CheckpointId, CheckpointKind, CheckpointRow, ContentHash, NewCheckpoint, Project,
+};
+
+/// The checkpoint that is shipped inside the program.
+const BASE_MODEL: Option<&[u8]> = None;
+
+/// Where a job takes its model from.
+#[derive(Clone)]
+pub enum ModelSource {
+    /// The model inside the program.
+    Base,
+    /// A safetensors file.
+    File(PathBuf),
+    /// A checkpoint of a project.
+    Project(Storage, CheckpointChoice),
+}
+
+/// Which of a project's checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CheckpointChoice {
+    /// The newest run's best by held-out score; the base model before any training.
+    #[default]
+    Best,
+    /// Where the newest run stands.
+    Last,
+    Id(CheckpointId),
+}
+
+impl FromStr for CheckpointChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "best" => Ok(Self::Best),
+            "last" => Ok(Self::Last),
+            number => (number.parse().map(Self::Id))
+                .map_err(|_| "expected best, last or a checkpoint's number".into()),
+        }
+    }
+}
+
+/// A loaded model with the bytes it came from.
+#[derive(Clone)]
+pub struct Model {
+    pub codec: Arc<Codec>,
+    /// The checkpoint file; a project knows the model by these bytes' hash.
+    pub bytes: Arc<Vec<u8>>,
+    /// Of the weights themselves: what exported pictures name.
+    pub hash: String,
+    /// In words: "the base model", "best checkpoint of Run 2".
+    pub name: String,
+}
+
+impl Model {
+    /// Reads a checkpoint file's bytes.
+    ///
+    /// # Errors
+    /// As [`Codec::load_bytes`].
+    pub fn from_bytes(bytes: Vec<u8>, name: String, device: &Device) -> Result<Self> {
+        let codec = Codec::load_bytes(&bytes, device)?;
+        Ok(Self {
+            hash: codec.model_hash()?,
+            codec: Arc::new(codec),
+            bytes: Arc::new(bytes),
+            name,
+        })
+    }
+
+    pub fn codebooks(&self) -> Codebooks {
+        let config = self.codec.config();
+        // A valid config has at most 65,535 codes a level.
+        Codebooks {
+            structure: config.structure.codes as u32,
+            detail: config.detail.codes as u32,
+        }
+    }
+
+    /// Makes the project hold this model and returns the hash that its documents name it by.
+    ///
+    /// # Errors
+    /// As [`Project::save_checkpoint`].
+    pub fn keep_in(&self, project: &Storage) -> Result<ContentHash> {
+        let model = self.clone();
+        project.call(move |project| {
+            let hash = ContentHash::of(&model.bytes);
+            if project.checkpoint_by_hash(hash)?.is_none() {
+                project.save_checkpoint(&NewCheckpoint {
+                    run: None,
+                    kind: CheckpointKind::Base,
+                    step: 0,
+                    name: &model.name,
+                    config: config_json(&model.codec)?,
+                    metrics: json!({ MODEL_HASH: model.hash }),
+                    weights: &model.bytes,
+                    training_state: None,
+                })?;
+            }
+            Ok(hash)
+        })
+    }
+}
+
+/// The key under which a checkpoint's metrics hold [`Model::hash`].
+pub(super) const MODEL_HASH: &str = "model_hash";
+
+pub(super) fn config_json(codec: &Codec) -> Result<serde_json::Value> {
+    serde_json::to_value(codec.config()).map_err(|source| {
+        Error::new(
+            Kind::Internal,
+            "could not describe the model",
+            source.to_string(),
+            "",
+        )
+    })
+}
+
+impl ModelSource {
+    /// # Errors
+    /// `NotFound` where there is no such checkpoint; as [`Codec::load_bytes`] otherwise.
+    pub fn load(&self, device: &Device) -> Result<Model> {
+        match self {
+            Self::Base => base_model(device),
+            Self::File(path) => {
+                let codec_bytes = crate::codec::read_model_file(path)?;
+                Model::from_bytes(codec_bytes, path.display().to_string(), device)
+                    .map_err(|error| error.at(path))
+            }
+            Self::Project(project, choice) => {
+                let choice = *choice;
+                let found = project.call(move |project| {
+                    let Some(row) = choose(project, choice)? else {
+                        return Ok(None);
+                    };
+                    Ok(Some((
+                        project.checkpoint_weights(row.id)?,
+                        checkpoint_name(&row),
+                    )))
+                })?;
+                match found {
+                    Some((bytes, name)) => Model::from_bytes(bytes, name, device)
+                        .map_err(|error| error.at(project.path())),
+                    None => base_model(device).map_err(|_| {
+                        Error::new(
+                            Kind::NotFound,
+                            "there is no model to use",
+                            "this project has no trained checkpoint yet",
+                            "Run `tessera-cli train` on it first",
+                        )
+                        .at(project.path())
+                    }),
+                }
+            }
+        }
+    }
+
+    /// The project behind it, where there is one.
+    pub fn project(&self) -> Option<&Storage> {
+        match self {
+            Self::Project(project, _) => Some(project),
+            _ => None,
+        }
+    }
+}
+
+/// The model inside the program.
+///
+/// # Errors
+/// `NotFound` in a build without one.
+fn base_model(device: &Device) -> Result<Model> {
+    let bytes = BASE_MODEL.ok_or_else(|| {
+        Error::new(
+            Kind::NotFound,
+            "there is no base model",
+            "this build has none inside",
+            "Train with `--from-scratch`, or name a model with --model",
+        )
+    })?;
+    Model::from_bytes(bytes.to_vec(), "base model".into(), device)
+}
+
+fn choose(project: &Project, choice: CheckpointChoice) -> Result<Option<CheckpointRow>> {
+    match choice {
+        CheckpointChoice::Id(id) => project.checkpoint(id).map(Some),
+        // Before its codebooks exist a run has a state, but no model.
+        CheckpointChoice::Last => Ok(project
+            .newest_checkpoint(CheckpointKind::Last)?
+            .filter(|row| row.weights_bytes > 0)),
+        CheckpointChoice::Best => match project.newest_checkpoint(CheckpointKind::Best)? {
+            Some(best) => Ok(Some(best)),
+            None => project.newest_checkpoint(CheckpointKind::Base),
+        },
+    }
+}
+
+fn checkpoint_name(row: &CheckpointRow) -> String {
+    if row.name.is_empty() {
+        format!(
+            "checkpoint {} ({}, step {})",
+            row.id,
+            row.kind.as_str(),
+            row.step
+        )
+    } else {
+        row.name.clone()
+    }
+}
