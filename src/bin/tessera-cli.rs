@@ -1,1 +1,55 @@
-fn main() {}
+//! Tessera without a window: arguments → job → events printed → exit code.
+#![allow(clippy::print_stdout)] // this is the program that prints
+
+#[path = "tessera-cli/args.rs"]
+mod args;
+#[path = "tessera-cli/demo.rs"]
+mod demo;
+#[path = "tessera-cli/print.rs"]
+mod print;
+#[path = "tessera-cli/runner.rs"]
+mod runner;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tessera::error::{Kind, Result};
+
+use args::{Args, Command};
+use print::Printer;
+use runner::Runner;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    let args = Args::parse();
+    let mut printer = Printer::new(args.json, args.quiet);
+    match run(&args, &mut printer) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            printer.error(&error);
+            ExitCode::from(match error.kind {
+                Kind::Cancelled => runner::CANCELLED,
+                Kind::Usage => USAGE,
+                _ => FAILED,
+            })
+        }
+    }
+}
+
+fn run(args: &Args, printer: &mut Printer) -> Result<()> {
+    tessera::engine::set_plain_ops(args.plain_ops);
+    let runner = Runner::start()?;
+    if let Command::Demo { out, minutes } = &args.command {
+        return demo::run(&runner, out, *minutes, args.device, printer);
+    }
+    if let Some(job) = args.job()? {
+        runner.run(job, printer)?;
+    }
+    Ok(())
+}

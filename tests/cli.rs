@@ -1,0 +1,262 @@
+//! The command line as a person uses it: every command on real files, exit codes, and what is written.
+#![allow(clippy::unwrap_used)] // a failed step of a test is a failed test
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tessera::codec::checkpoint::Precision;
+use tessera::codec::{Codec, CodecConfig};
+
+/// A folder with a small model in it, so that each command takes a moment only.
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let codec = Codec::new(CodecConfig::tiny(), 3, &candle_core::Device::Cpu).unwrap();
+        codec
+            .save_file(&folder.path().join("tiny.safetensors"), Precision::F32)
+            .unwrap();
+        tessera::engine::write_samples(&folder.path().join("pictures")).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_tessera-cli"))
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap()
+    }
+
+    /// Runs with `--json`, expects success, and gives the final event.
+    fn ok(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[&["--json"], arguments].concat());
+        let events = events(&output);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+        let last = events.last().unwrap().clone();
+        assert_eq!(last["event"], "finished", "{arguments:?}: {events:?}");
+        last
+    }
+
+    /// Expects this exit code and gives what was said.
+    fn fails(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {}",
+            text(&output)
+        );
+        text(&output)
+    }
+}
+
+fn text(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(out),
+        String::from_utf8_lossy(err)
+    )
+}
+
+/// Each line is one event; each started job has exactly one final event.
+fn events(output: &Output) -> Vec<Value> {
+    let events: Vec<Value> = String::from_utf8(output.stdout.clone())
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let is = |event: &Value, names: &[&str]| names.iter().any(|name| event["event"] == *name);
+    let started = events.iter().filter(|e| is(e, &["started"])).count();
+    let ended = events
+        .iter()
+        .filter(|e| is(e, &["finished", "cancelled", "failed"]))
+        .count();
+    assert_eq!(started, ended, "{events:?}");
+    events
+}
+
+fn size(path: &Path) -> (u32, u32) {
+    image::image_dimensions(path).unwrap()
+}
+
+#[test]
+fn the_main_job_from_a_folder_to_an_exported_edit() {
+    let bench = Bench::new();
+    let imported = bench.ok(&["import", "p.tessera", "pictures"]);
+    assert_eq!(imported["report"]["added"], 22);
+    let again = bench.ok(&["import", "p.tessera", "pictures"]);
+    assert_eq!(again["report"]["added"], 0);
+    assert_eq!(again["report"]["unchanged"], 22);
+
+    let trained = bench.ok(&[
+        "train",
+        "p.tessera",
+        "--model",
+        "tiny.safetensors",
+        "--steps",
+        "6",
+    ]);
+    assert_eq!(trained["report"]["steps"], 6);
+    assert!(trained["report"]["best"]["psnr_db"].as_f64().unwrap() > 3.0);
+
+    let project = ["--project", "p.tessera"];
+    let picture = "pictures/kitten-on-lawn.jpg";
+    bench.ok(&[
+        &["reconstruct", picture, "pictures/parrot.png", "--out", "r"],
+        &project[..],
+    ]
+    .concat());
+    assert_eq!(size(&bench.path("r/parrot.reconstruction.png")), (255, 256));
+    assert!(bench.path("r/sheet.png").exists());
+
+    bench.ok(&[&["codebook", "-o", "codes.png"], &project[..]].concat());
+    assert!(size(&bench.path("codes.png")).0 > 500);
+
+    bench.ok(&[&["encode", picture, "-o", "k.json"], &project[..]].concat());
+    bench.ok(&[&["decode", "k.json", "-o", "k.png"], &project[..]].concat());
+    assert_eq!(size(&bench.path("k.png")), (384, 260));
+
+    let script = r#"{"tessera_edits": 1, "operations": [
+        {"op": "paint", "level": "structure", "code": 1, "points": [[2.5, 2.5], [5.5, 2.5]]}]}"#;
+    std::fs::write(bench.path("s.json"), script).unwrap();
+    bench.ok(&[
+        &["edit", picture, "--script", "s.json", "-o", "e.png"],
+        &project[..],
+    ]
+    .concat());
+    assert_eq!(size(&bench.path("e.png")), (384, 260));
+    bench.ok(&["export", "p.tessera", "-o", "again.png"]);
+    let pixels = |name: &str| image::open(bench.path(name)).unwrap().to_rgba8();
+    assert_eq!(pixels("again.png"), pixels("e.png"));
+    bench.ok(&["export", "p.tessera", "-o", "again.webp"]);
+    assert_eq!(pixels("again.webp"), pixels("e.png"));
+
+    let info = bench.ok(&["info", "p.tessera"]);
+    assert_eq!(info["report"]["pictures"]["total"], 22);
+    assert_eq!(info["report"]["documents"][0]["strokes"], 1);
+    bench.ok(&["check", "p.tessera"]);
+}
+
+#[test]
+fn an_exported_png_brings_its_document_back() {
+    let bench = Bench::new();
+    bench.ok(&["new", "p.tessera"]);
+    bench.ok(&["import", "p.tessera", "pictures"]);
+    bench.ok(&[
+        "train",
+        "p.tessera",
+        "--model",
+        "tiny.safetensors",
+        "--steps",
+        "2",
+    ]);
+    let script = r#"{"tessera_edits": 1, "operations": [
+        {"op": "stamp", "level": "structure", "at": [0, 0], "copy": {"x": 8, "y": 8, "width": 3, "height": 3}}]}"#;
+    std::fs::write(bench.path("s.json"), script).unwrap();
+    let edit = [
+        "edit",
+        "pictures/pig.png",
+        "--script",
+        "s.json",
+        "-o",
+        "e.png",
+        "--project",
+        "p.tessera",
+    ];
+    bench.ok(&edit);
+
+    let imported = bench.ok(&["import", "p.tessera", "e.png"]);
+    assert_eq!(imported["report"]["restored_documents"], 1);
+    let opened = bench.ok(&["open", "p.tessera", "e.png"]);
+    assert_eq!(opened["report"]["name"], "e 2");
+    bench.ok(&["export", "p.tessera", "e 2", "-o", "back.png"]);
+    let pixels = |name: &str| image::open(bench.path(name)).unwrap().to_rgba8();
+    assert_eq!(pixels("back.png"), pixels("e.png"));
+
+    // Undoing what came back gives the source.
+    let undo = r#"{"tessera_edits": 1, "operations": [{"op": "undo"}]}"#;
+    std::fs::write(bench.path("undo.json"), undo).unwrap();
+    bench.ok(&[
+        "edit",
+        "e 2",
+        "--script",
+        "undo.json",
+        "-o",
+        "source.png",
+        "--project",
+        "p.tessera",
+    ]);
+    assert_eq!(pixels("source.png"), pixels("pictures/pig.png"));
+}
+
+#[test]
+fn mistakes_are_explained_and_nothing_is_lost() {
+    let bench = Bench::new();
+    let tiny = ["--model", "tiny.safetensors"];
+    let said = bench.fails(1, &["info", "missing.tessera"]);
+    assert!(said.contains("missing.tessera"), "{said}");
+    bench.fails(2, &["train"]);
+    bench.fails(2, &["no-such-command"]);
+    bench.fails(2, &["--device", "abacus", "info", "p.tessera"]);
+
+    bench.ok(&["new", "p.tessera"]);
+    let said = bench.fails(1, &["train", "p.tessera", "--steps", "1", "--from-scratch"]);
+    assert!(
+        said.contains("no usable pictures") && said.contains("Import"),
+        "{said}"
+    );
+    bench.ok(&["import", "p.tessera", "pictures/pig.png"]);
+    let said = bench.fails(1, &["train", "p.tessera", "--resume"]);
+    assert!(said.contains("no run"), "{said}");
+    let said = bench.fails(2, &["new", "p.tessera"]);
+    assert!(said.contains("p.tessera"), "{said}");
+
+    std::fs::write(
+        bench.path("s.json"),
+        r#"{"tessera_edits": 1, "operations": [{"op": "pain"}]}"#,
+    )
+    .unwrap();
+    let edit = [
+        "edit",
+        "pictures/pig.png",
+        "--script",
+        "s.json",
+        "-o",
+        "e.png",
+    ];
+    let said = bench.fails(2, &[&edit[..], &tiny[..]].concat());
+    assert!(said.contains("operation 0"), "{said}");
+    assert!(!bench.path("e.png").exists());
+
+    let encode = ["encode", "pictures/pig.png", "-o", "tiny.safetensors"];
+    let before = std::fs::read(bench.path("tiny.safetensors")).unwrap();
+    let said = bench.fails(2, &[&encode[..], &tiny[..]].concat());
+    assert!(
+        said.contains("exists") || said.contains("already"),
+        "{said}"
+    );
+    assert_eq!(
+        std::fs::read(bench.path("tiny.safetensors")).unwrap(),
+        before
+    );
+
+    std::fs::write(bench.path("x.tessera"), "Dear diary").unwrap();
+    let said = bench.fails(1, &["check", "x.tessera"]);
+    assert!(said.contains("x.tessera"), "{said}");
+    assert_eq!(
+        std::fs::read(bench.path("x.tessera")).unwrap(),
+        b"Dear diary"
+    );
+}
