@@ -166,7 +166,9 @@ fn inspect_header(path: &Path, header: &[u8], file_bytes: u64, has_wal: bool) ->
     let is_sound = page_bytes.is_power_of_two()
         && page_bytes >= 512
         && matches!((header[18], header[19]), (1, 1) | (2, 2))
-        && header[21..24] == [64, 32, 32];
+        && header[21..24] == [64, 32, 32]
+        && (1..=4).contains(&word(44)) // schema format
+        && (1..=3).contains(&word(56)); // text encoding
     if !is_sound {
         return Err(refuse(Kind::Damaged, "its header is damaged", COPY, path));
     }
@@ -333,6 +335,14 @@ fn guard(connection: &Connection) -> rusqlite::Result<()> {
 /// Version, pages and tables, read through SQLite (so with the write-ahead log). Changes nothing.
 /// Returns the file's version.
 pub(super) fn verify(connection: &Connection, path: &Path) -> Result<usize> {
+    // The statements are our own and always the same: whatever SQLite has against them is the file's fault.
+    verify_contents(connection, path).map_err(|e| match e.kind {
+        Kind::Internal => damaged(OPEN, path, e.notice.why),
+        _ => e,
+    })
+}
+
+fn verify_contents(connection: &Connection, path: &Path) -> Result<usize> {
     let number = |pragma: &str| -> Result<i64> {
         connection
             .pragma_query_value(None, pragma, |row| row.get(0))
