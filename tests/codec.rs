@@ -222,8 +222,8 @@ fn tiles_change_nothing() {
     ];
     for config in [CodecConfig::tiny(), detail_at_8()] {
         let codec = Codec::new(config, 11, &Device::Cpu).unwrap();
-        // One tile high and three wide, and the other way round; whole cells, so that it can be compared.
-        for (width, height) in [(1_216, 32), (48, 720)] {
+        // Several tiles along one axis, and along both; whole cells, so that it can be compared.
+        for (width, height) in [(1_216, 32), (48, 720), (656, 640)] {
             for padding in paddings {
                 let rgba = noise_rgba(width, height);
                 let tiled = codec

@@ -1,6 +1,17 @@
 //! One level's codebook: nearest code, lookup, and learning by exponential moving averages.
 //!
 //! The averages live on the host whatever the device, so that an update is one deterministic pass over the batch.
+//!
+//! Three ways against idle codes were measured: stages of 32, 48 and 80 channels, K = 1,024 and 2,048, the same 12,800
+//! crops of 64² from base-train and the same seed; scores are of 60 held-out pictures, use of all pictures.
+//!
+//! | codebook | PSNR | structure alone | structure used, perplexity | detail used, perplexity |
+//! |---|---|---|---|---|
+//! | **averages, dead codes replaced** (default) | 26.70 dB | 21.75 dB | 99.4 %, 657 | 100 %, 1,228 |
+//! | averages, no replacement (`dead_below` 0) | 26.53 dB | 21.51 dB | 80.5 %, 379 | 93.8 %, 947 |
+//! | `SimVQ`: frozen codes behind a learned linear map (arXiv 2411.02038) | 25.37 dB | 21.37 dB | 93.5 %, 490 | 94.1 %, 555 |
+//!
+//! All start by k-means. `SimVQ` lost on every count and is not kept.
 
 use std::collections::BTreeMap;
 

@@ -105,5 +105,13 @@ pub fn depth_to_space(x: &Tensor, factor: usize) -> Result<Tensor> {
 pub fn nearest_code(x: &Tensor, codebook: &Tensor) -> Result<Tensor> {
     let norms = codebook.sqr()?.sum(1)?;
     let scores = (x.matmul(&codebook.t()?)? * -2.0)?.broadcast_add(&norms)?;
-    scores.argmin(D::Minus1)
+    // The argmin of CUDA and Metal may give any of several equal ones.
+    let best = scores.min_keepdim(D::Minus1)?;
+    let ids =
+        Tensor::arange(0, codebook.dim(0)? as u32, x.device())?.broadcast_as(scores.shape())?;
+    let others = ids.ones_like()?.affine(f64::from(u32::MAX), 0.0)?;
+    scores
+        .broadcast_eq(&best)?
+        .where_cond(&ids, &others)?
+        .min(D::Minus1)
 }
