@@ -8,6 +8,7 @@ mod composite;
 mod decode;
 mod influence;
 mod live;
+pub mod measure;
 mod open;
 mod window;
 
