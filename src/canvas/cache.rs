@@ -151,24 +151,33 @@ impl TileCache {
         }
     }
 
-    /// Cuts the values of a rectangle of whole tiles into tiles and keeps them.
-    pub fn insert_tiles(&mut self, layer: &Layer, tiles: Rect, values: &[f32]) {
-        let cells = layer.cells_of(tiles);
-        for y in tiles.y..tiles.bottom() {
-            for x in tiles.x..tiles.right() {
-                let tile = layer.cells_of(Rect::new(x, y, 1, 1));
-                if tile.is_empty() {
-                    continue;
-                }
-                let mut part = Vec::with_capacity(tile.area() as usize * layer.channels);
-                for row in tile.y..tile.bottom() {
-                    let start = (row - cells.y) as usize * cells.width as usize
-                        + (tile.x - cells.x) as usize;
-                    let len = tile.width as usize * layer.channels;
-                    part.extend_from_slice(&values[start * layer.channels..][..len]);
-                }
-                self.insert(layer, (x, y), Arc::new(part));
+    /// Keeps the tiles that lie wholly within a window whose values are given, row by row. Tiles that
+    /// are there already stay.
+    pub fn insert_within(&mut self, layer: &Layer, window: Window, values: &[f32]) {
+        for (x, y) in Self::touched(layer, window) {
+            let tile = layer.cells_of(Rect::new(x, y, 1, 1));
+            let inside = |span: Span, start: u32, len: u32| {
+                // A window that goes on beyond the canvas shows its other side only; only what it
+                // shows in place is kept.
+                let from = i64::from(start) - span.start;
+                (from >= 0 && from + i64::from(len) <= i64::from(span.len)).then_some(from as usize)
+            };
+            let (Some(left), Some(top)) = (
+                inside(window.x, tile.x, tile.width),
+                inside(window.y, tile.y, tile.height),
+            ) else {
+                continue;
+            };
+            if self.holds(layer, (x, y)) {
+                continue;
             }
+            let len = tile.width as usize * layer.channels;
+            let mut part = Vec::with_capacity(tile.height as usize * len);
+            for row in top..top + tile.height as usize {
+                let start = (row * window.x.len as usize + left) * layer.channels;
+                part.extend_from_slice(&values[start..start + len]);
+            }
+            self.insert(layer, (x, y), Arc::new(part));
         }
     }
 
@@ -299,8 +308,8 @@ mod tests {
         let values: Vec<f32> = (0..width * height)
             .flat_map(|i| [(i % width) as f32, (i / width) as f32])
             .collect();
-        let tiles = Rect::new(0, 0, width, height).to_cells(layer.tile_cells);
-        cache.insert_tiles(layer, tiles, &values);
+        let all = layer.plane.window(Rect::new(0, 0, width, height));
+        cache.insert_within(layer, all, &values);
         cache
     }
 

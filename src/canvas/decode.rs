@@ -9,7 +9,7 @@
 use candle_core::{Device, Tensor};
 
 use super::window::{Plane, Window};
-use crate::codec::{Codec, EMPTY as EMPTY_TENSOR};
+use crate::codec::{Codec, EMPTY as EMPTY_TENSOR, Trim, TrunkLink};
 use crate::document::{
     Codes, DETAIL_STRIDE_PX, EMPTY, Geometry, Level, Raster, Rect, Samples, Wrap,
 };
@@ -86,62 +86,101 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Trunk steps; the last one gives T.
-    pub(super) fn steps(&self) -> usize {
-        self.codec.receptive_field().trunk.len()
+    fn link(&self, index: usize) -> &'a TrunkLink {
+        &self.codec.receptive_field().links[index]
     }
 
-    pub(super) fn stride_px(&self, step: usize) -> u32 {
-        self.codec.receptive_field().trunk[step].stride_px as u32
+    /// Links of the trunk; the last one gives T.
+    pub(super) fn links(&self) -> usize {
+        self.codec.receptive_field().links.len()
     }
 
-    pub(super) fn channels(&self, step: usize) -> usize {
-        self.codec.receptive_field().trunk[step].width
+    pub(super) fn stride_px(&self, link: usize) -> u32 {
+        self.link(link).stride_px as u32
     }
 
-    pub(super) fn halo_cells(&self, step: usize) -> u32 {
-        self.codec.receptive_field().trunk[step].halo_cells as u32
+    pub(super) fn channels(&self, link: usize) -> usize {
+        self.link(link).width
+    }
+
+    pub(super) fn halo_cells(&self, link: usize) -> u32 {
+        u32::from(self.link(link).block.is_some())
+    }
+
+    /// How much finer a link's cells are than those of the link before.
+    pub(super) fn refinement(&self, link: usize) -> u32 {
+        match link {
+            0 => 1,
+            _ => self.stride_px(link - 1) / self.stride_px(link),
+        }
     }
 
     pub(super) fn plane(&self, stride_px: u32) -> Plane {
         Plane::new(self.geometry, self.wrap, stride_px)
     }
 
-    pub(super) fn step_plane(&self, step: usize) -> Plane {
-        self.plane(self.stride_px(step))
+    pub(super) fn link_plane(&self, link: usize) -> Plane {
+        self.plane(self.stride_px(link))
     }
 
-    /// What step `step` needs to give `out`: cells of the step before, or structure codes for step 0.
-    pub(super) fn step_input(&self, step: usize, out: Window) -> Window {
-        let grown = out.grown(self.halo_cells(step), self.step_plane(step));
-        if step == 0 {
-            return grown;
+    /// What a link needs to give `out`: cells of the link before, or structure codes for the first.
+    pub(super) fn link_input(&self, link: usize, out: Window) -> Window {
+        let grown = out.grown(self.halo_cells(link), self.link_plane(link));
+        match link {
+            0 => grown,
+            _ => grown.coarser(self.refinement(link), self.link_plane(link - 1)),
         }
-        let factor = self.stride_px(step - 1) / self.stride_px(step);
-        grown.coarser(factor, self.step_plane(step - 1))
     }
 
-    /// Step 0 from the structure codes.
+    /// What every link up to `link` has to give, so that it gives `out`; first to last.
+    pub(super) fn windows(&self, link: usize, out: Window) -> Vec<Window> {
+        let mut windows = vec![out];
+        for i in (1..=link).rev() {
+            windows.push(self.link_input(i, windows[windows.len() - 1]));
+        }
+        windows.reverse();
+        windows
+    }
+
+    /// The first link, from the structure codes.
     pub(super) fn start(&self, codes: &Codes, out: Window) -> Result<Tensor> {
-        let input = self.step_input(0, out);
+        let input = self.link_input(0, out);
         let tensor = self.code_window(codes, Level::Structure, input)?;
-        let computed = self.codec.trunk_start(&tensor, padding(input))?;
-        input.crop(&computed, out, self.step_plane(0))
+        let computed = self.codec.trunk_link(0, &tensor, padding(input))?;
+        input.crop(&computed, out, self.link_plane(0))
     }
 
-    /// Step `step` ≥ 1 from the activations of the step before, which cover `input`.
-    pub(super) fn step(
+    /// Any other link, from the activations of the one before, which cover `input`.
+    pub(super) fn follow(
         &self,
-        step: usize,
+        link: usize,
         activations: &Tensor,
         input: Window,
         out: Window,
     ) -> Result<Tensor> {
-        let computed = self.codec.trunk_step(step, activations, padding(input))?;
-        let factor = self.stride_px(step - 1) / self.stride_px(step);
+        let computed = self.codec.trunk_link(link, activations, padding(input))?;
         input
-            .finer(factor)
-            .crop(&computed, out, self.step_plane(step))
+            .finer(self.refinement(link))
+            .crop(&computed, out, self.link_plane(link))
+    }
+
+    /// All links from the codes to `link`, each only on what the next needs. `seen` is shown what
+    /// each gives.
+    pub(super) fn trunk(
+        &self,
+        codes: &Codes,
+        link: usize,
+        out: Window,
+        mut seen: impl FnMut(usize, Window, &Tensor) -> Result<()>,
+    ) -> Result<Tensor> {
+        let windows = self.windows(link, out);
+        let mut activations = self.start(codes, windows[0])?;
+        seen(0, windows[0], &activations)?;
+        for i in 1..=link {
+            activations = self.follow(i, &activations, windows[i - 1], windows[i])?;
+            seen(i, windows[i], &activations)?;
+        }
+        Ok(activations)
     }
 
     /// The T that the head needs to give the pixels `out`.
@@ -168,10 +207,20 @@ impl<'a> Chain<'a> {
         out: Window,
     ) -> Result<Tensor> {
         let detail = self.code_window(codes, Level::Detail, input)?;
-        let computed = self.codec.head(trunk, &detail, padding(input))?;
-        input
-            .finer(DETAIL_STRIDE_PX)
-            .crop(&computed, out, self.plane(1))
+        let mut have = input;
+        let mut stride_px = DETAIL_STRIDE_PX;
+        let mut sides = Trim::default();
+        for stage in &self.codec.receptive_field().head {
+            let stage_px = stage.stride_px as u32;
+            (have, sides) = have
+                .finer(stride_px / stage_px)
+                .trimmed(stage.halo_cells as u32, self.plane(stage_px));
+            stride_px = stage_px;
+        }
+        let computed = self
+            .codec
+            .head_trimmed(trunk, &detail, padding(input), sides)?;
+        have.finer(stride_px).crop(&computed, out, self.plane(1))
     }
 
     fn code_window(&self, codes: &Codes, level: Level, window: Window) -> Result<Tensor> {
@@ -198,16 +247,8 @@ impl<'a> Chain<'a> {
     pub fn decode_window(&self, codes: &Codes, rect: Rect) -> Result<Vec<f32>> {
         let out = self.plane(1).window(rect);
         let trunk_window = self.head_input(out);
-        let last = self.steps() - 1;
-        let mut windows = vec![trunk_window];
-        for step in (1..=last).rev() {
-            windows.push(self.step_input(step, windows[windows.len() - 1]));
-        }
-        windows.reverse();
-        let mut activations = self.start(codes, windows[0])?;
-        for step in 1..=last {
-            activations = self.step(step, &activations, windows[step - 1], windows[step])?;
-        }
+        let last = self.links() - 1;
+        let activations = self.trunk(codes, last, trunk_window, |_, _, _| Ok(()))?;
         let pixels = self.head(&activations, trunk_window, codes, out)?;
         Ok(pixels.flatten_all()?.to_vec1()?)
     }

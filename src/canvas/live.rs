@@ -1,7 +1,7 @@
 //! The canvas while it is painted on: a dab computes only what it can change.
 //!
-//! Trunk activations of the codes as edited and as encoded are kept in tiles; a dab recomputes them
-//! in its window, step by step, in place, and the head runs on the window alone. Pixels of the
+//! Trunk activations of the codes as edited and as encoded are kept in tiles, block by block; a dab
+//! recomputes those it reaches, in place, and the head runs on the window alone. Pixels of the
 //! codes as encoded never change and are kept too. Tiles that no edit can reach are shared between
 //! the two. All of it is bounded by a budget and can be computed again at any time, so a stroke
 //! costs the same on a canvas of any size.
@@ -60,8 +60,8 @@ struct Caches {
 }
 
 impl LiveCanvas {
-    /// About 8 megapixels of canvas in use.
-    pub const DEFAULT_BUDGET_BYTES: u64 = 384 << 20;
+    /// Enough for about 8 megapixels of canvas in use.
+    pub const DEFAULT_BUDGET_BYTES: u64 = 512 << 20;
 
     /// The canvas of a document as it is now. Nothing is computed yet.
     ///
@@ -317,18 +317,17 @@ struct Stages<'a> {
 }
 
 impl<'a> Stages<'a> {
-    /// The last trunk step gives T, which is cheap to make from the step before: it is not kept.
-    fn kept_steps(&self) -> usize {
-        self.chain.steps() - 1
+    /// The last link gives T, which is cheap to make from the one before: it is not kept.
+    fn kept_links(&self) -> usize {
+        self.chain.links() - 1
     }
 
-    fn layer(&self, step: usize) -> Layer {
-        let stride_px = self.chain.stride_px(step);
+    fn layer(&self, link: usize) -> Layer {
         Layer::new(
-            step as u8,
-            self.chain.step_plane(step),
-            stride_px,
-            self.chain.channels(step),
+            link as u8,
+            self.chain.link_plane(link),
+            self.chain.stride_px(link),
+            self.chain.channels(link),
         )
     }
 
@@ -343,10 +342,10 @@ impl<'a> Stages<'a> {
         }
     }
 
-    /// The output of a kept trunk step on a window, `[1, h, w, c]`.
-    fn activations(&mut self, version: Version, step: usize, window: Window) -> Result<Tensor> {
-        let layer = self.layer(step);
-        self.ensure(version, step, window)?;
+    /// The output of a kept link on a window, `[1, h, w, c]`.
+    fn activations(&mut self, version: Version, link: usize, window: Window) -> Result<Tensor> {
+        let layer = self.layer(link);
+        self.ensure(version, link, window)?;
         let values = self.caches.of(version).gather(&layer, window);
         let shape = (
             1,
@@ -358,66 +357,72 @@ impl<'a> Stages<'a> {
         Ok(Tensor::from_vec(values, shape, self.chain.device())?)
     }
 
-    /// Runs a kept step on a window.
-    fn run(&mut self, version: Version, step: usize, out: Window) -> Result<Tensor> {
-        if step == 0 {
+    /// Runs a link on a window, from what is kept of the one before.
+    fn run(&mut self, version: Version, link: usize, out: Window) -> Result<Tensor> {
+        if link == 0 {
             return self.chain.start(self.codes(version), out);
         }
-        let input = self.chain.step_input(step, out);
-        let before = self.activations(version, step - 1, input)?;
-        self.chain.step(step, &before, input, out)
+        let input = self.chain.link_input(link, out);
+        let before = self.activations(version, link - 1, input)?;
+        self.chain.follow(link, &before, input, out)
     }
 
     /// Makes sure that every tile a window touches is there.
-    fn ensure(&mut self, version: Version, step: usize, window: Window) -> Result<()> {
-        let layer = self.layer(step);
+    fn ensure(&mut self, version: Version, link: usize, window: Window) -> Result<()> {
+        let layer = self.layer(link);
         let mut missing = TileCache::touched(&layer, window);
         missing.retain(|tile| !self.caches.of(version).holds(&layer, *tile));
         if version == Version::Edited && !missing.is_empty() {
             let (own, shared): (Vec<_>, Vec<_>) = missing
                 .into_iter()
-                .partition(|tile| self.edits_reach(step, &layer, *tile));
-            self.compute(Version::Encoded, step, &layer, &shared)?;
+                .partition(|tile| self.edits_reach(link, &layer, *tile));
+            self.compute(Version::Encoded, link, &layer, &shared)?;
             for tile in shared {
-                let values = self
-                    .caches
-                    .encoded
+                let values = (self.caches.encoded)
                     .get(&layer, tile)
                     .ok_or_else(lost_tile)?;
                 self.caches.edited.insert(&layer, tile, values);
             }
             missing = own;
         }
-        self.compute(version, step, &layer, &missing)
+        self.compute(version, link, &layer, &missing)
     }
 
+    /// Computes tiles from the codes; not from kept tiles, whose own missing neighbours would have
+    /// to be computed first, and so on outwards. Whole tiles passed on the way are kept.
     fn compute(
         &mut self,
         version: Version,
-        step: usize,
+        link: usize,
         layer: &Layer,
         wanted: &[(u32, u32)],
     ) -> Result<()> {
-        let missing: Vec<_> = wanted
-            .iter()
-            .copied()
-            .filter(|tile| !self.caches.of(version).holds(layer, *tile))
-            .collect();
+        let mut missing = wanted.to_vec();
+        missing.retain(|tile| !self.caches.of(version).holds(layer, *tile));
         for batch in batches(&missing) {
-            let cells = layer.cells_of(batch);
-            let values = self.run(version, step, layer.plane.window(cells))?;
-            let values = values.flatten_all()?.to_vec1::<f32>()?;
-            self.caches.of(version).insert_tiles(layer, batch, &values);
+            let out = layer.plane.window(layer.cells_of(batch));
+            self.trunk(version, link, out)?;
         }
         Ok(())
     }
 
-    /// Whether any changed structure cell can reach a tile of a step's output.
-    fn edits_reach(&self, step: usize, layer: &Layer, (x, y): (u32, u32)) -> bool {
-        let mut window = layer.plane.window(layer.cells_of(Rect::new(x, y, 1, 1)));
-        for earlier in (0..=step).rev() {
-            window = self.chain.step_input(earlier, window);
-        }
+    fn trunk(&mut self, version: Version, link: usize, out: Window) -> Result<Tensor> {
+        let (codes, kept) = (self.codes(version), self.kept_links());
+        let layers: Vec<_> = (0..kept).map(|link| self.layer(link)).collect();
+        let cache = self.caches.of(version);
+        (self.chain).trunk(codes, link, out, |link, window, activations| {
+            if let Some(layer) = layers.get(link) {
+                let values = activations.flatten_all()?.to_vec1::<f32>()?;
+                cache.insert_within(layer, window, &values);
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether any changed structure cell can reach a tile of a link's output.
+    fn edits_reach(&self, link: usize, layer: &Layer, (x, y): (u32, u32)) -> bool {
+        let tile = layer.plane.window(layer.cells_of(Rect::new(x, y, 1, 1)));
+        let window = self.chain.link_input(0, self.chain.windows(link, tile)[0]);
         let (old, new) = (&self.edits.encoded.structure, &self.edits.edited.structure);
         let columns = window.x.positions(old.width());
         window.y.positions(old.height()).any(|row| {
@@ -435,30 +440,28 @@ impl<'a> Stages<'a> {
             .rects()
             .iter()
             .map(|rect| {
-                let plane = self.chain.step_plane(0);
+                let plane = self.chain.link_plane(0);
                 plane.window(rect.to_cells(self.chain.stride_px(0)))
             })
             .collect();
-        for step in 0..self.kept_steps() {
-            let layer = self.layer(step);
+        for link in 0..self.kept_links() {
+            let layer = self.layer(link);
             for window in &mut windows {
-                if step > 0 {
-                    let factor = self.chain.stride_px(step - 1) / self.chain.stride_px(step);
-                    *window = window.finer(factor);
-                }
-                *window = window.grown(self.chain.halo_cells(step), layer.plane);
-                let stride = u64::from(self.chain.stride_px(step));
+                *window = window
+                    .finer(self.chain.refinement(link))
+                    .grown(self.chain.halo_cells(link), layer.plane);
                 let is_held = TileCache::touched(&layer, *window)
                     .iter()
                     .any(|tile| self.caches.edited.holds(&layer, *tile));
                 if !is_held {
                     continue;
                 }
+                let stride = u64::from(self.chain.stride_px(link));
                 if window.area() * stride * stride > UPDATE_AT_ONCE_PX {
                     self.caches.edited.remove(&layer, *window);
                     continue;
                 }
-                let values = self.run(Version::Edited, step, *window)?;
+                let values = self.run(Version::Edited, link, *window)?;
                 let values = values.flatten_all()?.to_vec1::<f32>()?;
                 self.caches.edited.scatter(&layer, *window, &values);
             }
@@ -466,26 +469,26 @@ impl<'a> Stages<'a> {
         Ok(())
     }
 
-    /// Pixels of a window from the kept activations.
-    fn pixels(&mut self, version: Version, rect: Rect) -> Result<Vec<f32>> {
+    /// Pixels of the codes as edited, from the kept activations.
+    fn edited_pixels(&mut self, rect: Rect) -> Result<Vec<f32>> {
         let out = self.chain.plane(1).window(rect);
         let trunk_window = self.chain.head_input(out);
-        let last = self.chain.steps() - 1;
-        let input = self.chain.step_input(last, trunk_window);
-        let before = self.activations(version, last - 1, input)?;
-        let trunk = self.chain.step(last, &before, input, trunk_window)?;
-        let codes = self.codes(version);
-        let pixels = self.chain.head(&trunk, trunk_window, codes, out)?;
+        let trunk = self.run(Version::Edited, self.chain.links() - 1, trunk_window)?;
+        let pixels = (self.chain).head(&trunk, trunk_window, self.edits.edited, out)?;
         Ok(pixels.flatten_all()?.to_vec1()?)
     }
 
-    fn ensure_pixels(&mut self, window: Window) -> Result<()> {
+    fn ensure_encoded_pixels(&mut self, window: Window) -> Result<()> {
         let layer = self.pixel_layer();
         let mut missing = TileCache::touched(&layer, window);
         missing.retain(|tile| !self.caches.encoded.holds(&layer, *tile));
         for batch in batches(&missing) {
-            let values = self.pixels(Version::Encoded, layer.cells_of(batch))?;
-            self.caches.encoded.insert_tiles(&layer, batch, &values);
+            let out = layer.plane.window(layer.cells_of(batch));
+            let trunk_window = self.chain.head_input(out);
+            let trunk = self.trunk(Version::Encoded, self.chain.links() - 1, trunk_window)?;
+            let pixels = (self.chain).head(&trunk, trunk_window, self.edits.encoded, out)?;
+            let values = pixels.flatten_all()?.to_vec1::<f32>()?;
+            self.caches.encoded.insert_within(&layer, out, &values);
         }
         Ok(())
     }
@@ -494,11 +497,11 @@ impl<'a> Stages<'a> {
         let layer = self.pixel_layer();
         let reach = self.chain.reach().structure_px;
         let window = layer.plane.window(rect).grown(reach, layer.plane);
-        self.ensure_pixels(window)?;
-        let mut out = self.chain.head_input(window);
-        for step in (1..self.chain.steps()).rev() {
-            out = self.chain.step_input(step, out);
-            self.ensure(Version::Edited, step - 1, out)?;
+        self.ensure_encoded_pixels(window)?;
+        let trunk_window = self.chain.head_input(window);
+        let windows = self.chain.windows(self.chain.links() - 1, trunk_window);
+        for link in (0..self.kept_links()).rev() {
+            self.ensure(Version::Edited, link, windows[link])?;
         }
         Ok(())
     }
@@ -511,11 +514,11 @@ impl WindowDecoder for Stages<'_> {
 
     fn decode(&mut self, version: Version, rect: Rect) -> Result<Vec<f32>> {
         if version == Version::Edited {
-            return self.pixels(version, rect);
+            return self.edited_pixels(rect);
         }
         let layer = self.pixel_layer();
         let window = layer.plane.window(rect);
-        self.ensure_pixels(window)?;
+        self.ensure_encoded_pixels(window)?;
         self.caches
             .encoded
             .gather(&layer, window)

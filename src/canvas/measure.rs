@@ -52,9 +52,7 @@ pub fn dab_times(
         // A Lissajous curve: crosses tiles at every angle, and its own path.
         let angle = i as f32 * 0.05;
         let stride = level.stride_px() as f32;
-        let place = |phase: f32| {
-            (corner as f32 + view as f32 * (0.5 + 0.4 * phase.sin())) / stride
-        };
+        let place = |phase: f32| (corner as f32 + view as f32 * (0.5 + 0.4 * phase.sin())) / stride;
         let centre = (place(angle * 0.9), place(angle * 0.7 + 1.0));
         let ink = Ink::Code {
             code: Some((i as usize * 7 % codes) as u16),

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use crate::codec::Trim;
 use crate::document::{Geometry, Rect, Wrap};
 use crate::error::Result;
 
@@ -58,6 +59,21 @@ impl Span {
             return self;
         }
         axis.span(self.start - i64::from(halo), self.end() + i64::from(halo))
+    }
+
+    /// What is left of it when `blocks` blocks each cut a cell off the sides where the axis goes on,
+    /// and whether those are the side before and the side after.
+    fn trimmed(self, blocks: u32, axis: Axis) -> (Span, bool, bool) {
+        let goes_on = |inside: bool| !self.whole && (axis.wraps || inside);
+        let before = goes_on(self.start > 0);
+        let after = goes_on(self.end() < i64::from(axis.cells));
+        let cut = |side: bool| if side { blocks } else { 0 };
+        let span = Span {
+            start: self.start + i64::from(cut(before)),
+            len: self.len - cut(before) - cut(after),
+            whole: self.whole,
+        };
+        (span, before, after)
     }
 
     /// The cells of a stage `factor` times as coarse that cover it; `axis` is that stage's.
@@ -139,6 +155,19 @@ impl Window {
             x: self.x.finer(factor),
             y: self.y.finer(factor),
         }
+    }
+
+    /// What `blocks` trimming blocks leave of it, and the sides they trim.
+    pub fn trimmed(self, blocks: u32, plane: Plane) -> (Window, Trim) {
+        let (x, left, right) = self.x.trimmed(blocks, plane.x);
+        let (y, top, bottom) = self.y.trimmed(blocks, plane.y);
+        let trim = Trim {
+            left,
+            right,
+            top,
+            bottom,
+        };
+        (Window { x, y }, trim)
     }
 
     pub const fn area(self) -> u64 {

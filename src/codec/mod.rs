@@ -32,10 +32,11 @@ pub use config::{CodebookConfig, CodecConfig, STRUCTURE_STRIDE_PX, Stage};
 pub use forward::{DetailDropout, DetailMask, LevelForward, Reseeded, TrainForward, TrainOptions};
 pub use picture::PictureCodes;
 pub use quantizer::{CodebookTraining, Quantizer};
-pub use receptive::{DecoderStage, LevelReach, ReceptiveField};
+pub use receptive::{DecoderStage, LevelReach, ReceptiveField, TrunkLink};
 pub use usage::CodeUsage;
 
 use network::Network;
+pub use network::Trim;
 
 /// A detail cell without a code.
 pub const EMPTY: u32 = u32::MAX;
@@ -249,11 +250,53 @@ impl Codec {
         no_grad(|| Ok(self.network.trunk_step(step, x, padding)?))
     }
 
+    /// Link `index` of the trunk ([`ReceptiveField::links`]), alone: structure codes `[n, h, w]` for the first, else what
+    /// the link before gave → this link's activations `[n, h, w, c]`. The last gives T.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] for codes that the codebook does not have; [`Kind::Internal`] for a link that does not exist or
+    /// activations of another shape.
+    pub fn trunk_link(&self, index: usize, x: &Tensor, padding: Padding) -> Result<Tensor> {
+        let Some(link) = self.receptive_field.links.get(index) else {
+            return Err(Error::new(
+                Kind::Internal,
+                "could not decode",
+                format!("the decoder has no trunk link {index}"),
+                "",
+            ));
+        };
+        if index == 0 {
+            x.dims3()?;
+            check_codes(x, self.config.structure.codes, "structure")?;
+        }
+        no_grad(|| {
+            let entered = match index {
+                0 => self.structure.lookup(x)?,
+                _ => x.clone(),
+            };
+            Ok(self.network.trunk_link(link, &entered, padding)?)
+        })
+    }
+
     /// T `[n, h, w, c]` and detail codes `[n, h, w]` (with [`EMPTY`]) → pixels.
     ///
     /// # Errors
     /// [`Kind::Usage`] for codes that the codebook does not have, or a grid that does not belong to T.
     pub fn head(&self, trunk: &Tensor, detail: &Tensor, padding: Padding) -> Result<Tensor> {
+        self.head_trimmed(trunk, detail, padding, Trim::default())
+    }
+
+    /// As [`Self::head`] on a window of the canvas: every block takes a cell off the sides that `trim` names.
+    ///
+    /// # Errors
+    /// As [`Self::head`]; [`Kind::Internal`] when nothing would be left.
+    pub fn head_trimmed(
+        &self,
+        trunk: &Tensor,
+        detail: &Tensor,
+        padding: Padding,
+        trim: Trim,
+    ) -> Result<Tensor> {
         let (n, h, w, _) = trunk.dims4()?;
         if detail.dims() != [n, h, w] {
             return Err(Error::usage(
@@ -268,7 +311,7 @@ impl Codec {
         }
         no_grad(|| {
             let vectors = self.detail_or_empty(detail)?;
-            Ok(self.network.head(trunk, &vectors, padding)?)
+            Ok(self.network.head_trimmed(trunk, &vectors, padding, trim)?)
         })
     }
 

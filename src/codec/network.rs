@@ -12,7 +12,36 @@
 use candle_core::{Result, Tensor};
 
 use crate::codec::config::{CodecConfig, PIXEL_CHANNELS};
+use crate::codec::receptive::TrunkLink;
 use crate::kernels::{self, Block, Init, Linear, Padding, Param, RmsNorm, Scope};
+
+/// Sides of a window that lie inside the canvas: there a block's outermost cells miss their surroundings and are cut
+/// off after every block, so that no later one computes on them. Sides at the border of the canvas stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Trim {
+    pub left: bool,
+    pub right: bool,
+    pub top: bool,
+    pub bottom: bool,
+}
+
+impl Trim {
+    fn cut(self, x: &Tensor) -> Result<Tensor> {
+        if self == Self::default() {
+            return Ok(x.clone());
+        }
+        let (_, height, width, _) = x.dims4()?;
+        let narrow = |x: &Tensor, dim, len: usize, before: bool, after: bool| {
+            let cut = usize::from(before) + usize::from(after);
+            if len <= cut {
+                candle_core::bail!("a window of {len} cells has nothing left to trim");
+            }
+            x.narrow(dim, usize::from(before), len - cut)
+        };
+        let x = narrow(x, 1, height, self.top, self.bottom)?;
+        narrow(&x, 2, width, self.left, self.right)?.contiguous()
+    }
+}
 
 #[derive(Debug, Clone)]
 struct Stage {
@@ -212,6 +241,20 @@ impl Network {
         }
     }
 
+    /// One link of the trunk; the first takes structure vectors.
+    pub fn trunk_link(&self, link: &TrunkLink, x: &Tensor, padding: Padding) -> Result<Tensor> {
+        let stage = &self.decoder[self.decoder.len() - 1 - link.step];
+        let x = if link.enters {
+            stage.enter(x)?
+        } else {
+            x.clone()
+        };
+        match link.block {
+            Some(block) => stage.blocks[block].forward(&x, padding),
+            None => Ok(x),
+        }
+    }
+
     /// Structure vectors → T.
     pub fn trunk(&self, vectors: &Tensor, padding: Padding) -> Result<Tensor> {
         let mut x = vectors.clone();
@@ -223,6 +266,17 @@ impl Network {
 
     /// T and detail vectors (broadcast over T: `[d]` stands for one vector everywhere) → pixels.
     pub fn head(&self, trunk: &Tensor, vectors: &Tensor, padding: Padding) -> Result<Tensor> {
+        self.head_trimmed(trunk, vectors, padding, Trim::default())
+    }
+
+    /// As [`Self::head`] on a window, of which every block trims its cell.
+    pub fn head_trimmed(
+        &self,
+        trunk: &Tensor,
+        vectors: &Tensor,
+        padding: Padding,
+        trim: Trim,
+    ) -> Result<Tensor> {
         let vectors = if vectors.rank() == 1 {
             vectors.unsqueeze(0)?
         } else {
@@ -234,7 +288,9 @@ impl Network {
             if index < self.detail_stage {
                 x = stage.enter(&x)?;
             }
-            x = stage.run_blocks(x, padding)?;
+            for block in &stage.blocks {
+                x = trim.cut(&block.forward(&x, padding)?)?;
+            }
         }
         kernels::depth_to_space(&self.out.forward(&x)?, self.out_stride)
     }

@@ -31,6 +31,37 @@ pub struct DecoderStage {
     pub halo_cells: usize,
 }
 
+/// The smallest piece of the trunk that can be computed alone: into a stage, through one block, or both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrunkLink {
+    /// The trunk step it belongs to.
+    pub step: usize,
+    /// Whether it begins with the step's resampling.
+    pub enters: bool,
+    /// The block it runs; it reaches one cell. Without one it reaches none.
+    pub block: Option<usize>,
+    /// Pixels per cell side of what it gives.
+    pub stride_px: usize,
+    /// Channels of what it gives.
+    pub width: usize,
+}
+
+impl TrunkLink {
+    fn of_step(step: usize, stage: &DecoderStage) -> Vec<Self> {
+        let link = |block: Option<usize>| Self {
+            step,
+            enters: block.unwrap_or(0) == 0,
+            block,
+            stride_px: stage.stride_px,
+            width: stage.width,
+        };
+        match stage.halo_cells {
+            0 => vec![link(None)],
+            blocks => (0..blocks).map(|block| link(Some(block))).collect(),
+        }
+    }
+}
+
 /// The finite reach of a codec.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceptiveField {
@@ -38,6 +69,8 @@ pub struct ReceptiveField {
     pub detail: LevelReach,
     /// Steps of the trunk, from structure vectors to T; the last step only resamples (`halo_cells` 0).
     pub trunk: Vec<DecoderStage>,
+    /// The trunk once more, block by block.
+    pub links: Vec<TrunkLink>,
     /// Stages of the head, from T and the detail vectors to pixels.
     pub head: Vec<DecoderStage>,
 }
@@ -79,6 +112,9 @@ impl ReceptiveField {
                 encode_px: encoder_px(&config.stages[..=detail_stage])
                     .max(trunk_source_px(config, &trunk) + structure_encode_px),
             },
+            links: (trunk.iter().enumerate())
+                .flat_map(|(step, stage)| TrunkLink::of_step(step, stage))
+                .collect(),
             trunk,
             head,
         }

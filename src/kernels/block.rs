@@ -22,6 +22,8 @@ use super::{Block, Padding, ranges};
 
 /// Positions that go through the block together.
 const CHUNK: usize = 192;
+/// Into at least this many chunks the positions are split, however few they are.
+const MIN_CHUNKS: usize = 4;
 
 pub(super) struct BlockOp {
     pub block: Block,
@@ -178,7 +180,10 @@ fn forward(
         down_bias: &down_bias,
     };
     let mut y = vec![0.0; x.len()];
-    let chunks = ranges::even(n * height * width, CHUNK, ROWS);
+    let positions = n * height * width;
+    // A canvas window of a hundred positions still occupies every core.
+    let longest = CHUNK.min(positions.div_ceil(MIN_CHUNKS));
+    let chunks = ranges::even(positions, longest, ROWS);
     ranges::split_mut(&mut y, &chunks, channels)
         .into_par_iter()
         .zip(&chunks)
