@@ -65,7 +65,6 @@ impl TrainJob {
             metrics: Vec::new(),
             first: None,
             best: None,
-            budget: run.config().budget,
         };
         let ended = run.run(&mut sink, context);
         let (first, best) = (sink.first.take(), sink.best.take());
@@ -255,7 +254,6 @@ struct ProjectSink<'a> {
     metrics: Vec<MetricRow>,
     first: Option<Evaluation>,
     best: Option<Evaluation>,
-    budget: Budget,
 }
 
 impl ProjectSink<'_> {
@@ -275,13 +273,6 @@ impl ProjectSink<'_> {
 
 impl TrainSink for ProjectSink<'_> {
     fn figures(&mut self, figures: &StepFigures) {
-        match self.budget {
-            Budget::Steps(steps) => self.context.progress(figures.step, steps),
-            // A permille is fine enough for a bar.
-            Budget::Minutes(_) => self
-                .context
-                .progress((figures.progress * 1000.0) as u64, 1000),
-        }
         self.note("train", figures.step, figures.values());
     }
 
