@@ -64,6 +64,7 @@ fn new_run(pictures: Pictures) -> Run {
         learning_rate: 3e-3,
         codebook_start: CodebookStart {
             warmup_steps: 20,
+            warmup_share: 1.0,
             batches: 3,
             iterations: 3,
         },
@@ -71,6 +72,7 @@ fn new_run(pictures: Pictures) -> Run {
         evaluate_every: 15,
         checkpoint_every: CHECKPOINT_EVERY,
         evaluation: EvaluationConfig {
+            at_least: 0,
             pictures: 2,
             side_px: 32,
             previews: 0,

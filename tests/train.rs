@@ -66,6 +66,7 @@ fn config(steps: u64) -> TrainConfig {
         learning_rate: 4e-3,
         codebook_start: CodebookStart {
             warmup_steps: 20,
+            warmup_share: 1.0,
             batches: 4,
             iterations: 4,
         },
@@ -73,6 +74,7 @@ fn config(steps: u64) -> TrainConfig {
         evaluate_every: 40,
         checkpoint_every: 25,
         evaluation: EvaluationConfig {
+            at_least: 0,
             pictures: 3,
             side_px: 48,
             previews: 2,
@@ -277,6 +279,24 @@ fn training_ends_when_nothing_is_gained() {
         "one to compare with, two without gain"
     );
     assert_eq!(kept.last.unwrap().step, run.progress().step);
+}
+
+#[test]
+fn a_short_run_is_still_quantized_and_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = pictures(folder.path(), 4, 40);
+    let mut settings = TrainConfig {
+        evaluate_every: 1000,
+        ..config(30)
+    };
+    settings.codebook_start.warmup_steps = 1000;
+    settings.codebook_start.warmup_share = 0.2;
+    settings.evaluation.at_least = 3;
+    let mut kept = Kept::default();
+    let mut run = Run::from_scratch(codec(), settings, set(&sources, 1)).unwrap();
+    run.run(&mut kept, &()).unwrap();
+    let steps: Vec<u64> = kept.evaluations.iter().map(|e| e.step).collect();
+    assert_eq!(steps, [10, 20, 30]);
 }
 
 #[test]

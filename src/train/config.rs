@@ -10,9 +10,9 @@ use crate::kernels::AdamWConfig;
 use super::losses::LossWeights;
 use super::schedule::{Budget, Schedule};
 
-/// All settings of a run.
+/// All settings of a run. One that a file does not name has its default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
     /// Of the data order, the crops, the detail dropout; and of the weights where the run makes new ones.
     pub seed: u64,
@@ -38,8 +38,10 @@ pub struct TrainConfig {
     pub report_every: u64,
     /// Steps between two evaluations on held-out pictures.
     pub evaluate_every: u64,
-    /// Steps between two resumable states: what a crash can lose.
+    /// Steps between two resumable states: what a crash can lose, unless
     pub checkpoint_every: u64,
+    /// so many seconds of training have passed before. Changes no result.
+    pub checkpoint_seconds: f64,
     pub evaluation: EvaluationConfig,
     pub early_stop: Option<EarlyStop>,
 }
@@ -74,25 +76,66 @@ impl OptimizerConfig {
 }
 
 /// New codebooks: the network first trains without quantization, then k-means sets the codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct CodebookStart {
-    /// Steps without quantization.
+    /// Steps without quantization,
     pub warmup_steps: u64,
+    /// but no more than this share of the run.
+    pub warmup_share: f64,
     /// Batches whose vectors k-means sees.
     pub batches: u64,
     pub iterations: usize,
 }
 
+impl Default for CodebookStart {
+    fn default() -> Self {
+        Self {
+            warmup_steps: 100,
+            warmup_share: 0.06,
+            batches: 16,
+            iterations: 8,
+        }
+    }
+}
+
+impl CodebookStart {
+    /// Whether the codebooks are due before step `step` (from 0) at `progress` of the run.
+    pub(crate) fn is_due(&self, step: u64, progress: f64) -> bool {
+        step >= self.warmup_steps || progress >= self.warmup_share
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct EvaluationConfig {
+    /// Evaluations at least, spread evenly: a short run is looked at more often than `evaluate_every` asks for.
+    pub at_least: u32,
     /// At most this many held-out pictures are scored.
     pub pictures: usize,
     /// Of each, the middle, up to this side, px.
     pub side_px: u32,
     /// The first so many are handed out as pictures.
     pub previews: usize,
+}
+
+impl Default for EvaluationConfig {
+    fn default() -> Self {
+        Self {
+            at_least: 10,
+            pictures: 24,
+            side_px: 256,
+            previews: 6,
+        }
+    }
+}
+
+impl EvaluationConfig {
+    /// Whether one of the evenly spread evaluations lies between two shares of the run.
+    pub(crate) fn is_between(&self, before: f64, now: f64) -> bool {
+        let count = f64::from(self.at_least);
+        (before * count).floor() < (now * count).floor()
+    }
 }
 
 /// Stop when the held-out score no longer rises.
@@ -151,7 +194,7 @@ impl Default for TrainConfig {
             crop_px: 128,
             augment: Augment::default(),
             cache_bytes: 1 << 30,
-            learning_rate: 1e-3,
+            learning_rate: 2e-3,
             schedule: Schedule::default(),
             optimizer: OptimizerConfig {
                 beta1: 0.9,
@@ -164,19 +207,12 @@ impl Default for TrainConfig {
             losses: LossWeights::default(),
             detail_dropout: DetailDropout::default(),
             codebooks: CodebookTraining::default(),
-            codebook_start: CodebookStart {
-                warmup_steps: 100,
-                batches: 24,
-                iterations: 8,
-            },
+            codebook_start: CodebookStart::default(),
             report_every: 20,
             evaluate_every: 200,
             checkpoint_every: 200,
-            evaluation: EvaluationConfig {
-                pictures: 24,
-                side_px: 256,
-                previews: 6,
-            },
+            checkpoint_seconds: 120.0,
+            evaluation: EvaluationConfig::default(),
             early_stop: Some(EarlyStop {
                 patience: 8,
                 min_gain_db: 0.02,
@@ -191,6 +227,7 @@ impl TrainConfig {
     pub fn validate(&self) -> Result<()> {
         let positive = [
             ("learning_rate", self.learning_rate),
+            ("checkpoint_seconds", self.checkpoint_seconds),
             ("beta1", self.optimizer.beta1),
             ("beta2", self.optimizer.beta2),
         ];
@@ -265,6 +302,32 @@ mod tests {
             let text = serde_json::to_string(&config).unwrap();
             assert_eq!(serde_json::from_str::<TrainConfig>(&text).unwrap(), config);
         }
+    }
+
+    #[test]
+    fn a_short_run_starts_its_codebooks_and_looks_earlier() {
+        let start = CodebookStart::default();
+        assert!(!start.is_due(99, 0.05) && start.is_due(100, 0.0) && start.is_due(3, 0.06));
+        let evaluation = EvaluationConfig {
+            at_least: 4,
+            ..EvaluationConfig::default()
+        };
+        let due = |before, now| evaluation.is_between(before, now);
+        assert!(due(0.24, 0.25) && due(0.2, 0.3) && !due(0.25, 0.26) && !due(0.3, 0.49));
+        let never = EvaluationConfig {
+            at_least: 0,
+            ..evaluation
+        };
+        assert!(!never.is_between(0.0, 1.0));
+    }
+
+    #[test]
+    fn settings_of_an_older_version_get_defaults() {
+        let config: TrainConfig =
+            serde_json::from_str(r#"{"seed": 4, "codebook_start": {"warmup_steps": 7}}"#).unwrap();
+        assert_eq!((config.seed, config.codebook_start.warmup_steps), (4, 7));
+        assert_eq!(config.batch, TrainConfig::default().batch);
+        assert!(serde_json::from_str::<TrainConfig>(r#"{"sede": 4}"#).is_err());
     }
 
     #[test]

@@ -224,6 +224,7 @@ impl Run {
                 observer,
                 report: Report::default(),
                 clock: Instant::now(),
+                kept: Instant::now(),
             };
             round.run(batches)
         });
@@ -272,6 +273,8 @@ struct Round<'a> {
     report: Report,
     /// When [`Progress::seconds`] was last brought up to date.
     clock: Instant,
+    /// When the last state was handed out.
+    kept: Instant,
 }
 
 impl Round<'_> {
@@ -290,7 +293,7 @@ impl Round<'_> {
                 });
             }
             let config = &self.run.config;
-            if !self.run.progress.has_codebooks && step >= config.codebook_start.warmup_steps {
+            if !self.run.progress.has_codebooks && config.codebook_start.is_due(step, done) {
                 self.start_codebooks()?;
             }
             let started = Instant::now();
@@ -299,7 +302,7 @@ impl Round<'_> {
             self.report.steps.record(started.elapsed());
             self.run.progress.step += 1;
             self.tell();
-            if self.after_step()? {
+            if self.after_step(done)? {
                 return self.finish(Ended::NoMoreGain);
             }
         }
@@ -392,14 +395,20 @@ impl Round<'_> {
     }
 
     /// Evaluations and checkpoints that are due. True if the run should end because nothing is gained any more.
-    fn after_step(&mut self) -> Result<bool> {
+    /// `before` is the share of the run that was used up before the step.
+    fn after_step(&mut self, before: f64) -> Result<bool> {
+        let now = self.spent();
         let (config, progress) = (&self.run.config, &self.run.progress);
         let step = progress.step;
-        let mut is_stale = false;
-        if progress.has_codebooks && step.is_multiple_of(config.evaluate_every) {
-            is_stale = self.evaluate()?;
-        }
-        if step.is_multiple_of(self.run.config.checkpoint_every) {
+        let is_due = step.is_multiple_of(config.evaluate_every)
+            || config
+                .evaluation
+                .is_between(before, now.min(1.0 - f64::EPSILON));
+        let is_stale = progress.has_codebooks && is_due && self.evaluate()?;
+        let config = &self.run.config;
+        if step.is_multiple_of(config.checkpoint_every)
+            || self.kept.elapsed().as_secs_f64() >= config.checkpoint_seconds
+        {
             self.keep_last()?;
         }
         Ok(is_stale)
@@ -455,6 +464,7 @@ impl Round<'_> {
 
     fn keep_last(&mut self) -> Result<()> {
         self.spent();
+        self.kept = Instant::now();
         let progress = &self.run.progress;
         let model = if progress.has_codebooks {
             Some(self.run.model()?.save_bytes(Precision::F32)?)
