@@ -11,7 +11,9 @@
 //! | averages, no replacement (`dead_below` 0) | 26.53 dB | 21.51 dB | 80.5 %, 379 | 93.8 %, 947 |
 //! | `SimVQ`: frozen codes behind a learned linear map (arXiv 2411.02038) | 25.37 dB | 21.37 dB | 93.5 %, 490 | 94.1 %, 555 |
 //!
-//! All start by k-means. `SimVQ` lost on every count and is not kept.
+//! All start by k-means. `SimVQ` reconstructs worst and is not kept. Vectors compared by distance instead
+//! of direction (`cosine: false`) had the lower training loss at the end (0.224 against 0.240, structure alone
+//! 0.396 against 0.402), with 97 % and 100 % of the codes in use; that run was not scored on held-out pictures.
 
 use std::collections::BTreeMap;
 
