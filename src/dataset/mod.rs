@@ -17,6 +17,7 @@ pub mod flags;
 mod gate;
 mod jpeg;
 pub mod pixels;
+pub mod procedural;
 pub mod sample;
 pub mod scan;
 pub mod split;
