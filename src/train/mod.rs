@@ -9,6 +9,8 @@ pub mod losses;
 pub mod metrics;
 mod prefetch;
 mod pyramid;
+pub mod quality;
+pub mod recipe;
 mod report;
 mod run;
 pub mod schedule;

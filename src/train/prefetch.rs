@@ -2,7 +2,7 @@
 
 use crossbeam_channel::{Receiver, bounded};
 
-use crate::dataset::Crops;
+use crate::dataset::BatchSource;
 use crate::error::{Error, Kind, Result};
 
 /// Batches that wait at most.
@@ -10,7 +10,7 @@ const AHEAD: usize = 1;
 
 /// Calls `consume` with a source of the batches of steps `from`, `from + 1`, … The thread ends with it.
 pub(super) fn with_batches<T>(
-    crops: &Crops,
+    source: &dyn BatchSource,
     from: u64,
     consume: impl FnOnce(&mut Batches) -> Result<T>,
 ) -> Result<T> {
@@ -20,7 +20,7 @@ pub(super) fn with_batches<T>(
             .name("training data".to_owned())
             .spawn_scoped(scope, move || {
                 for step in from.. {
-                    let batch = crops.batch(step);
+                    let batch = source.batch(step);
                     let is_last = batch.is_err();
                     // A closed channel: the run is over.
                     if sender.send(batch).is_err() || is_last {

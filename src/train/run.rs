@@ -1,12 +1,13 @@
 //! The training loop.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 
 use crate::codec::Codec;
 use crate::codec::checkpoint::Precision;
-use crate::dataset::{Crops, CropsConfig, Source, Window};
+use crate::dataset::{BatchSource, Crops, CropsConfig, Source, Window};
 use crate::error::{Error, Kind, Notice, Result};
 use crate::kernels::AdamW;
 use crate::progress::{Observer, Stop};
@@ -48,7 +49,7 @@ pub struct Run {
     codec: Codec,
     optimizer: AdamW,
     progress: Progress,
-    crops: Crops,
+    batches: Arc<dyn BatchSource>,
     pictures: Pictures,
     pictures_blake3: String,
 }
@@ -146,9 +147,17 @@ impl Run {
             config,
             codec,
             progress,
-            crops,
+            batches: Arc::new(crops),
             pictures,
         })
+    }
+
+    /// Takes the pixels of each step from elsewhere than [`Pictures::train`], which then only says what they are made of.
+    /// A resumed run needs the same source again.
+    #[must_use]
+    pub fn with_batches(mut self, batches: Arc<dyn BatchSource>) -> Self {
+        self.batches = batches;
+        self
     }
 
     pub fn config(&self) -> &TrainConfig {
@@ -196,7 +205,7 @@ impl Run {
             self.codec.config(),
             &self.progress,
             &self.pictures_blake3,
-            self.crops.working_side_px(),
+            self.batches.working_side_px(),
             &tensors,
         )
     }
@@ -208,17 +217,12 @@ impl Run {
     /// picture can be read any more, and what the sink returns for a checkpoint it could not keep.
     pub fn run(&mut self, sink: &mut dyn TrainSink, observer: &dyn Observer) -> Result<Ended> {
         let held_out = self.load_held_out(observer)?;
-        // The loading thread borrows the crops while the loop changes the rest.
-        let pictures = self.pictures.train.clone();
-        let first = self.progress.step;
-        let crops = std::mem::replace(
-            &mut self.crops,
-            Crops::new(pictures, CropsConfig::default())?,
-        );
-        let ended = prefetch::with_batches(&crops, first, |batches| {
+        // The loading thread reads from it while the loop changes the rest.
+        let source = Arc::clone(&self.batches);
+        prefetch::with_batches(&*source, self.progress.step, |batches| {
             let mut round = Round {
                 run: self,
-                crops: &crops,
+                source: &*source,
                 held_out: &held_out,
                 sink,
                 observer,
@@ -227,9 +231,7 @@ impl Run {
                 kept: Instant::now(),
             };
             round.run(batches)
-        });
-        self.crops = crops;
-        ended
+        })
     }
 
     /// The windows that are scored. A picture that cannot be read any more is left out with a warning.
@@ -266,7 +268,7 @@ impl Run {
 /// One call of [`Run::run`].
 struct Round<'a> {
     run: &'a mut Run,
-    crops: &'a Crops,
+    source: &'a dyn BatchSource,
     held_out: &'a [Window],
     sink: &'a mut dyn TrainSink,
     observer: &'a dyn Observer,
@@ -357,7 +359,7 @@ impl Round<'_> {
         let shape = (self.run.config.batch as usize, side, side, 4);
         let batches = (first..first + start.batches)
             .map(|step| {
-                let pixels = self.crops.batch(step)?;
+                let pixels = self.source.batch(step)?;
                 Ok(Tensor::from_vec(pixels, shape, self.run.codec.device())?)
             })
             .collect::<Result<Vec<_>>>()?;
@@ -384,7 +386,7 @@ impl Round<'_> {
             }
         };
         self.observer.progress(done, total);
-        for notice in self.crops.take_warnings() {
+        for notice in self.source.take_warnings() {
             self.observer.warning(notice);
         }
         if progress.step.is_multiple_of(config.report_every) {

@@ -1,0 +1,337 @@
+//! How the base model is made: one file that fixes the data, its shares, the network and every training setting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::config::TrainConfig;
+use super::run::Pictures;
+use crate::codec::CodecConfig;
+use crate::dataset::decode::{Limits, probe_bytes};
+use crate::dataset::{BatchSource, Crops, CropsConfig, Mixture, Source};
+use crate::error::{Error, Kind, Notice, Result};
+use crate::progress::Observer;
+
+/// The list of origins in each picture folder.
+const ATTRIBUTION: &str = "ATTRIBUTION.csv";
+/// A recipe is a page, not a book, bytes.
+const MAX_RECIPE_BYTES: u64 = 1 << 20;
+/// Lists of origins, bytes.
+const MAX_ATTRIBUTION_BYTES: u64 = 16 << 20;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    pub name: String,
+    pub data: DataRecipe,
+    pub codec: CodecConfig,
+    pub training: TrainConfig,
+}
+
+/// Which pictures, in which shares. Only pictures that the folder's `ATTRIBUTION.csv` names are used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRecipe {
+    /// Below the data folder.
+    pub folder: String,
+    pub groups: Vec<Group>,
+    /// Share of the procedural crops, beside the groups' weights.
+    pub procedural_weight: f64,
+    /// Pictures made from these are not used.
+    pub excluded: Vec<Origin>,
+    /// Nor those made from anything that the `ATTRIBUTION.csv` of these folders, below the data folder, names.
+    pub excluded_folders: Vec<String>,
+    /// Of the origins, so many of a hundred are held out of training, with all pictures made from them.
+    pub held_out_percent: u32,
+    /// Longer side of the working copies, px.
+    pub working_side_px: u32,
+}
+
+/// Pictures of one licence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Below the recipe's folder.
+    pub folder: String,
+    pub licence: String,
+    /// Share of the crops, beside the other weights.
+    pub weight: f64,
+}
+
+/// What a picture was made from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    pub repo: String,
+    pub path: String,
+}
+
+/// A line of `ATTRIBUTION.csv`.
+#[derive(Debug, Deserialize)]
+struct Attribution {
+    file: String,
+    source_repo: String,
+    source_path: String,
+}
+
+impl Attribution {
+    fn origin(&self) -> Origin {
+        // Some lists add the version: `path@blob …`.
+        let path = self.source_path.split('@').next();
+        Origin {
+            repo: self.source_repo.clone(),
+            path: path.unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// What came of a recipe's data.
+pub struct Prepared {
+    pub pictures: Pictures,
+    pub batches: Arc<dyn BatchSource>,
+    /// By group folder, in the recipe's order.
+    pub counts: Vec<GroupCount>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupCount {
+    pub folder: String,
+    pub licence: String,
+    pub trained: usize,
+    pub held_out: usize,
+    /// Shipped as samples, or kept for measuring.
+    pub excluded: usize,
+}
+
+impl Recipe {
+    /// # Errors
+    /// What reading the file returns; `Usage` for one that is no recipe or asks for what makes no sense.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = read_text(path, MAX_RECIPE_BYTES)?;
+        let recipe: Self = serde_json::from_str(&text).map_err(|source| {
+            Error::usage(
+                "could not read the recipe",
+                source.to_string(),
+                "Correct the file",
+            )
+            .at(path)
+        })?;
+        recipe.validate().map_err(|error| error.at(path))?;
+        Ok(recipe)
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.codec.validate()?;
+        self.training.validate()?;
+        if self.data.held_out_percent == 0 || self.data.held_out_percent > 50 {
+            return Err(Error::usage(
+                "could not use the recipe",
+                format!(
+                    "held_out_percent is {}, it must be from 1 to 50",
+                    self.data.held_out_percent
+                ),
+                "Correct the recipe",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Finds the pictures below `data_folder` and splits them by origin: the same data give the same split anywhere.
+    ///
+    /// # Errors
+    /// What reading the lists of origins returns; `NoPictures` where nothing is left to train on or to measure with;
+    /// `Cancelled`.
+    pub fn prepare(&self, data_folder: &Path, observer: &dyn Observer) -> Result<Prepared> {
+        let data = &self.data;
+        let root = data_folder.join(&data.folder);
+        let mut excluded: BTreeSet<Origin> = data.excluded.iter().cloned().collect();
+        for folder in &data.excluded_folders {
+            let lines = read_attribution(&data_folder.join(folder))?;
+            excluded.extend(lines.iter().map(Attribution::origin));
+        }
+        let mut by_group: BTreeMap<&str, Vec<&Attribution>> = BTreeMap::new();
+        let lines = read_attribution(&root)?;
+        for line in &lines {
+            let group = line.file.split('/').next().unwrap_or_default();
+            by_group.entry(group).or_default().push(line);
+        }
+
+        let mut pictures = Pictures {
+            is_separate: true,
+            ..Pictures::default()
+        };
+        let mut held_out = Vec::new();
+        let (mut groups, mut counts) = (Vec::new(), Vec::new());
+        for (index, group) in data.groups.iter().enumerate() {
+            observer.check()?;
+            let lines = by_group
+                .get(group.folder.as_str())
+                .map_or(&[][..], Vec::as_slice);
+            let found = Self::sources_of(&root, lines, observer);
+            let mut count = GroupCount {
+                folder: group.folder.clone(),
+                licence: group.licence.clone(),
+                trained: 0,
+                held_out: 0,
+                excluded: 0,
+            };
+            let mut trained = Vec::new();
+            for (line, source) in found {
+                let origin = line.origin();
+                if excluded.contains(&origin) {
+                    count.excluded += 1;
+                } else if let Some(rank) = held_out_rank(&origin, data.held_out_percent) {
+                    count.held_out += 1;
+                    held_out.push((rank, line.file.clone(), source));
+                } else {
+                    count.trained += 1;
+                    trained.push(source);
+                }
+            }
+            counts.push(count);
+            if trained.is_empty() {
+                observer.warning(
+                    Notice::new(
+                        "a group of the recipe gives nothing to train on",
+                        "its folder has no pictures that ATTRIBUTION.csv names",
+                        "Its share goes to the others",
+                    )
+                    .at(root.join(&group.folder)),
+                );
+                continue;
+            }
+            pictures.train.extend(trained.iter().cloned());
+            groups.push((group.weight, Crops::new(trained, self.crops_config(index))?));
+        }
+        // In an order without meaning, so that any first few are of all groups.
+        held_out.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        pictures.held_out = held_out.into_iter().map(|(_, _, source)| source).collect();
+        if pictures.held_out.is_empty() || pictures.train.is_empty() {
+            return Err(Error::new(
+                Kind::NoPictures,
+                "could not prepare the training pictures",
+                format!(
+                    "{} are left to train on and {} to measure with",
+                    pictures.train.len(),
+                    pictures.held_out.len()
+                ),
+                "Check the recipe's folder and groups",
+            )
+            .at(root));
+        }
+        let training = &self.training;
+        let mixture = Mixture::new(
+            groups,
+            data.procedural_weight,
+            training.crop_px,
+            training.batch,
+            training.seed,
+        )?;
+        Ok(Prepared {
+            pictures,
+            batches: Arc::new(mixture),
+            counts,
+        })
+    }
+
+    fn crops_config(&self, group: usize) -> CropsConfig {
+        let training = &self.training;
+        CropsConfig {
+            side_px: training.crop_px,
+            batch_size: training.batch,
+            seed: training.seed.wrapping_add(group as u64),
+            augment: training.augment.clone(),
+            cache_bytes: training.cache_bytes,
+            working_side_px: Some(self.data.working_side_px),
+            ..CropsConfig::default()
+        }
+    }
+
+    /// The pictures that can be read, in the order of the list; the others with a warning each.
+    fn sources_of<'a>(
+        root: &Path,
+        lines: &[&'a Attribution],
+        observer: &dyn Observer,
+    ) -> Vec<(&'a Attribution, Source)> {
+        let limits = Limits::default();
+        let read = |line: &Attribution| -> Result<Source> {
+            let path = root.join(&line.file);
+            let bytes = read_bounded(&path, limits.max_file_bytes)?;
+            let header = probe_bytes(&bytes, &limits).map_err(|error| error.at(&path))?;
+            Ok(Source {
+                content_hash: *blake3::hash(&bytes).as_bytes(),
+                // As stored: turned or not, the longer side is the same, and only that is used here.
+                width: header.stored_width,
+                height: header.stored_height,
+                path,
+            })
+        };
+        let found: Vec<_> = lines.par_iter().map(|line| (*line, read(line))).collect();
+        let mut sources = Vec::new();
+        for (line, source) in found {
+            match source {
+                Ok(source) => sources.push((line, source)),
+                Err(error) => observer.warning(*error.notice),
+            }
+        }
+        sources
+    }
+}
+
+/// A place in the order of held-out pictures, if the origin is one of the `percent`.
+fn held_out_rank(origin: &Origin, percent: u32) -> Option<u64> {
+    let mut hasher = blake3::Hasher::new_derive_key("tessera base model split v1");
+    hasher.update(origin.repo.as_bytes());
+    hasher.update(&[0]);
+    hasher.update(origin.path.as_bytes());
+    let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+    let hash = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    (hash % 100 < u64::from(percent)).then_some(hash / 100)
+}
+
+fn read_attribution(folder: &Path) -> Result<Vec<Attribution>> {
+    let path = folder.join(ATTRIBUTION);
+    let text = read_text(&path, MAX_ATTRIBUTION_BYTES)?;
+    csv::Reader::from_reader(text.as_bytes())
+        .deserialize()
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|source| {
+            Error::new(
+                Kind::Damaged,
+                "could not read the list of origins",
+                source.to_string(),
+                "Correct the file",
+            )
+            .at(&path)
+        })
+}
+
+fn read_text(path: &Path, max_bytes: u64) -> Result<String> {
+    String::from_utf8(read_bounded(path, max_bytes)?).map_err(|source| {
+        Error::new(
+            Kind::Damaged,
+            "could not read the file",
+            source.to_string(),
+            "Check that it is the right file",
+        )
+        .at(path)
+    })
+}
+
+fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
+    let failed = |source: std::io::Error| Error::io("could not read the file", path, &source);
+    let bytes = std::fs::metadata(path).map_err(failed)?.len();
+    if bytes > max_bytes {
+        return Err(Error::new(
+            Kind::Limit,
+            "could not read the file",
+            format!("it has {bytes} bytes, at most {max_bytes} are read"),
+            "Check that it is the right file",
+        )
+        .at(path));
+    }
+    std::fs::read(path).map_err(failed)
+}
