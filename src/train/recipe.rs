@@ -70,7 +70,7 @@ pub struct Origin {
 }
 
 /// A line of `ATTRIBUTION.csv`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct Attribution {
     file: String,
     source_repo: String,
@@ -295,18 +295,69 @@ fn held_out_rank(origin: &Origin, percent: u32) -> Option<u64> {
 fn read_attribution(folder: &Path) -> Result<Vec<Attribution>> {
     let path = folder.join(ATTRIBUTION);
     let text = read_text(&path, MAX_ATTRIBUTION_BYTES)?;
-    csv::Reader::from_reader(text.as_bytes())
-        .deserialize()
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|source| {
-            Error::new(
-                Kind::Damaged,
-                "could not read the list of origins",
-                source.to_string(),
-                "Correct the file",
-            )
-            .at(&path)
+    attributions(&text).map_err(|why| {
+        Error::new(
+            Kind::Damaged,
+            "could not read the list of origins",
+            why,
+            "Correct the file",
+        )
+        .at(&path)
+    })
+}
+
+/// The lines of a list of origins, which begins with the names of its columns.
+fn attributions(text: &str) -> std::result::Result<Vec<Attribution>, String> {
+    let mut records = csv_records(text).into_iter();
+    let heads = records.next().unwrap_or_default();
+    let column = |name: &str| {
+        let found = heads.iter().position(|head| head == name);
+        found.ok_or_else(|| format!("it has no column `{name}`"))
+    };
+    let (file, repo, path) = (
+        column("file")?,
+        column("source_repo")?,
+        column("source_path")?,
+    );
+    records
+        .map(|fields| {
+            let field = |at: usize| {
+                let found = fields.get(at).cloned();
+                found.ok_or_else(|| format!("a line has only {} fields: {fields:?}", fields.len()))
+            };
+            Ok(Attribution {
+                file: field(file)?,
+                source_repo: field(repo)?,
+                source_path: field(path)?,
+            })
         })
+        .collect()
+}
+
+/// Fields separated by commas, quoted where they hold one (RFC 4180); empty lines are left out.
+fn csv_records(text: &str) -> Vec<Vec<String>> {
+    let mut records = Vec::new();
+    let (mut record, mut field) = (Vec::new(), String::new());
+    let mut is_quoted = false;
+    let mut characters = text.chars().filter(|c| *c != '\r').chain(['\n']).peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if is_quoted && characters.peek() == Some(&'"') => {
+                field.push('"');
+                characters.next();
+            }
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => record.push(std::mem::take(&mut field)),
+            '\n' if !is_quoted => {
+                if !(record.is_empty() && field.is_empty()) {
+                    record.push(std::mem::take(&mut field));
+                    records.push(std::mem::take(&mut record));
+                }
+            }
+            other => field.push(other),
+        }
+    }
+    records
 }
 
 fn read_text(path: &Path, max_bytes: u64) -> Result<String> {
@@ -334,4 +385,142 @@ fn read_bounded(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
         .at(path));
     }
     std::fs::read(path).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_origins_are_read_by_their_heads() {
+        let text = "file,licence,source_repo,source_path,change\r\n\
+                    a/1.png,CC0,me/pictures,x/1.png@blob 12,\"75 %, \"\"crop\"\"\"\n\n\
+                    a/2.png,CC0,me/pictures,x/1.png,\n";
+        let lines = attributions(text).unwrap();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[1].file, "a/2.png");
+        assert_eq!(lines[0].origin(), lines[1].origin());
+        assert_eq!(csv_records(text)[1][4], "75 %, \"crop\"");
+        assert!(
+            attributions("file,licence\na,b\n")
+                .unwrap_err()
+                .contains("source_repo")
+        );
+        assert!(attributions("file,source_repo,source_path\na\n").is_err());
+    }
+
+    /// A data folder of two groups, ten origins each with two pictures, and a list of what is to be left out.
+    fn data_folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let mut list = "file,source_repo,source_path\n".to_owned();
+        for group in ["photos", "icons"] {
+            std::fs::create_dir_all(folder.path().join("set").join(group)).unwrap();
+            for i in 0..20u8 {
+                let file = format!("{group}/{i}.png");
+                let picture = image::RgbImage::from_pixel(20, 20, image::Rgb([i; 3]));
+                picture.save(folder.path().join("set").join(&file)).unwrap();
+                list += &format!("{file},repo/{group},origin {}\n", i / 2);
+            }
+        }
+        std::fs::write(folder.path().join("set").join(ATTRIBUTION), list).unwrap();
+        std::fs::create_dir(folder.path().join("test")).unwrap();
+        let test = "file,source_repo,source_path\nx.png,repo/icons,origin 3\n";
+        std::fs::write(folder.path().join("test").join(ATTRIBUTION), test).unwrap();
+        folder
+    }
+
+    fn recipe() -> Recipe {
+        let group = |folder: &str| Group {
+            folder: folder.to_owned(),
+            licence: "CC0".to_owned(),
+            weight: 1.0,
+        };
+        Recipe {
+            name: "test".to_owned(),
+            data: DataRecipe {
+                folder: "set".to_owned(),
+                groups: vec![group("photos"), group("icons")],
+                procedural_weight: 1.0,
+                excluded: vec![Origin {
+                    repo: "repo/photos".to_owned(),
+                    path: "origin 7".to_owned(),
+                }],
+                excluded_folders: vec!["test".to_owned()],
+                held_out_percent: 30,
+                working_side_px: 128,
+            },
+            codec: CodecConfig::tiny(),
+            training: TrainConfig {
+                crop_px: 32,
+                batch: 4,
+                ..TrainConfig::default()
+            },
+        }
+    }
+
+    #[test]
+    fn pictures_of_one_origin_stay_together() {
+        let folder = data_folder();
+        let prepared = recipe().prepare(folder.path(), &()).unwrap();
+        let sizes: Vec<_> = (prepared.counts.iter())
+            .map(|c| (c.trained, c.held_out, c.excluded))
+            .collect();
+        for (trained, held_out, excluded) in &sizes {
+            assert_eq!(trained + held_out + excluded, 20);
+            assert_eq!(*excluded, 2, "one origin of two pictures: {sizes:?}");
+        }
+        let origin = |source: &Source| {
+            let number: u32 = source
+                .path
+                .file_stem()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap();
+            (source.path.parent().unwrap().to_owned(), number / 2)
+        };
+        let trained: BTreeSet<_> = prepared.pictures.train.iter().map(origin).collect();
+        let held_out: BTreeSet<_> = prepared.pictures.held_out.iter().map(origin).collect();
+        assert!(!held_out.is_empty() && trained.is_disjoint(&held_out));
+        let again = recipe().prepare(folder.path(), &()).unwrap();
+        assert_eq!(again.pictures.held_out, prepared.pictures.held_out);
+        let batch = prepared.batches.batch(5).unwrap();
+        assert_eq!(batch.len(), 4 * 32 * 32 * 4);
+        assert_eq!(batch, again.batches.batch(5).unwrap());
+    }
+
+    #[test]
+    fn the_shipped_recipe_is_valid() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/recipe.json");
+        let recipe = Recipe::read(&path).unwrap();
+        assert!(
+            recipe
+                .data
+                .excluded_folders
+                .iter()
+                .any(|f| f == "photos-test")
+        );
+        assert_eq!(recipe.data.held_out_percent, 1);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let folder = data_folder();
+        let mut wrong = recipe();
+        wrong.data.folder = "nowhere".to_owned();
+        assert_eq!(
+            wrong.prepare(folder.path(), &()).unwrap_err().kind,
+            Kind::NotFound
+        );
+        let mut wrong = recipe();
+        wrong.data.groups.clear();
+        assert_eq!(
+            wrong.prepare(folder.path(), &()).err().unwrap().kind,
+            Kind::NoPictures
+        );
+        let path = folder.path().join("recipe.json");
+        std::fs::write(&path, "{\"name\": \"x\"}").unwrap();
+        assert_eq!(Recipe::read(&path).unwrap_err().kind, Kind::Usage);
+    }
 }
