@@ -6,8 +6,10 @@ use super::jobs::codes::{DecodeJob, EncodeJob};
 use super::jobs::edit::{EditJob, ExportJob, OpenJob};
 use super::jobs::import::ImportJob;
 use super::jobs::project::{CheckJob, InfoJob, NewJob};
+use super::jobs::quality::QualityJob;
 use super::jobs::reconstruct::ReconstructJob;
 use super::jobs::train::TrainJob;
+use super::jobs::train_base::TrainBaseJob;
 use super::worker::JobContext;
 use crate::error::Result;
 
@@ -45,6 +47,8 @@ jobs! {
     Import(ImportJob) = "Importing pictures",
     Open(OpenJob) = "Opening a picture",
     Train(TrainJob) = "Fine-tuning",
+    TrainBase(TrainBaseJob) = "Training the base model",
+    Quality(QualityJob) = "Measuring quality",
     Reconstruct(ReconstructJob) = "Reconstructing pictures",
     Encode(EncodeJob) = "Encoding a picture",
     Decode(DecodeJob) = "Decoding codes",

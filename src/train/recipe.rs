@@ -510,7 +510,7 @@ mod tests {
         let mut wrong = recipe();
         wrong.data.folder = "nowhere".to_owned();
         assert_eq!(
-            wrong.prepare(folder.path(), &()).unwrap_err().kind,
+            wrong.prepare(folder.path(), &()).err().unwrap().kind,
             Kind::NotFound
         );
         let mut wrong = recipe();

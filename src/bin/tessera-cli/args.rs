@@ -6,9 +6,13 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tessera::engine::{
     Budget, CheckJob, CheckpointChoice, CodebookJob, DecodeJob, DeviceChoice, EditJob, EncodeJob,
     Existing, ExportJob, ExportTarget, ImportJob, ImportOptions, InfoJob, Job, ModelSource, NewJob,
-    OpenJob, Preset, ReconstructJob, Storage, TrainJob, TrainStart,
+    OpenJob, Preset, QualityJob, QualityOptions, ReconstructJob, Storage, TrainBaseJob, TrainJob,
+    TrainStart,
 };
 use tessera::error::Result;
+
+/// Pictures on a quality sheet.
+const SHEET_ROWS: usize = 12;
 
 /// Paint with a codebook learned from your own pictures.
 #[derive(Debug, Parser)]
@@ -123,6 +127,39 @@ pub enum Command {
         model: ModelArgs,
         #[arg(long, short)]
         out: PathBuf,
+    },
+    /// Measure how well a model reproduces folders of pictures, beside JPEG of as many bits.
+    Quality {
+        #[command(flatten)]
+        model: ModelArgs,
+        #[arg(required = true, value_name = "DIR")]
+        folders: Vec<PathBuf>,
+        /// Cut the pictures into squares of this side, which do not overlap.
+        #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(16..))]
+        crop: Option<u32>,
+        /// Measure at most this many pictures of each folder, evenly chosen.
+        #[arg(long, value_name = "COUNT")]
+        limit: Option<usize>,
+        /// Write a sheet per folder here: source, reconstruction, structure alone, difference.
+        #[arg(long, value_name = "DIR")]
+        sheets: Option<PathBuf>,
+        /// Leave JPEG out.
+        #[arg(long)]
+        no_jpeg: bool,
+    },
+    /// Make the base model from its recipe. The same command goes on where the last piece stopped.
+    TrainBase {
+        /// A recipe such as models/recipe.json.
+        recipe: PathBuf,
+        /// The folder that holds the recipe's picture folders.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// The model file; its state and figures are kept beside it.
+        #[arg(long, short)]
+        out: PathBuf,
+        /// Pause after this many minutes.
+        #[arg(long)]
+        minutes: Option<f64>,
     },
     /// Say what is in a project.
     Info { project: PathBuf },
@@ -293,6 +330,40 @@ impl Args {
                 model: model.source()?,
                 out: out.clone(),
                 existing,
+                device,
+            }
+            .into(),
+            Command::Quality {
+                model,
+                folders,
+                crop,
+                limit,
+                sheets,
+                no_jpeg,
+            } => QualityJob {
+                model: model.source()?,
+                folders: folders.clone(),
+                options: QualityOptions {
+                    crop_px: *crop,
+                    limit: *limit,
+                    samples: SHEET_ROWS,
+                    has_jpeg: !no_jpeg,
+                },
+                out: sheets.clone(),
+                existing,
+                device,
+            }
+            .into(),
+            Command::TrainBase {
+                recipe,
+                data,
+                out,
+                minutes,
+            } => TrainBaseJob {
+                recipe: recipe.clone(),
+                data: data.clone(),
+                out: out.clone(),
+                minutes: *minutes,
                 device,
             }
             .into(),

@@ -5,5 +5,7 @@ pub mod codes;
 pub mod edit;
 pub mod import;
 pub mod project;
+pub mod quality;
 pub mod reconstruct;
 pub mod train;
+pub mod train_base;

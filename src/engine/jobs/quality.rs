@@ -1,0 +1,169 @@
+//! How well a model reproduces folders of pictures: a table, and a sheet to look at.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::codec::pixels::from_rgba8;
+use crate::document::{Raster, Samples};
+use crate::engine::device::{DeviceChoice, open_device};
+use crate::engine::event::Outcome;
+use crate::engine::model::ModelSource;
+use crate::engine::worker::JobContext;
+use crate::error::{Error, Result};
+use crate::export::{Existing, Metadata, Sheet, SheetItem, render_sheet, write_png};
+use crate::train::metrics::over_grey;
+use crate::train::quality::{QualityOptions, Sample, SetScores, measure, set_name};
+
+const SHEET_BOX_PX: u32 = 256;
+const COLUMNS: [&str; 4] = [
+    "source",
+    "reconstruction",
+    "structure alone",
+    "difference × 4",
+];
+
+/// Measures a model on folders of pictures.
+pub struct QualityJob {
+    pub model: ModelSource,
+    /// Each folder is a set with a line of its own.
+    pub folders: Vec<PathBuf>,
+    pub options: QualityOptions,
+    /// A folder for one sheet per set.
+    pub out: Option<PathBuf>,
+    pub existing: Existing,
+    pub device: DeviceChoice,
+}
+
+impl QualityJob {
+    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+        let device = open_device(self.device)?.device;
+        let model = self.model.load(&device)?;
+        if let Some(out) = &self.out {
+            std::fs::create_dir_all(out)
+                .map_err(|source| Error::io("could not make the folder", out, &source))?;
+        }
+        let mut sets = Vec::new();
+        let mut sheets = Vec::new();
+        for folder in &self.folders {
+            let name = set_name(folder);
+            let files = crate::dataset::find_pictures(folder, context)?;
+            let (scores, samples) = measure(&model.codec, &name, &files, &self.options, context)
+                .map_err(|error| error.at(folder))?;
+            if let Some(out) = &self.out {
+                let path = out.join(format!("{name}.png"));
+                let sheet = draw(&model.name, &scores, &samples)?;
+                write_png(&path, self.existing, &sheet, &Metadata::default())?;
+                sheets.push(path);
+            }
+            sets.push(scores);
+        }
+        let outcome = Outcome::new(table(&sets))
+            .with_report(json!({ "model": model.name, "model_hash": model.hash, "sets": sets }));
+        Ok((sheets.iter()).fold(outcome, |outcome, sheet| outcome.with_file(sheet)))
+    }
+}
+
+/// A Markdown table, as the model card has it.
+pub fn table(sets: &[SetScores]) -> String {
+    let mut text = String::from(
+        "| set | pictures | PSNR dB | SSIM | gradient energy | structure alone dB | bits/px (raw) | \
+         codes used | perplexity | JPEG at these bits |\n|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    let ssim = |ssim: Option<f64>| ssim.map_or("–".to_owned(), |v| format!("{v:.3}"));
+    for set in sets {
+        let jpeg = set.jpeg.as_ref().map_or("–".to_owned(), |jpeg| {
+            let over = match jpeg.over_budget {
+                0 => String::new(),
+                n => format!(", {n} need more"),
+            };
+            format!(
+                "{:.2} dB, {} at {:.3}{over}",
+                jpeg.psnr_db,
+                ssim(jpeg.ssim),
+                jpeg.bits_per_pixel
+            )
+        });
+        text += &format!(
+            "| {} | {} | {:.2} | {} | {:.3} | {:.2} | {:.3} ({:.3}) | {:.1} % + {:.1} % | {:.0} + {:.0} | {jpeg} |\n",
+            set.name,
+            set.pictures,
+            set.psnr_db,
+            ssim(set.ssim),
+            set.sharpness,
+            set.structure_psnr_db,
+            set.bits_per_pixel,
+            set.raw_bits_per_pixel,
+            set.structure_usage * 100.0,
+            set.detail_usage * 100.0,
+            set.structure_perplexity,
+            set.detail_perplexity,
+        );
+    }
+    text
+}
+
+fn draw(model: &str, scores: &SetScores, samples: &[Sample]) -> Result<Raster> {
+    let mut pictures = Vec::new();
+    for sample in samples {
+        let raster =
+            |rgba: &[u8]| Raster::new(sample.width, sample.height, Samples::Rgba8(rgba.to_vec()));
+        let difference = difference(&sample.source, &sample.reconstruction);
+        pictures.push([
+            (raster(&sample.source)?, String::new()),
+            (
+                raster(&sample.reconstruction)?,
+                format!("{:.1} dB", sample.psnr_db),
+            ),
+            (
+                raster(&sample.structure)?,
+                format!("{:.1} dB", sample.structure_psnr_db),
+            ),
+            (raster(&difference)?, String::new()),
+        ]);
+    }
+    let items: Vec<SheetItem> = pictures
+        .iter()
+        .zip(samples)
+        .flat_map(|(row, sample)| {
+            row.iter()
+                .enumerate()
+                .map(move |(column, (picture, note))| SheetItem {
+                    picture,
+                    label: if column == 0 { &sample.name } else { "" },
+                    note,
+                })
+        })
+        .collect();
+    render_sheet(
+        &Sheet {
+            title: &scores.name,
+            subtitle: &format!(
+                "{model}: {:.2} dB, structure alone {:.2} dB, {:.3} bits/px, {} pictures",
+                scores.psnr_db, scores.structure_psnr_db, scores.bits_per_pixel, scores.pictures
+            ),
+            column_heads: &COLUMNS,
+            columns: COLUMNS.len() as u32, // four
+            box_px: SHEET_BOX_PX,
+        },
+        &items,
+    )
+}
+
+/// What a person sees differ, over grey, fourfold and about mid grey; opaque.
+fn difference(source: &[u8], reconstruction: &[u8]) -> Vec<u8> {
+    let seen = |rgba: &[u8]| {
+        let pixels: Vec<f32> = (rgba.as_chunks::<4>().0.iter())
+            .flat_map(|pixel| from_rgba8(*pixel))
+            .collect();
+        over_grey(&pixels)
+    };
+    seen(source)
+        .chunks_exact(3)
+        .zip(seen(reconstruction).chunks_exact(3))
+        .flat_map(|(a, b)| {
+            let channel = |c: usize| ((b[c] - a[c]) * 4.0 + 0.5).clamp(0.0, 1.0) * 255.0;
+            [channel(0) as u8, channel(1) as u8, channel(2) as u8, 255]
+        })
+        .collect()
+}
