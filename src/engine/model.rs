@@ -15,8 +15,8 @@ use crate::project::{
     CheckpointId, CheckpointKind, CheckpointRow, ContentHash, NewCheckpoint, Project,
 };
 
-/// The checkpoint that is shipped inside the program.
-const BASE_MODEL: Option<&[u8]> = None;
+/// The checkpoint that is shipped inside the program; see `models/README.md`.
+const BASE_MODEL: &[u8] = include_bytes!("../../models/base.safetensors");
 
 /// Where a job takes its model from.
 #[derive(Clone)]
@@ -130,7 +130,7 @@ pub(super) fn config_json(codec: &Codec) -> Result<serde_json::Value> {
 
 impl ModelSource {
     /// # Errors
-    /// `NotFound` where there is no such checkpoint; as [`Codec::load_bytes`] otherwise.
+    /// `NotFound` where there is no checkpoint of that number; as [`Codec::load_bytes`] otherwise.
     pub fn load(&self, device: &Device) -> Result<Model> {
         match self {
             Self::Base => base_model(device),
@@ -153,15 +153,7 @@ impl ModelSource {
                 match found {
                     Some((bytes, name)) => Model::from_bytes(bytes, name, device)
                         .map_err(|error| error.at(project.path())),
-                    None => base_model(device).map_err(|_| {
-                        Error::new(
-                            Kind::NotFound,
-                            "there is no model to use",
-                            "this project has no trained checkpoint yet",
-                            "Run `tessera-cli train` on it first",
-                        )
-                        .at(project.path())
-                    }),
+                    None => base_model(device),
                 }
             }
         }
@@ -176,20 +168,8 @@ impl ModelSource {
     }
 }
 
-/// The model inside the program.
-///
-/// # Errors
-/// `NotFound` in a build without one.
 fn base_model(device: &Device) -> Result<Model> {
-    let bytes = BASE_MODEL.ok_or_else(|| {
-        Error::new(
-            Kind::NotFound,
-            "there is no base model",
-            "this build has none inside",
-            "Train with `--from-scratch`, or name a model with --model",
-        )
-    })?;
-    Model::from_bytes(bytes.to_vec(), "base model".into(), device)
+    Model::from_bytes(BASE_MODEL.to_vec(), "base model".into(), device)
 }
 
 fn choose(project: &Project, choice: CheckpointChoice) -> Result<Option<CheckpointRow>> {

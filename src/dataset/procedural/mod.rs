@@ -20,8 +20,11 @@ use super::pixels::Premultiplied;
 use canvas::Canvas;
 use dice::Dice;
 
+/// Draws a picture of this side, px.
+type Draw = fn(&mut Dice, usize) -> Canvas;
+
 /// Kinds of pictures, with their shares.
-const KINDS: [(&str, f32, fn(&mut Dice, usize) -> Canvas); 10] = [
+const KINDS: [(&str, f32, Draw); 10] = [
     ("dead leaves", 24.0, leaves::dead_leaves),
     ("noise", 9.0, scenery::noise),
     ("gradient", 8.0, scenery::gradient),
