@@ -51,11 +51,8 @@ struct Stage {
 }
 
 impl Stage {
-    fn run_blocks(&self, mut x: Tensor, padding: Padding) -> Result<Tensor> {
-        for block in &self.blocks {
-            x = block.forward(&x, padding)?;
-        }
-        Ok(x)
+    fn run_blocks(&self, x: Tensor, padding: Padding) -> Result<Tensor> {
+        kernels::blocks(&self.blocks, &x, padding)
     }
 
     /// An encoder stage: finer features (or pixels) → this stage's features.

@@ -1,12 +1,15 @@
 //! The [`Block`] as one operator, forward and backward.
 //!
 //! A task takes a short range of positions through the whole block, so that everything between input and output
-//! stays in its core's cache; the hidden layer never exists as a whole. The backward pass recomputes it.
+//! stays in its core's cache. For the backward pass the input and the hidden layer before its activation are kept,
+//! in pooled buffers; convolution, norm and activation are recomputed. Without gradients the hidden layer never
+//! exists as a whole.
 //!
 //! The norm's gain is folded into the packed `up` weights and the layer scale γ into `down`, in both directions:
 //! the gradient of the folded matrix gives that of both factors.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use pulp::{Simd, WithSimd};
@@ -22,17 +25,41 @@ use super::{Block, Padding, ranges};
 
 /// Positions that go through the block together.
 const CHUNK: usize = 192;
-/// Into at least this many chunks the positions are split, however few they are.
-const MIN_CHUNKS: usize = 4;
+/// Parts that sum the weights' gradient for themselves: more use more cores, but cost a sum of all weights each.
+const GROUPS: usize = 4;
 
-pub(super) struct BlockOp {
-    pub block: Block,
-    pub padding: Padding,
+/// Blocks in a row as one node of candle's graph: between them, candle would add each gradient to zeros in new
+/// buffers.
+pub(super) struct BlocksOp {
+    blocks: Vec<Block>,
+    padding: Padding,
+    /// Whether a backward pass may follow.
+    tracked: bool,
+    kept: Mutex<Vec<Kept>>,
 }
 
-impl CustomOp2 for BlockOp {
+/// What a forward pass leaves for the backward pass of one block.
+struct Kept {
+    /// The input; of the first block candle keeps it.
+    input: Option<Buffer>,
+    /// The hidden layer before the activation, chunk after chunk in panel form.
+    hidden: Buffer,
+}
+
+impl BlocksOp {
+    pub(super) fn new(blocks: &[Block], padding: Padding, tracked: bool) -> Self {
+        Self {
+            blocks: blocks.to_vec(),
+            padding,
+            tracked,
+            kept: Mutex::default(),
+        }
+    }
+}
+
+impl CustomOp2 for BlocksOp {
     fn name(&self) -> &'static str {
-        "block"
+        "blocks"
     }
 
     fn cpu_fwd(
@@ -43,8 +70,30 @@ impl CustomOp2 for BlockOp {
         _: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let x = argument(x, layout)?;
-        let weights = Weights::new(&self.block)?;
-        let y = forward(x, layout.shape().dims4()?, &weights, self.padding)?;
+        let dims = layout.shape().dims4()?;
+        let mut all_kept = Vec::new();
+        let mut y: Option<Buffer> = None;
+        for (index, block) in self.blocks.iter().enumerate() {
+            let weights = Weights::new(block)?;
+            let mut hidden = self
+                .tracked
+                .then(|| Buffer::dirty(hidden_len(dims, &weights)));
+            let mut out = result_buffer(x.len(), index + 1 == self.blocks.len());
+            forward(
+                y.as_deref().unwrap_or(x),
+                dims,
+                &weights,
+                self.padding,
+                &mut out,
+                hidden.as_deref_mut(),
+            )?;
+            let input = y.replace(out);
+            if let Some(hidden) = hidden {
+                all_kept.push(Kept { input, hidden });
+            }
+        }
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = all_kept;
+        let y = y.map_or_else(|| x.to_vec(), Buffer::into_vec);
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
@@ -56,18 +105,51 @@ impl CustomOp2 for BlockOp {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
-        let weights = Weights::new(&self.block)?;
-        let (values, dy) = (HostRef::new(x)?, HostRef::new(&grad)?);
-        let dx = backward(
-            &self.block,
-            &values,
-            &dy,
-            x.dims4()?,
-            &weights,
-            self.padding,
-        )?;
+        let dims = x.dims4()?;
+        let x_values = HostRef::new(x)?;
+        let start = HostRef::new(&grad)?;
+        // Stays, for a graph that is gone through twice.
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() != self.blocks.len() {
+            candle_core::bail!("blocks that ran without gradients have no backward pass");
+        }
+        let mut dy: Option<Buffer> = None;
+        for (index, (block, kept)) in self.blocks.iter().zip(&*kept).enumerate().rev() {
+            let mut dx = result_buffer(x_values.len(), index == 0);
+            backward(
+                block,
+                Pass {
+                    x: kept.input.as_deref().unwrap_or(&x_values),
+                    dy: dy.as_deref().unwrap_or(&start),
+                    hidden: &kept.hidden,
+                    dims,
+                    padding: self.padding,
+                },
+                &mut dx,
+            )?;
+            dy = Some(dx);
+        }
+        let dx = match dy {
+            Some(dx) => dx.into_vec(),
+            None => start.to_vec(),
+        };
         Ok((Some(Tensor::from_vec(dx, x.shape(), x.device())?), None))
     }
+}
+
+/// The last result of a pass goes to candle, which frees it; the others go back to the pool.
+fn result_buffer(len: usize, is_last: bool) -> Buffer {
+    if is_last {
+        Buffer::from_vec(vec![0.0; len])
+    } else {
+        Buffer::dirty(len)
+    }
+}
+
+/// Values of the hidden layer as the forward pass keeps it.
+fn hidden_len(dims: (usize, usize, usize, usize), weights: &Weights<'_>) -> usize {
+    let positions = dims.0 * dims.1 * dims.2;
+    positions.next_multiple_of(ROWS) * weights.hidden().next_multiple_of(PANEL)
 }
 
 /// The block's parameters, locked for reading.
@@ -105,27 +187,23 @@ impl<'a> Weights<'a> {
     }
 
     fn up_forward(&self) -> Packed {
-        Packed::transposed(&self.up, self.hidden(), self.channels(), |_, c| {
-            self.gain[c]
-        })
+        let gain: &[f32] = &self.gain;
+        Packed::transposed(&self.up, self.hidden(), self.channels(), |_, c| gain[c])
     }
 
     fn up_backward(&self) -> Packed {
-        Packed::straight(&self.up, self.hidden(), self.channels(), |_, c| {
-            self.gain[c]
-        })
+        let gain: &[f32] = &self.gain;
+        Packed::straight(&self.up, self.hidden(), self.channels(), |_, c| gain[c])
     }
 
     fn down_forward(&self) -> Packed {
-        Packed::transposed(&self.down, self.channels(), self.hidden(), |c, _| {
-            self.scale[c]
-        })
+        let scale: &[f32] = &self.scale;
+        Packed::transposed(&self.down, self.channels(), self.hidden(), |c, _| scale[c])
     }
 
     fn down_backward(&self) -> Packed {
-        Packed::straight(&self.down, self.channels(), self.hidden(), |c, _| {
-            self.scale[c]
-        })
+        let scale: &[f32] = &self.scale;
+        Packed::straight(&self.down, self.channels(), self.hidden(), |c, _| scale[c])
     }
 
     fn padded_up_bias(&self) -> Vec<f32> {
@@ -159,7 +237,9 @@ fn forward(
     dims: (usize, usize, usize, usize),
     weights: &Weights<'_>,
     padding: Padding,
-) -> Result<Vec<f32>> {
+    y: &mut [f32],
+    hidden: Option<&mut [f32]>,
+) -> Result<()> {
     check(dims, weights)?;
     let (n, height, width, channels) = dims;
     let zeros = vec![0.0; channels];
@@ -179,22 +259,39 @@ fn forward(
         down: &weights.down_forward(),
         down_bias: &down_bias,
     };
-    let mut y = vec![0.0; x.len()];
     let positions = n * height * width;
-    // A canvas window of a hundred positions still occupies every core.
-    let longest = CHUNK.min(positions.div_ceil(MIN_CHUNKS));
-    let chunks = ranges::even(positions, longest, ROWS);
-    ranges::split_mut(&mut y, &chunks, channels)
+    let chunks = chunks(positions);
+    let hidden: Vec<Option<&mut [f32]>> = match hidden {
+        Some(hidden) => {
+            let per_position = context.up.panels() * PANEL;
+            let padded: Vec<_> = chunks
+                .iter()
+                .map(|c| c.start..c.end.next_multiple_of(ROWS))
+                .collect();
+            let parts = ranges::split_mut(hidden, &padded, per_position);
+            parts.into_iter().map(Some).collect()
+        }
+        None => chunks.iter().map(|_| None).collect(),
+    };
+    ranges::split_mut(y, &chunks, channels)
         .into_par_iter()
+        .zip(hidden)
         .zip(&chunks)
-        .for_each(|(out, positions)| {
+        .for_each(|((out, keep), positions)| {
             dispatch(ForwardChunk {
                 context: &context,
                 positions: positions.clone(),
                 out,
+                keep,
             });
         });
-    Ok(y)
+    Ok(())
+}
+
+/// The forward pass keeps the hidden layer per chunk, so the backward pass uses the same chunks; all but the last
+/// are whole multiples of [`ROWS`]. There are several even for a canvas window of a hundred positions.
+fn chunks(positions: usize) -> Vec<Range<usize>> {
+    ranges::even(positions, CHUNK, ROWS, GROUPS)
 }
 
 struct Forward<'a> {
@@ -210,6 +307,8 @@ struct ForwardChunk<'a> {
     context: &'a Forward<'a>,
     positions: Range<usize>,
     out: &'a mut [f32],
+    /// Takes the hidden layer before the activation, where a backward pass may follow.
+    keep: Option<&'a mut [f32]>,
 }
 
 impl WithSimd for ForwardChunk<'_> {
@@ -221,6 +320,7 @@ impl WithSimd for ForwardChunk<'_> {
             context,
             positions,
             out,
+            mut keep,
         } = self;
         let channels = context.plane.channels;
         let rows = positions.len().next_multiple_of(ROWS);
@@ -239,8 +339,17 @@ impl WithSimd for ForwardChunk<'_> {
         for (j, panel) in hidden.chunks_exact_mut(rows * PANEL).enumerate() {
             let left = Left::rows(&norm, rows, stride);
             let bias = &context.up_bias[j * PANEL..];
-            product_panel(simd, left, context.up, j, Some(bias), panel, PANEL);
-            map_in_place(simd, panel, |v| gelu(simd, v));
+            match &mut keep {
+                Some(keep) => {
+                    let keep = &mut keep[j * rows * PANEL..][..rows * PANEL];
+                    product_panel(simd, left, context.up, j, Some(bias), keep, PANEL);
+                    activate::<S>(simd, keep, panel);
+                }
+                None => {
+                    product_panel(simd, left, context.up, j, Some(bias), panel, PANEL);
+                    activate_in_place::<S>(simd, panel);
+                }
+            }
         }
         // The normed rows are no longer needed: their buffer takes the result.
         for j in 0..context.down.panels() {
@@ -299,29 +408,46 @@ fn depthwise_norm<S: Simd>(
     }
 }
 
-/// `values` is a whole number of vectors.
+/// GELU of whole vectors.
 #[inline(always)]
-fn map_in_place<S: Simd>(simd: S, values: &mut [f32], map: impl Fn(S::f32s) -> S::f32s) {
-    let _ = simd;
-    let (vectors, _) = S::as_mut_simd_f32s(values);
-    for value in vectors {
-        *value = map(*value);
+fn activate_in_place<S: Simd>(simd: S, values: &mut [f32]) {
+    let (values, _) = S::as_mut_simd_f32s(values);
+    for value in values {
+        *value = gelu(simd, *value);
     }
 }
 
-fn backward(
-    block: &Block,
-    x: &[f32],
-    dy: &[f32],
+#[inline(always)]
+fn activate<S: Simd>(simd: S, from: &[f32], to: &mut [f32]) {
+    let (from, _) = S::as_simd_f32s(from);
+    let (to, _) = S::as_mut_simd_f32s(to);
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = gelu(simd, *from);
+    }
+}
+
+/// What a backward pass through one block starts from.
+struct Pass<'a> {
+    x: &'a [f32],
+    dy: &'a [f32],
+    hidden: &'a [f32],
     dims: (usize, usize, usize, usize),
-    weights: &Weights<'_>,
     padding: Padding,
-) -> Result<Vec<f32>> {
+}
+
+fn backward(block: &Block, pass: Pass<'_>, dx: &mut [f32]) -> Result<()> {
+    let Pass {
+        x,
+        dy,
+        hidden,
+        dims,
+        padding,
+    } = pass;
+    let weights = &Weights::new(block)?;
     check(dims, weights)?;
     let (n, height, width, channels) = dims;
     let positions = n * height * width;
     let zeros = vec![0.0; channels];
-    let up_bias = weights.padded_up_bias();
     let plane = Plane {
         values: x,
         height,
@@ -333,26 +459,35 @@ fn backward(
     let context = Backward {
         plane,
         weights,
-        up: &weights.up_forward(),
-        up_bias: &up_bias,
+        hidden,
+        hidden_panels: weights.hidden().div_ceil(PANEL),
         down_back: &weights.down_backward(),
         up_back: &weights.up_backward(),
         dy,
     };
 
     // First through the perceptron and the norm, to the gradient of the convolution's result.
-    let groups = ranges::groups(positions, 4, ROWS);
+    let chunks = chunks(positions);
+    let groups: Vec<&[Range<usize>]> = chunks
+        .chunks(chunks.len().div_ceil(GROUPS).max(1))
+        .collect();
+    let spans: Vec<Range<usize>> = groups
+        .iter()
+        .map(|group| group[0].start..group[group.len() - 1].end)
+        .collect();
     let mut grad = Buffer::dirty(x.len());
-    let sums: Vec<Sums> = ranges::split_mut(&mut grad, &groups, channels)
+    let sums: Vec<Sums> = ranges::split_mut(&mut grad, &spans, channels)
         .into_par_iter()
         .zip(&groups)
-        .map(|(out, positions)| {
+        .map(|(mut out, group)| {
             let mut sums = Sums::new(weights);
-            for chunk in ranges::even(positions.len(), CHUNK, ROWS) {
+            for chunk in *group {
+                let (here, rest) = std::mem::take(&mut out).split_at_mut(chunk.len() * channels);
+                out = rest;
                 dispatch(BackwardChunk {
                     context: &context,
-                    positions: positions.start + chunk.start..positions.start + chunk.end,
-                    out: &mut out[chunk.start * channels..chunk.end * channels],
+                    positions: chunk.clone(),
+                    out: here,
                     sums: &mut sums,
                 });
             }
@@ -363,9 +498,8 @@ fn backward(
 
     // Then through the convolution, whose window reaches over the ranges' borders.
     let turned = turned(&weights.depthwise, channels);
-    let mut dx = vec![0.0; x.len()];
     let groups = ranges::groups(positions, 16, 1);
-    let kernel_sums: Vec<Buffer> = ranges::split_mut(&mut dx, &groups, channels)
+    let kernel_sums: Vec<Buffer> = ranges::split_mut(dx, &groups, channels)
         .into_par_iter()
         .zip(&groups)
         .map(|(out, positions)| {
@@ -402,14 +536,15 @@ fn backward(
         .accumulate(channels, |to, more| {
             total(9 * channels..10 * channels, to, more)
         });
-    Ok(dx)
+    Ok(())
 }
 
 struct Backward<'a> {
     plane: Plane<'a>,
     weights: &'a Weights<'a>,
-    up: &'a Packed,
-    up_bias: &'a [f32],
+    /// As the forward pass kept it.
+    hidden: &'a [f32],
+    hidden_panels: usize,
     /// `γ·down`, to carry a gradient from the output to the hidden layer.
     down_back: &'a Packed,
     /// `up·gain`, from the hidden layer to the norm.
@@ -488,16 +623,16 @@ impl WithSimd for BackwardChunk<'_> {
         }
         dy[count * stride..].fill(0.0);
 
-        let mut grad_hidden = Buffer::dirty(context.up.panels() * rows * PANEL);
+        let panels = context.hidden_panels;
+        let kept = &context.hidden[positions.start * panels * PANEL..][..rows * panels * PANEL];
+        let mut grad_hidden = Buffer::dirty(panels * rows * PANEL);
         let mut hidden = Buffer::dirty(rows * PANEL);
         for (j, grad_hidden) in grad_hidden.chunks_exact_mut(rows * PANEL).enumerate() {
-            let left = Left::rows(&norm, rows, stride);
-            let bias = &context.up_bias[j * PANEL..];
-            product_panel(simd, left, context.up, j, Some(bias), &mut hidden, PANEL);
+            let before = &kept[j * rows * PANEL..][..rows * PANEL];
             let left = Left::rows(&dy, rows, stride);
             product_panel(simd, left, context.down_back, j, None, grad_hidden, PANEL);
             let bias_sums = &mut sums.up_bias[j * PANEL..][..PANEL];
-            activation_gradient(simd, &mut hidden, grad_hidden, bias_sums);
+            activation_gradient(simd, before, &mut hidden, grad_hidden, bias_sums);
             let tile = j * padded_channels * PANEL..(j + 1) * padded_channels * PANEL;
             outer_panel(
                 simd,
@@ -544,25 +679,29 @@ impl WithSimd for BackwardChunk<'_> {
     }
 }
 
-/// `hidden` (before the activation) becomes its GELU, `grad` is multiplied by GELU's slope there and added up per
+/// `hidden` becomes the GELU of `before`, `grad` is multiplied by GELU's slope there and added up per
 /// column. The rows that pad have a zero gradient.
 #[inline(always)]
 fn activation_gradient<S: Simd>(
     simd: S,
+    before: &[f32],
     hidden: &mut [f32],
     grad: &mut [f32],
     bias_sums: &mut [f32],
 ) {
     let per_row = PANEL / S::F32_LANES;
+    let (before, _) = S::as_simd_f32s(before);
     let (hidden, _) = S::as_mut_simd_f32s(hidden);
     let (grad, _) = S::as_mut_simd_f32s(grad);
     let (sums, _) = S::as_mut_simd_f32s(bias_sums);
     let rows = hidden
         .chunks_exact_mut(per_row)
-        .zip(grad.chunks_exact_mut(per_row));
-    for (hidden, grad) in rows {
-        for ((hidden, grad), sum) in hidden.iter_mut().zip(grad).zip(sums.iter_mut()) {
-            let (value, slope) = gelu_with_slope(simd, *hidden);
+        .zip(grad.chunks_exact_mut(per_row))
+        .zip(before.chunks_exact(per_row));
+    for ((hidden, grad), before) in rows {
+        let row = hidden.iter_mut().zip(grad).zip(before);
+        for (((hidden, grad), before), sum) in row.zip(sums.iter_mut()) {
+            let (value, slope) = gelu_with_slope(simd, *before);
             *hidden = value;
             *grad = simd.mul_f32s(*grad, slope);
             *sum = simd.add_f32s(*sum, *grad);
@@ -573,6 +712,8 @@ fn activation_gradient<S: Simd>(
 /// Unfolds the sums of all groups, in order, into the parameters' gradients.
 fn weight_gradients(block: &Block, weights: &Weights<'_>, groups: &[Sums]) {
     let (channels, hidden) = (weights.channels(), weights.hidden());
+    let (up, down): (&[f32], &[f32]) = (&weights.up, &weights.down);
+    let (gains, scales): (&[f32], &[f32]) = (&weights.gain, &weights.scale);
     let tile = channels.next_multiple_of(ROWS) * PANEL;
     let put = |to: &mut f32, value: f32, accumulate: bool| {
         *to = if accumulate { *to + value } else { value };
@@ -589,7 +730,7 @@ fn weight_gradients(block: &Block, weights: &Weights<'_>, groups: &[Sums]) {
                 .enumerate()
                 .for_each(|(j, (to, gain))| {
                     let width = to.len() / channels;
-                    let from = &weights.up[j * PANEL * channels..][..to.len()];
+                    let from = &up[j * PANEL * channels..][..to.len()];
                     for c in 0..channels {
                         let mut sum = [0.0f32; PANEL];
                         for group in groups {
@@ -599,7 +740,7 @@ fn weight_gradients(block: &Block, weights: &Weights<'_>, groups: &[Sums]) {
                             }
                         }
                         for (h, sum) in sum.iter().enumerate().take(width) {
-                            put(&mut to[h * channels + c], sum * weights.gain[c], more);
+                            put(&mut to[h * channels + c], sum * gains[c], more);
                             gain[c] += sum * from[h * channels + c];
                         }
                     }
@@ -622,7 +763,7 @@ fn weight_gradients(block: &Block, weights: &Weights<'_>, groups: &[Sums]) {
                 .zip(&mut scale)
                 .enumerate()
                 .for_each(|(c, (to, scale))| {
-                    let from = &weights.down[c * hidden..][..hidden];
+                    let from = &down[c * hidden..][..hidden];
                     for (j, to) in to.chunks_mut(PANEL).enumerate() {
                         let mut sum = [0.0f32; PANEL];
                         for group in groups {
@@ -633,7 +774,7 @@ fn weight_gradients(block: &Block, weights: &Weights<'_>, groups: &[Sums]) {
                         }
                         let from = &from[j * PANEL..];
                         for ((to, sum), from) in to.iter_mut().zip(sum).zip(from) {
-                            put(to, sum * weights.scale[c], more);
+                            put(to, sum * scales[c], more);
                             *scale += sum * from;
                         }
                     }
@@ -649,7 +790,7 @@ fn weight_gradients(block: &Block, weights: &Weights<'_>, groups: &[Sums]) {
     });
     block.down.bias.slot().accumulate(channels, |to, more| {
         for (c, to) in to.iter_mut().enumerate() {
-            put(to, down_bias[c] * weights.scale[c], more);
+            put(to, down_bias[c] * scales[c], more);
         }
     });
     block.up.bias.slot().accumulate(hidden, |to, more| {

@@ -9,7 +9,7 @@ use std::ops::Range;
 use pulp::Simd;
 
 use super::Padding;
-use super::simd::{for_vectors, load, store};
+use super::simd::{load, store};
 
 /// Values `[n, h, w, c]` with the rule for what lies outside.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +38,7 @@ struct Segment {
 type Rows = [(*const f32, usize); 3];
 
 impl Plane<'_> {
+    #[inline(always)]
     fn segments(&self, positions: Range<usize>) -> impl Iterator<Item = Segment> + use<> {
         let width = self.width;
         let mut at = positions.start;
@@ -58,6 +59,7 @@ impl Plane<'_> {
         })
     }
 
+    #[inline(always)]
     fn rows(&self, row: usize) -> Rows {
         let Self {
             height,
@@ -81,30 +83,183 @@ impl Plane<'_> {
     }
 }
 
-/// The three rows' values at column `x`, channels from `channel`.
+/// The vector at `from`, of which only the first `lanes` values exist where it is not `WHOLE`.
 ///
 /// # Safety
-/// `rows` come from `plane.rows`, and `read` loads at most up to channel `plane.channels`.
+/// `from` is readable for a whole vector, or for `lanes` values.
 #[inline(always)]
-unsafe fn column<S: Simd>(
-    simd: S,
-    plane: &Plane<'_>,
-    rows: &Rows,
-    x: isize,
+unsafe fn read<S: Simd, const WHOLE: bool>(simd: S, from: *const f32, lanes: usize) -> S::f32s {
+    // SAFETY: the caller vouches for the range.
+    unsafe {
+        if WHOLE {
+            load::<S>(from)
+        } else {
+            simd.partial_load_f32s(std::slice::from_raw_parts(from, lanes))
+        }
+    }
+}
+
+/// The counterpart of [`read`].
+///
+/// # Safety
+/// `to` is writable for a whole vector, or for `lanes` values.
+#[inline(always)]
+unsafe fn write<S: Simd, const WHOLE: bool>(simd: S, to: *mut f32, lanes: usize, value: S::f32s) {
+    // SAFETY: the caller vouches for the range.
+    unsafe {
+        if WHOLE {
+            store::<S>(to, value);
+        } else {
+            simd.partial_store_f32s(std::slice::from_raw_parts_mut(to, lanes), value);
+        }
+    }
+}
+
+/// A vector of channels of one segment. Its methods are plain functions with constant parameters, not closures:
+/// only what is inlined down to the dispatch gets the vector instructions.
+#[derive(Clone, Copy)]
+struct Lane<'a> {
+    plane: &'a Plane<'a>,
+    rows: Rows,
+    segment: Segment,
+    /// The first channel.
     channel: usize,
-    read: impl Fn(*const f32) -> S::f32s,
-) -> [S::f32s; 3] {
-    let x = if (0..plane.width as isize).contains(&x) {
-        x as usize
-    } else if plane.padding.wraps_x() {
-        x.rem_euclid(plane.width as isize) as usize
-    } else {
-        return [simd.splat_f32s(0.0); 3];
-    };
-    rows.map(|(start, stride)| {
-        // SAFETY: `x < width`, so this stays in the row (or in the zeros).
-        unsafe { read(start.add(x * stride + channel)) }
-    })
+    /// Channels from there on, where they are fewer than a vector.
+    lanes: usize,
+}
+
+impl Lane<'_> {
+    /// The three rows' values at column `x`.
+    ///
+    /// # Safety
+    /// `rows` come from `plane.rows`, and `channel + lanes` (or a whole vector) lies within the channels.
+    #[inline(always)]
+    unsafe fn column<S: Simd, const WHOLE: bool>(self, simd: S, x: isize) -> [S::f32s; 3] {
+        let zero = simd.splat_f32s(0.0);
+        let mut values = [zero; 3];
+        let width = self.plane.width as isize;
+        let x = if (0..width).contains(&x) {
+            x as usize
+        } else if self.plane.padding.wraps_x() {
+            x.rem_euclid(width) as usize
+        } else {
+            return values;
+        };
+        for dy in 0..3 {
+            let (start, stride) = self.rows[dy];
+            // SAFETY: `x < width`, so this stays in the row (or in the zeros).
+            values[dy] =
+                unsafe { read::<S, WHOLE>(simd, start.add(x * stride + self.channel), self.lanes) };
+        }
+        values
+    }
+
+    /// # Safety
+    /// As for [`Self::column`]; `weight` is `[9, c]`, `bias` `[c]`, and `out` has `out_stride` values for each position
+    /// of the segment.
+    #[inline(always)]
+    unsafe fn convolve<S: Simd, const WHOLE: bool>(
+        self,
+        simd: S,
+        weight: *const f32,
+        bias: *const f32,
+        out: *mut f32,
+        out_stride: usize,
+    ) {
+        let Self {
+            plane,
+            segment,
+            channel,
+            lanes,
+            ..
+        } = self;
+        // SAFETY: handed on.
+        unsafe {
+            let zero = simd.splat_f32s(0.0);
+            let mut weights = [[zero; 3]; 3];
+            for dy in 0..3 {
+                for dx in 0..3 {
+                    let tap = (dy * 3 + dx) * plane.channels + channel;
+                    weights[dy][dx] = read::<S, WHOLE>(simd, weight.add(tap), lanes);
+                }
+            }
+            let bias = read::<S, WHOLE>(simd, bias.add(channel), lanes);
+            let first = segment.first as isize;
+            let mut before = self.column::<S, WHOLE>(simd, first - 1);
+            let mut here = self.column::<S, WHOLE>(simd, first);
+            let mut to = out.add(channel);
+            for x in segment.first..segment.end {
+                let after = self.column::<S, WHOLE>(simd, x as isize + 1);
+                let mut sums = [bias, zero, zero];
+                for dy in 0..3 {
+                    let [left, middle, right] = weights[dy];
+                    sums[dy] = simd.mul_add_e_f32s(left, before[dy], sums[dy]);
+                    sums[dy] = simd.mul_add_e_f32s(middle, here[dy], sums[dy]);
+                    sums[dy] = simd.mul_add_e_f32s(right, after[dy], sums[dy]);
+                }
+                let sum = simd.add_f32s(simd.add_f32s(sums[0], sums[1]), sums[2]);
+                write::<S, WHOLE>(simd, to, lanes, sum);
+                to = to.wrapping_add(out_stride);
+                before = here;
+                here = after;
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`Self::column`]; `grad` is `[positions of the segment, c]`, `sums` `[10, c]`.
+    #[inline(always)]
+    unsafe fn kernel_gradient<S: Simd, const WHOLE: bool>(
+        self,
+        simd: S,
+        grad: *const f32,
+        sums: *mut f32,
+    ) {
+        let Self {
+            plane,
+            segment,
+            channel,
+            lanes,
+            ..
+        } = self;
+        let channels = plane.channels;
+        // SAFETY: handed on.
+        unsafe {
+            let sums = sums.add(channel);
+            let mut taps = [[simd.splat_f32s(0.0); 3]; 3];
+            for dy in 0..3 {
+                for dx in 0..3 {
+                    let tap = sums.add((dy * 3 + dx) * channels);
+                    taps[dy][dx] = read::<S, WHOLE>(simd, tap, lanes);
+                }
+            }
+            let mut bias = read::<S, WHOLE>(simd, sums.add(9 * channels), lanes);
+            let first = segment.first as isize;
+            let mut before = self.column::<S, WHOLE>(simd, first - 1);
+            let mut here = self.column::<S, WHOLE>(simd, first);
+            let mut grad = grad.add(channel);
+            for x in segment.first..segment.end {
+                let after = self.column::<S, WHOLE>(simd, x as isize + 1);
+                let slope = read::<S, WHOLE>(simd, grad, lanes);
+                grad = grad.wrapping_add(channels);
+                for dy in 0..3 {
+                    taps[dy][0] = simd.mul_add_e_f32s(slope, before[dy], taps[dy][0]);
+                    taps[dy][1] = simd.mul_add_e_f32s(slope, here[dy], taps[dy][1]);
+                    taps[dy][2] = simd.mul_add_e_f32s(slope, after[dy], taps[dy][2]);
+                }
+                bias = simd.add_f32s(bias, slope);
+                before = here;
+                here = after;
+            }
+            for dy in 0..3 {
+                for dx in 0..3 {
+                    let tap = sums.add((dy * 3 + dx) * channels);
+                    write::<S, WHOLE>(simd, tap, lanes, taps[dy][dx]);
+                }
+            }
+            write::<S, WHOLE>(simd, sums.add(9 * channels), lanes, bias);
+        }
+    }
 }
 
 /// `out[i] = bias + Σ weight[tap]·plane[position + tap]` for the `i`-th of `positions`; `out` has `out_stride` values
@@ -122,93 +277,26 @@ pub(super) fn convolve<S: Simd>(
     let channels = plane.channels;
     assert!(weight.len() == 9 * channels && bias.len() >= channels && out_stride >= channels);
     assert!(positions.is_empty() || out.len() >= (positions.len() - 1) * out_stride + channels);
+    let whole = channels / S::F32_LANES * S::F32_LANES;
     for segment in plane.segments(positions) {
-        let rows = plane.rows(segment.row);
         let out = out[segment.offset * out_stride..].as_mut_ptr();
-        for_vectors::<S>(
-            channels,
-            // SAFETY: a whole vector from `channel` lies within `channels`, and the assertions bound `out`.
-            |channel| unsafe {
-                let read = |from: *const f32| load::<S>(from);
-                let weights = taps(|tap| read(weight.as_ptr().add(tap * channels + channel)));
-                let bias = read(bias.as_ptr().add(channel));
-                slide(
-                    simd,
-                    plane,
-                    &rows,
-                    segment,
-                    channel,
-                    weights,
-                    bias,
-                    read,
-                    |i, sum| {
-                        store::<S>(out.add(i * out_stride + channel), sum);
-                    },
-                );
-            },
-            // SAFETY: the partial loads and stores end at `channels`.
-            |channel| unsafe {
-                let rest = channels - channel;
-                let read = |from: *const f32| {
-                    simd.partial_load_f32s(std::slice::from_raw_parts(from, rest))
-                };
-                let weights = taps(|tap| read(weight.as_ptr().add(tap * channels + channel)));
-                let bias = read(bias.as_ptr().add(channel));
-                slide(
-                    simd,
-                    plane,
-                    &rows,
-                    segment,
-                    channel,
-                    weights,
-                    bias,
-                    read,
-                    |i, sum| {
-                        let to = out.add(i * out_stride + channel);
-                        simd.partial_store_f32s(std::slice::from_raw_parts_mut(to, rest), sum);
-                    },
-                );
-            },
-        );
-    }
-}
-
-#[inline(always)]
-fn taps<T>(get: impl Fn(usize) -> T) -> [[T; 3]; 3] {
-    [0, 3, 6].map(|first| [get(first), get(first + 1), get(first + 2)])
-}
-
-/// # Safety
-/// As for [`column`].
-#[inline(always)]
-#[allow(clippy::too_many_arguments)] // an inner loop, shared by the whole and the partial vector
-unsafe fn slide<S: Simd>(
-    simd: S,
-    plane: &Plane<'_>,
-    rows: &Rows,
-    segment: Segment,
-    channel: usize,
-    weights: [[S::f32s; 3]; 3],
-    bias: S::f32s,
-    read: impl Fn(*const f32) -> S::f32s + Copy,
-    mut write: impl FnMut(usize, S::f32s),
-) {
-    // SAFETY: handed on.
-    let at = |x: isize| unsafe { column(simd, plane, rows, x, channel, read) };
-    let first = segment.first as isize;
-    let mut window = [at(first - 1), at(first), at(first)];
-    for x in segment.first..segment.end {
-        window[2] = at(x as isize + 1);
-        let mut sums = [bias, simd.splat_f32s(0.0), simd.splat_f32s(0.0)];
-        for dy in 0..3 {
-            for dx in 0..3 {
-                sums[dy] = simd.mul_add_e_f32s(weights[dy][dx], window[dx][dy], sums[dy]);
+        let mut lane = Lane {
+            plane,
+            rows: plane.rows(segment.row),
+            segment,
+            channel: 0,
+            lanes: channels - whole,
+        };
+        // SAFETY: whole vectors end at `whole`, the rest at `channels`; the assertions bound the other ranges.
+        unsafe {
+            while lane.channel < whole {
+                lane.convolve::<S, true>(simd, weight.as_ptr(), bias.as_ptr(), out, out_stride);
+                lane.channel += S::F32_LANES;
+            }
+            if whole < channels {
+                lane.convolve::<S, false>(simd, weight.as_ptr(), bias.as_ptr(), out, out_stride);
             }
         }
-        let sum = simd.add_f32s(simd.add_f32s(sums[0], sums[1]), sums[2]);
-        write(x - segment.first, sum);
-        window[0] = window[1];
-        window[1] = window[2];
     }
 }
 
@@ -224,82 +312,27 @@ pub(super) fn kernel_gradient<S: Simd>(
 ) {
     let channels = plane.channels;
     assert!(sums.len() == 10 * channels && grad.len() == plane.values.len());
+    let whole = channels / S::F32_LANES * S::F32_LANES;
     for segment in plane.segments(positions) {
-        let rows = plane.rows(segment.row);
-        let grad = grad[(segment.row * plane.width + segment.first) * channels..].as_ptr();
-        let sums = sums.as_mut_ptr();
-        for_vectors::<S>(
-            channels,
-            // SAFETY: a whole vector from `channel` lies within `channels`.
-            |channel| unsafe {
-                let read = |from: *const f32| load::<S>(from);
-                let write = |to: *mut f32, value| store::<S>(to, value);
-                let sums = sums.add(channel);
-                let grad = grad.add(channel);
-                gather(
-                    simd, plane, &rows, segment, channel, grad, sums, read, write,
-                );
-            },
-            // SAFETY: the partial loads and stores end at `channels`.
-            |channel| unsafe {
-                let rest = channels - channel;
-                let read = |from: *const f32| {
-                    simd.partial_load_f32s(std::slice::from_raw_parts(from, rest))
-                };
-                let write = |to: *mut f32, value| {
-                    simd.partial_store_f32s(std::slice::from_raw_parts_mut(to, rest), value);
-                };
-                let sums = sums.add(channel);
-                let grad = grad.add(channel);
-                gather(
-                    simd, plane, &rows, segment, channel, grad, sums, read, write,
-                );
-            },
-        );
-    }
-}
-
-/// # Safety
-/// As for [`column`]; `grad` and `sums` point at `channel` of the segment's first position and of the first tap.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)] // an inner loop, shared by the whole and the partial vector
-unsafe fn gather<S: Simd>(
-    simd: S,
-    plane: &Plane<'_>,
-    rows: &Rows,
-    segment: Segment,
-    channel: usize,
-    grad: *const f32,
-    sums: *mut f32,
-    read: impl Fn(*const f32) -> S::f32s + Copy,
-    write: impl Fn(*mut f32, S::f32s),
-) {
-    let channels = plane.channels;
-    // SAFETY: handed on; `sums` holds ten rows of `channels`, `grad` the segment's positions.
-    unsafe {
-        let at = |x: isize| column(simd, plane, rows, x, channel, read);
-        let mut taps = taps(|tap| read(sums.add(tap * channels)));
-        let mut bias = read(sums.add(9 * channels));
-        let first = segment.first as isize;
-        let mut window = [at(first - 1), at(first), at(first)];
-        for x in segment.first..segment.end {
-            window[2] = at(x as isize + 1);
-            let grad = read(grad.add((x - segment.first) * channels));
-            for dy in 0..3 {
-                for dx in 0..3 {
-                    taps[dy][dx] = simd.mul_add_e_f32s(grad, window[dx][dy], taps[dy][dx]);
-                }
+        let start = (segment.row * plane.width + segment.first) * channels;
+        let grad = grad[start..start + (segment.end - segment.first) * channels].as_ptr();
+        let mut lane = Lane {
+            plane,
+            rows: plane.rows(segment.row),
+            segment,
+            channel: 0,
+            lanes: channels - whole,
+        };
+        // SAFETY: whole vectors end at `whole`, the rest at `channels`; the slices above bound the other ranges.
+        unsafe {
+            while lane.channel < whole {
+                lane.kernel_gradient::<S, true>(simd, grad, sums.as_mut_ptr());
+                lane.channel += S::F32_LANES;
             }
-            bias = simd.add_f32s(bias, grad);
-            window[0] = window[1];
-            window[1] = window[2];
-        }
-        for dy in 0..3 {
-            for dx in 0..3 {
-                write(sums.add((dy * 3 + dx) * channels), taps[dy][dx]);
+            if whole < channels {
+                lane.kernel_gradient::<S, false>(simd, grad, sums.as_mut_ptr());
             }
         }
-        write(sums.add(9 * channels), bias);
     }
 }
 

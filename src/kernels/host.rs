@@ -59,6 +59,11 @@ pub(super) fn takes(x: &Tensor) -> bool {
     super::fused_on(x.device()) && x.dtype() == DType::F32 && x.elem_count() > 0
 }
 
+/// Whether an operator on `x` is recorded for a backward pass.
+pub(super) fn tracked(x: &Tensor) -> bool {
+    grad_enabled() || x.track_op()
+}
+
 /// Applies a fused operator. It holds its parameters itself and writes their gradients to their slots, so its only
 /// argument in candle's graph is the activation; a second, constant variable makes candle call the backward pass
 /// also where the activation needs no gradient.
@@ -75,7 +80,7 @@ pub(super) fn apply<C: CustomOp2 + Send + Sync + 'static>(
         }
     };
     let x = x.contiguous()?;
-    if grad_enabled() || x.track_op() {
+    if tracked(&x) {
         x.apply_op2(anchor, operator)
     } else {
         x.apply_op2_no_bwd(anchor, &operator)

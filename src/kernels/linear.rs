@@ -81,7 +81,7 @@ fn product(
 ) -> Vec<f32> {
     let rows = x.len() / inputs;
     let mut y = vec![0.0; rows * outputs];
-    let chunks = ranges::even(rows, CHUNK, ROWS);
+    let chunks = ranges::even(rows, CHUNK, ROWS, 4);
     ranges::split_mut(&mut y, &chunks, outputs)
         .into_par_iter()
         .zip(&chunks)
@@ -158,7 +158,7 @@ fn weight_gradients(layer: &Linear, x: &[f32], dy: &[f32], inputs: usize, output
                 weight: Buffer::zeroed(panels * padded_outputs * PANEL),
                 bias: Buffer::zeroed(outputs),
             };
-            for chunk in ranges::even(rows.len(), CHUNK, ROWS) {
+            for chunk in ranges::even(rows.len(), CHUNK, ROWS, 1) {
                 let rows = rows.start + chunk.start..rows.start + chunk.end;
                 dispatch(GradientChunk {
                     x,

@@ -127,11 +127,7 @@ impl Block {
 
     pub fn forward(&self, x: &Tensor, padding: Padding) -> Result<Tensor> {
         if host::takes(x) {
-            let operator = block::BlockOp {
-                block: self.clone(),
-                padding,
-            };
-            return host::apply(x, operator);
+            return blocks(std::slice::from_ref(self), x, padding);
         }
         let y = plain::depthwise3x3(
             x,
@@ -191,6 +187,22 @@ fn shuffled(x: &Tensor, factor: usize, direction: shuffle::Direction) -> Result<
         shuffle::Direction::SpaceToDepth => plain::space_to_depth(x, factor),
         shuffle::Direction::DepthToSpace => plain::depth_to_space(x, factor),
     }
+}
+
+/// `x` through all of `blocks`; faster than one after the other where gradients are recorded.
+pub fn blocks(blocks: &[Block], x: &Tensor, padding: Padding) -> Result<Tensor> {
+    if blocks.is_empty() {
+        return Ok(x.clone());
+    }
+    if host::takes(x) {
+        let operator = block::BlocksOp::new(blocks, padding, host::tracked(x));
+        return host::apply(x, operator);
+    }
+    let mut x = x.clone();
+    for block in blocks {
+        x = block.forward(&x, padding)?;
+    }
+    Ok(x)
 }
 
 static PLAIN_OPS: AtomicBool = AtomicBool::new(false);

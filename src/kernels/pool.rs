@@ -51,6 +51,16 @@ impl Buffer {
         Self(values)
     }
 
+    /// Takes a vector over, to go to the pool in the end.
+    pub(super) fn from_vec(values: Vec<f32>) -> Self {
+        Self(values)
+    }
+
+    /// For good: candle frees what it is given.
+    pub(super) fn into_vec(mut self) -> Vec<f32> {
+        std::mem::take(&mut self.0)
+    }
+
     pub(super) fn zeroed(len: usize) -> Self {
         let mut buffer = Self::dirty(len);
         buffer.fill(0.0);

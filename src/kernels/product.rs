@@ -39,14 +39,21 @@ impl Packed {
         inner: usize,
         scale: impl Fn(usize, usize) -> f32 + Sync,
     ) -> Self {
-        Self::fill(inner, columns, |k, first, panel| {
-            for (i, value) in panel.iter_mut().enumerate() {
-                let n = first + i;
-                *value = if n < columns {
-                    weight[n * inner + k] * scale(n, k)
-                } else {
-                    0.0
-                };
+        // A cache line of a weight row at a time: the rows may fall on the same cache sets.
+        const LINE: usize = 16;
+        Self::fill(inner, columns, |first, panel| {
+            for (block, rows) in panel.chunks_mut(LINE * PANEL).enumerate() {
+                for i in 0..PANEL {
+                    let n = first + i;
+                    for (k, row) in rows.chunks_exact_mut(PANEL).enumerate() {
+                        let k = block * LINE + k;
+                        row[i] = if n < columns {
+                            weight[n * inner + k] * scale(n, k)
+                        } else {
+                            0.0
+                        };
+                    }
+                }
             }
         })
     }
@@ -58,26 +65,25 @@ impl Packed {
         columns: usize,
         scale: impl Fn(usize, usize) -> f32 + Sync,
     ) -> Self {
-        Self::fill(inner, columns, |k, first, panel| {
+        Self::fill(inner, columns, |first, panel| {
             let width = PANEL.min(columns - first);
-            let row = &weight[k * columns + first..][..width];
-            for (i, (value, weight)) in panel.iter_mut().zip(row).enumerate() {
-                *value = weight * scale(k, first + i);
+            for (k, to) in panel.chunks_exact_mut(PANEL).enumerate() {
+                let row = &weight[k * columns + first..][..width];
+                for (i, (to, weight)) in to.iter_mut().zip(row).enumerate() {
+                    *to = weight * scale(k, first + i);
+                }
+                to[width..].fill(0.0);
             }
-            panel[width..].fill(0.0);
         })
     }
 
-    fn fill(inner: usize, columns: usize, write: impl Fn(usize, usize, &mut [f32]) + Sync) -> Self {
+    /// Calls `write(first column, panel)` for each panel.
+    fn fill(inner: usize, columns: usize, write: impl Fn(usize, &mut [f32]) + Sync) -> Self {
         let mut values = Buffer::dirty(columns.div_ceil(PANEL) * inner * PANEL);
         values
             .par_chunks_mut((inner * PANEL).max(1))
             .enumerate()
-            .for_each(|(index, panel)| {
-                for (k, row) in panel.chunks_exact_mut(PANEL).enumerate() {
-                    write(k, index * PANEL, row);
-                }
-            });
+            .for_each(|(index, panel)| write(index * PANEL, panel));
         Self {
             values,
             inner,

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-/// Ranges of about equal length, at most `longest`, that start at multiples of `step`.
-pub(super) fn even(count: usize, longest: usize, step: usize) -> Vec<Range<usize>> {
-    split(count, count.div_ceil(longest), step)
+/// Ranges of about equal length, at most `longest` (a multiple of `step`), that start at multiples of `step`; their
+/// number is a multiple of `parts` where there are enough positions, so that `parts` tasks have about equal work.
+pub(super) fn even(count: usize, longest: usize, step: usize, parts: usize) -> Vec<Range<usize>> {
+    split(count, count.div_ceil(longest).next_multiple_of(parts), step)
 }
 
 /// At most `most` ranges of about equal length, that start at multiples of `step`.

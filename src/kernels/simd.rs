@@ -25,24 +25,6 @@ pub(super) unsafe fn store<S: Simd>(to: *mut f32, value: S::f32s) {
     unsafe { to.cast::<S::f32s>().write_unaligned(value) }
 }
 
-/// Calls `full(offset)` for each whole vector of `0..len`, then `part(offset)` for the rest, if any.
-#[inline(always)]
-pub(super) fn for_vectors<S: Simd>(
-    len: usize,
-    mut full: impl FnMut(usize),
-    mut part: impl FnMut(usize),
-) {
-    let whole = len / S::F32_LANES * S::F32_LANES;
-    let mut at = 0;
-    while at < whole {
-        full(at);
-        at += S::F32_LANES;
-    }
-    if at < len {
-        part(at);
-    }
-}
-
 /// `2^x` for `x` in ±126; outside it is clamped. Relative error below 2e-7 (polynomial: Cephes `exp2f`).
 /// NaN gives an unspecified finite value: the callers multiply by the argument.
 #[inline(always)]

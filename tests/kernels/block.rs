@@ -1,6 +1,6 @@
 use candle_core::{Device, Result, Tensor};
 use proptest::prelude::*;
-use tessera::kernels::{Block, Padding, ParamStore, no_grad, plain};
+use tessera::kernels::{Block, Padding, ParamStore, blocks, no_grad, plain};
 
 use crate::common::{compare, random, randomise, values, wraps};
 
@@ -138,6 +138,28 @@ fn a_block_used_twice_sums_its_gradients() {
             Padding::Zero,
         )
     });
+}
+
+#[test]
+fn blocks_in_a_row_agree_with_one_after_the_other() {
+    let store = ParamStore::new(1, &Device::Cpu);
+    let row: Vec<Block> = (0..3)
+        .map(|i| Block::new(9, store.root().pp(i)).unwrap())
+        .collect();
+    randomise(&store, 4);
+    let x = random(&[2, 15, 17, 9], 2);
+    let padding = Padding::Wrap { x: true, y: false };
+    compare(
+        &store,
+        &x,
+        |x| blocks(&row, x, padding),
+        |x| {
+            row.iter()
+                .try_fold(x.clone(), |x, block| plain_block(block, &x, padding))
+        },
+    );
+    let none = blocks(&[], &x, padding).unwrap();
+    assert_eq!(values(&none), values(&x));
 }
 
 #[test]
