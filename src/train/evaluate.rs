@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::kernels::Padding;
 use crate::progress::Observer;
 
-use super::metrics::{self, CodeCounts};
+use super::metrics::{self, CodeCounts, Mean};
 use super::sink::{Evaluation, Preview};
 
 /// What [`evaluate`] finds.
@@ -96,23 +96,6 @@ pub fn evaluate(
         structure_codes,
         detail_codes,
     })
-}
-
-#[derive(Default)]
-struct Mean {
-    sum: f64,
-    count: usize,
-}
-
-impl Mean {
-    fn add(&mut self, value: f64) {
-        self.sum += value;
-        self.count += 1;
-    }
-
-    fn value(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / self.count as f64)
-    }
 }
 
 fn host(pixels: &Tensor) -> Result<Vec<f32>> {

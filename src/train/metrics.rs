@@ -3,6 +3,8 @@
 //! Pictures are judged as a person sees them in 8 bits: composited over mid grey, clamped to `[0, 1]` and rounded to
 //! 1/255 ([`over_grey`]). PSNR and SSIM of an opaque picture are then those of its RGB bytes.
 
+use crate::codec::pixels::from_rgba8;
+
 /// Mid grey of the backdrop, 128/255.
 const BACKDROP: f32 = 128.0 / 255.0;
 /// PSNR of equal pictures, so that means stay finite.
@@ -23,6 +25,36 @@ pub fn over_grey(pixels: &[f32]) -> Vec<f32> {
         }
     }
     rgb
+}
+
+/// [`over_grey`] of straight RGBA8 pixels.
+pub fn over_grey_rgba8(rgba: &[u8]) -> Vec<f32> {
+    let (pixels, _) = rgba.as_chunks::<4>();
+    let pixels: Vec<f32> = pixels.iter().flat_map(|&pixel| from_rgba8(pixel)).collect();
+    over_grey(&pixels)
+}
+
+/// A mean of what was added so far.
+#[derive(Default)]
+pub(super) struct Mean {
+    sum: f64,
+    count: usize,
+}
+
+impl Mean {
+    pub fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    /// How many values were added.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    pub fn value(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
 }
 
 /// Peak signal-to-noise ratio in dB of two pictures of equal size with values in `[0, 1]`; [`PSNR_MAX_DB`] at most.

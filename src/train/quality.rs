@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::metrics::{self, CodeCounts};
-use crate::codec::pixels::from_rgba8;
+use super::metrics::{self, CodeCounts, Mean};
 use crate::codec::{Codec, PictureCodes, STRUCTURE_STRIDE_PX};
 use crate::dataset::{Limits, decode_bytes, decode_file};
 use crate::error::{Error, Kind, Result};
@@ -228,34 +227,6 @@ impl Item {
     }
 }
 
-/// RGB as a person sees it, over grey.
-fn seen(rgba: &[u8]) -> Vec<f32> {
-    let pixels: Vec<f32> = rgba
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .flat_map(|pixel| from_rgba8(*pixel))
-        .collect();
-    metrics::over_grey(&pixels)
-}
-
-#[derive(Default)]
-struct Mean {
-    sum: f64,
-    count: usize,
-}
-
-impl Mean {
-    fn add(&mut self, value: f64) {
-        self.sum += value;
-        self.count += 1;
-    }
-
-    fn value(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / self.count as f64)
-    }
-}
-
 struct Tally {
     psnr: Mean,
     ssim: Mean,
@@ -295,9 +266,12 @@ impl Tally {
         self.pixels += (width * height) as u64;
         self.codes.push(Some(codes));
 
-        let (source, decoded) = (seen(&pixels.rgba), seen(&reconstruction));
+        let (source, decoded) = (
+            metrics::over_grey_rgba8(&pixels.rgba),
+            metrics::over_grey_rgba8(&reconstruction),
+        );
         let psnr_db = metrics::psnr_db(&source, &decoded);
-        let structure_psnr_db = metrics::psnr_db(&source, &seen(&structure));
+        let structure_psnr_db = metrics::psnr_db(&source, &metrics::over_grey_rgba8(&structure));
         self.psnr.add(psnr_db);
         self.structure_psnr.add(structure_psnr_db);
         if let Some(ssim) = metrics::ssim(&source, &decoded, width, height) {
@@ -342,7 +316,7 @@ impl Tally {
             .sum();
         Ok(SetScores {
             name: name.to_owned(),
-            pictures: self.psnr.count,
+            pictures: self.psnr.count(),
             psnr_db,
             ssim: self.ssim.value(),
             sharpness: if self.source_energy > 0.0 {
@@ -380,7 +354,7 @@ impl JpegTally {
             // JPEG ends at 65,535 px a side.
             return Ok(());
         };
-        let source = seen(&pixels.rgba);
+        let source = metrics::over_grey_rgba8(&pixels.rgba);
         let rgb: Vec<u8> = source.iter().map(|v| (v * 255.0).round() as u8).collect();
         let encode = |quality: u8| jpeg(&rgb, jpeg_width, jpeg_height, quality);
         let bits = |bytes: &[u8]| scan_bytes(bytes) as f64 * 8.0;
@@ -397,7 +371,7 @@ impl JpegTally {
         self.over_budget += usize::from(bits(&best) > budget_bits);
         self.bits += bits(&best);
         self.pixels += (width * height) as f64;
-        let decoded = seen(&decode_bytes(&best, &Limits::default())?.rgba8);
+        let decoded = metrics::over_grey_rgba8(&decode_bytes(&best, &Limits::default())?.rgba8);
         self.psnr.add(metrics::psnr_db(&source, &decoded));
         if let Some(ssim) = metrics::ssim(&source, &decoded, width, height) {
             self.ssim.add(ssim);

@@ -14,7 +14,7 @@ use crate::engine::worker::JobContext;
 use crate::error::{Error, Result};
 use crate::export::{Existing, Metadata, Provenance, Sheet, SheetItem, render_sheet, write_png};
 use crate::progress::Observer;
-use crate::train::metrics::{over_grey, psnr_db};
+use crate::train::metrics::{over_grey_rgba8, psnr_db};
 
 /// Rows of the contact sheet; further pictures are still reconstructed.
 const SHEET_ROWS: usize = 40;
@@ -115,9 +115,9 @@ struct Row {
 
 fn reconstruct(input: &Path, models: &[(&str, Model)], context: &JobContext) -> Result<Row> {
     let source = pictures::load_source(input)?;
-    let reference = over_grey_of(source.rgba8());
+    let reference = over_grey_rgba8(source.rgba8());
     let scored = |raster: Raster| {
-        let psnr = psnr_db(&reference, &over_grey_of(raster.rgba8().as_ref()));
+        let psnr = psnr_db(&reference, &over_grey_rgba8(raster.rgba8().as_ref()));
         (raster, psnr)
     };
     let mut reconstructions = Vec::new();
@@ -143,17 +143,6 @@ fn reconstruct(input: &Path, models: &[(&str, Model)], context: &JobContext) -> 
         reconstructions,
         structure: scored(structure),
     })
-}
-
-/// Straight RGBA8 as the measures want it.
-fn over_grey_of(rgba: &[u8]) -> Vec<f32> {
-    let pixels: Vec<f32> = rgba
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .flat_map(|&pixel| crate::codec::pixels::from_rgba8(pixel))
-        .collect();
-    over_grey(&pixels)
 }
 
 fn draw(heads: &[&str], rows: &[Row]) -> Result<Raster> {
