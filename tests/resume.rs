@@ -14,8 +14,8 @@ use tessera::kernels::set_plain_ops;
 use tessera::progress::{Observer, Stop};
 use tessera::train::state::{StateHeader, read_header};
 use tessera::train::{
-    Budget, Checkpoint, CodebookStart, Ended, EvaluationConfig, Pictures, Run, TrainConfig,
-    TrainSink,
+    Budget, Checkpoint, CodebookStart, Ended, EvaluationConfig, Pictures, Run, Sharpening,
+    TrainConfig, TrainSink,
 };
 
 /// Which operators run is a setting of the whole process: one test at a time.
@@ -68,6 +68,12 @@ fn new_run(pictures: Pictures) -> Run {
             batches: 3,
             iterations: 3,
         },
+        sharpening: Some(Sharpening {
+            weight: 0.5,
+            learning_rate: 1e-3,
+            width: 8,
+            warmup_steps: 10,
+        }),
         report_every: 10,
         evaluate_every: 15,
         checkpoint_every: CHECKPOINT_EVERY,

@@ -20,6 +20,17 @@ pub struct CellDelta {
     pub after: u16,
 }
 
+impl CellDelta {
+    /// The change that takes this one back.
+    pub fn reversed(self) -> Self {
+        Self {
+            before: self.after,
+            after: self.before,
+            ..self
+        }
+    }
+}
+
 /// One undoable edit. Each cell appears at most once, with `before != after`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -151,7 +151,9 @@ fn lane(shared: &Shared) {
     let mut canvas: Option<LiveCanvas> = None;
     // What is to be decoded for the changes taken over so far.
     let mut dirty: Vec<Rect> = Vec::new();
+    // Of those changes, and of the last ones that were wholly decoded.
     let mut revision = 0;
+    let mut shown = 0;
     while let Some(work) = next(shared, canvas.is_some(), !dirty.is_empty()) {
         let result = catch_unwind(AssertUnwindSafe(|| -> Result<()> {
             match (work, &mut canvas) {
@@ -160,6 +162,7 @@ fn lane(shared: &Shared) {
                     *canvas = None;
                     let (codec, document) = *opened;
                     revision = document.revision();
+                    shown = revision;
                     *canvas = Some(LiveCanvas::new(
                         codec,
                         &document,
@@ -169,12 +172,18 @@ fn lane(shared: &Shared) {
                 (Work::Change(deltas, newest), Some(canvas)) => {
                     revision = newest;
                     add(&mut dirty, &canvas.apply(&deltas)?);
+                    if dirty.is_empty() {
+                        shown = revision;
+                    }
                 }
                 (Work::Warm(view), Some(canvas)) => canvas.warm(view, &())?,
                 (Work::Patch, Some(canvas)) => {
                     if let Some(rect) = dirty.pop() {
                         let patch = canvas.patch(rect, 8)?;
-                        give(shared, Ok(patch), revision);
+                        if dirty.is_empty() {
+                            shown = revision;
+                        }
+                        give(shared, Ok(patch), shown);
                     }
                 }
                 (_, None) => {}
@@ -191,7 +200,7 @@ fn lane(shared: &Shared) {
             }
         };
         dirty.clear();
-        give(shared, Err(failed), revision);
+        give(shared, Err(failed), shown);
     }
 }
 

@@ -48,6 +48,11 @@ impl RunStatus {
     fn is_final(self) -> bool {
         matches!(self, Self::Finished | Self::Cancelled | Self::Failed)
     }
+
+    /// Whether nothing will go on from here. A failed run may, once the cause is mended.
+    fn is_settled(self) -> bool {
+        matches!(self, Self::Finished | Self::Cancelled)
+    }
 }
 
 /// What a run is started with.
@@ -187,21 +192,42 @@ impl Project {
         list().doing("list the runs", &self.path)
     }
 
-    /// Sets a run's state; `notice` says why, `None` clears it.
+    /// Sets a run's state; `notice` says why, `None` clears it. A run that is finished or cancelled gives its training
+    /// state, two thirds of what it takes on the disk, back.
     pub fn set_run_status(
         &mut self,
         id: RunId,
         status: RunStatus,
         notice: Option<&Notice>,
     ) -> Result<()> {
+        const DOING: &str = "change a run's state";
         let notice = notice.map(|n| to_json("a notice", n)).transpose()?;
         let now = now_ms();
         let finished = status.is_final().then_some(now);
-        self.update_one(
-            "change a run's state",
-            "UPDATE runs SET status = ?2, notice = ?3, updated_ms = ?4, finished_ms = ?5 WHERE id = ?1",
-            params![id, status.as_str(), notice, now, finished],
-        )
+        self.transact(DOING, |t, path| {
+            let changed = t
+                .execute(
+                    "UPDATE runs SET status = ?2, notice = ?3, updated_ms = ?4, finished_ms = ?5 WHERE id = ?1",
+                    params![id, status.as_str(), notice, now, finished],
+                )
+                .doing(DOING, path)?;
+            if changed == 0 {
+                return Err(not_found("the run", path));
+            }
+            if status.is_settled() {
+                t.execute(
+                    "UPDATE checkpoints SET training_state = NULL WHERE run = ?1",
+                    [id],
+                )
+                .doing(DOING, path)?;
+                super::blobs::delete_unreferenced(t).doing(DOING, path)?;
+            }
+            Ok(())
+        })?;
+        if status.is_settled() {
+            self.give_back_pages(0)?;
+        }
+        Ok(())
     }
 
     pub fn rename_run(&mut self, id: RunId, name: &str) -> Result<()> {

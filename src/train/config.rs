@@ -7,6 +7,7 @@ use crate::dataset::Augment;
 use crate::error::{Error, Result};
 use crate::kernels::AdamWConfig;
 
+use super::critic::Sharpening;
 use super::losses::LossWeights;
 use super::schedule::{Budget, Schedule};
 
@@ -33,6 +34,8 @@ pub struct TrainConfig {
     pub codebooks: CodebookTraining,
     /// How new codebooks start; not used where a run continues from a trained model.
     pub codebook_start: CodebookStart,
+    /// A discriminator's pull towards fine texture; its best model is then the last, since PSNR prefers the smear.
+    pub sharpening: Option<Sharpening>,
 
     /// Steps between two lines of figures.
     pub report_every: u64,
@@ -208,6 +211,7 @@ impl Default for TrainConfig {
             detail_dropout: DetailDropout::default(),
             codebooks: CodebookTraining::default(),
             codebook_start: CodebookStart::default(),
+            sharpening: None,
             report_every: 20,
             evaluate_every: 200,
             checkpoint_every: 200,
@@ -279,6 +283,7 @@ impl TrainConfig {
                     },
                 )
             });
+        let wrong = wrong.or_else(|| self.sharpening.and_then(|sharpening| sharpening.wrong()));
         match wrong {
             None => Ok(()),
             Some(why) => Err(Error::usage(

@@ -19,6 +19,10 @@ pub struct LossWeights {
     pub alpha: f64,
     /// The same reconstruction loss on the picture decoded from structure alone.
     pub structure: f64,
+    /// How much more the two colour-difference channels of that picture count than its lightness: few codes have to
+    /// carry everything, and left to themselves they spend themselves on lightness (see models/README.md).
+    #[serde(default = "plain_chroma")]
+    pub structure_chroma: f64,
     /// Pull of code vectors towards their codes (the "commitment loss" of VQ-VAE, arXiv 1711.00937).
     pub commitment: f64,
     /// [`info_nce`] of two views of each picture.
@@ -33,6 +37,7 @@ impl Default for LossWeights {
             edges: 1.0,
             alpha: 1.0,
             structure: 0.5,
+            structure_chroma: 2.0,
             commitment: 0.25,
             contrast: 0.0,
         }
@@ -51,17 +56,46 @@ impl LossWeights {
     }
 
     /// Each weight with its name, to check them.
-    pub fn all(&self) -> [(&'static str, f64); 7] {
+    pub fn all(&self) -> [(&'static str, f64); 8] {
         [
             ("l1", self.l1),
             ("pyramid", self.pyramid),
             ("edges", self.edges),
             ("alpha", self.alpha),
             ("structure", self.structure),
+            ("structure_chroma", self.structure_chroma),
             ("commitment", self.commitment),
             ("contrast", self.contrast),
         ]
     }
+}
+
+/// A run that was begun before the weight existed had RGB as it stands, which weighs as 1 does.
+fn plain_chroma() -> f64 {
+    1.0
+}
+
+/// RGBA pixels `[n, h, w, 4]` as lightness, two colour differences times `chroma`, and alpha: the orthonormal opponent
+/// axes (Ohta et al., "Color information for region segmentation", 1980), so that at `chroma` 1 it is a rotation.
+pub fn opponent(pixels: &Tensor, chroma: f64) -> Result<Tensor> {
+    let (n, h, w, channels) = pixels.dims4()?;
+    let (y, c, g) = (
+        3f64.sqrt().recip(),
+        chroma / 2f64.sqrt(),
+        chroma / 6f64.sqrt(),
+    );
+    #[rustfmt::skip]
+    let axes = [
+        y,  c,   g,       0.0,
+        y,  0.0, -2.0 * g, 0.0,
+        y,  -c,  g,       0.0,
+        0.0, 0.0, 0.0,    1.0,
+    ];
+    let axes = Tensor::from_slice(&axes, (4, 4), pixels.device())?.to_dtype(pixels.dtype())?;
+    pixels
+        .reshape((n * h * w, channels))?
+        .matmul(&axes)?
+        .reshape((n, h, w, channels))
 }
 
 /// InfoNCE (van den Oord et al., arXiv 1807.03748), symmetric: row `i` of `a` and of `b`, both `[n, d]`, are two views of
@@ -91,6 +125,22 @@ mod tests {
     use candle_core::{Device, Var};
 
     use super::*;
+
+    #[test]
+    fn opponent_axes_are_a_rotation_and_grey_has_no_chroma() {
+        let pixels = [0.4f32, -0.2, 0.9, 0.3, 0.5, 0.5, 0.5, 1.0];
+        let pixels = Tensor::from_slice(&pixels, (1, 1, 2, 4), &Device::Cpu).unwrap();
+        let of = |chroma| -> Vec<f32> {
+            let turned = opponent(&pixels, chroma).unwrap();
+            turned.flatten_all().unwrap().to_vec1().unwrap()
+        };
+        let length = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>();
+        let [rotated, doubled] = [of(1.0), of(2.0)];
+        assert!((length(&rotated[..3]) - (0.16 + 0.04 + 0.81)).abs() < 1e-6);
+        assert!((doubled[1] - 2.0 * rotated[1]).abs() < 1e-6 && doubled[0] == rotated[0]);
+        assert!(doubled[5].abs() + doubled[6].abs() < 1e-6, "{doubled:?}");
+        assert_eq!((rotated[3], rotated[7]), (0.3, 1.0));
+    }
 
     #[test]
     fn info_nce_of_known_values() {

@@ -3,6 +3,7 @@
 //! Nothing here knows a project, a job or a window: models and states are bytes that the sink keeps.
 
 pub mod config;
+mod critic;
 pub mod eta;
 pub mod evaluate;
 pub mod losses;
@@ -21,6 +22,7 @@ mod step;
 pub use config::{
     CodebookStart, EarlyStop, EvaluationConfig, OptimizerConfig, Preset, TrainConfig,
 };
+pub use critic::Sharpening;
 pub use evaluate::{Scores, evaluate};
 pub use losses::LossWeights;
 pub use run::{Ended, Pictures, Run};

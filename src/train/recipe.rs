@@ -29,6 +29,9 @@ pub struct Recipe {
     pub data: DataRecipe,
     pub codec: CodecConfig,
     pub training: TrainConfig,
+    /// A second stage that goes on from the best model of the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharpening: Option<TrainConfig>,
 }
 
 /// Which pictures, in which shares. Only pictures that the folder's `ATTRIBUTION.csv` names are used.
@@ -126,6 +129,9 @@ impl Recipe {
     fn validate(&self) -> Result<()> {
         self.codec.validate()?;
         self.training.validate()?;
+        if let Some(sharpening) = &self.sharpening {
+            sharpening.validate()?;
+        }
         if self.data.held_out_percent == 0 || self.data.held_out_percent > 50 {
             return Err(Error::usage(
                 "could not use the recipe",
@@ -455,6 +461,7 @@ mod tests {
                 batch: 4,
                 ..TrainConfig::default()
             },
+            sharpening: None,
         }
     }
 

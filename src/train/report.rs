@@ -21,6 +21,7 @@ pub(super) struct Report {
     structure: f64,
     commitment: f64,
     gradient_norm: f64,
+    critic: Option<f64>,
     codes: Option<[CodeCounts; 2]>,
 }
 
@@ -36,6 +37,7 @@ impl Default for Report {
             structure: 0.0,
             commitment: 0.0,
             gradient_norm: 0.0,
+            critic: None,
             codes: None,
         }
     }
@@ -50,6 +52,9 @@ impl Report {
         self.structure += outcome.structure;
         self.commitment += outcome.commitment;
         self.gradient_norm += outcome.gradient_norm;
+        if let Some(critic) = outcome.critic {
+            *self.critic.get_or_insert_default() += critic;
+        }
         if let Some([structure, detail]) = &outcome.codes {
             let [structures, details] = self.codes.get_or_insert_with(|| {
                 [codec.structure.codes, codec.detail.codes].map(CodeCounts::new)
@@ -84,6 +89,7 @@ impl Report {
             structure_loss: mean(self.structure),
             commitment_loss: mean(self.commitment),
             gradient_norm: mean(self.gradient_norm),
+            critic_loss: self.critic.map(mean),
             pictures_per_second: (self.count * u64::from(config.batch)) as f64 / seconds,
             remaining,
             structure_usage: usage(0),

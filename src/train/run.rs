@@ -13,6 +13,7 @@ use crate::kernels::AdamW;
 use crate::progress::{Observer, Stop};
 
 use super::config::TrainConfig;
+use super::critic::Critic;
 use super::evaluate::evaluate;
 use super::prefetch::{self, Batches};
 use super::report::Report;
@@ -48,6 +49,8 @@ pub struct Run {
     config: TrainConfig,
     codec: Codec,
     optimizer: AdamW,
+    /// While sharpening.
+    critic: Option<Critic>,
     progress: Progress,
     batches: Arc<dyn BatchSource>,
     pictures: Pictures,
@@ -111,6 +114,12 @@ impl Run {
         run.optimizer
             .restore(part("optimizer."))
             .map_err(|error| state::damaged(error.to_string()))?;
+        if let Some(settings) = run.config.sharpening {
+            let (parameters, optimizer) = (part("critic."), part("critic_optimizer."));
+            let seed = run.config.seed;
+            let critic = Critic::restore(settings, seed, parameters, optimizer, device);
+            run.critic = Some(critic.map_err(|error| state::damaged(error.to_string()))?);
+        }
         if run.pictures_blake3 != header.pictures_blake3 {
             observer.warning(Notice::new(
                 "the run goes on with other pictures",
@@ -141,8 +150,12 @@ impl Run {
                 ..CropsConfig::default()
             },
         )?;
+        let critic = (config.sharpening)
+            .map(|settings| Critic::new(settings, config.seed, codec.device()))
+            .transpose()?;
         Ok(Self {
             optimizer: AdamW::new(codec.params(), &config.optimizer.adamw())?,
+            critic,
             pictures_blake3: pictures_hash(&pictures.train),
             config,
             codec,
@@ -200,6 +213,11 @@ impl Run {
         put("codebook", self.codec.structure.state_tensors()?);
         put("codebook", self.codec.detail.state_tensors()?);
         put("optimizer", self.optimizer.state_tensors()?);
+        if let Some(critic) = &self.critic {
+            let [parameters, optimizer] = critic.state_tensors()?;
+            put("critic", parameters);
+            put("critic_optimizer", optimizer);
+        }
         state::pack(
             &self.config,
             self.codec.config(),
@@ -322,14 +340,14 @@ impl Round<'_> {
 
     fn step(&mut self, step: u64, progress: f64, pixels: Vec<f32>) -> Result<()> {
         let run = &mut *self.run;
-        let learning_rate = run.config.learning_rate * run.config.schedule.factor(step, progress);
         let outcome = step::train_step(
             &mut run.codec,
             &mut run.optimizer,
+            run.critic.as_mut(),
             &run.config,
             step::Input {
                 step,
-                learning_rate,
+                rate_factor: run.config.schedule.factor(step, progress),
                 quantize: run.progress.has_codebooks,
                 pixels,
             },
@@ -444,11 +462,12 @@ impl Round<'_> {
             progress.without_gain += 1;
         }
         let is_stale = early_stop.is_some_and(|stop| progress.without_gain >= stop.patience);
-        if progress
-            .best
-            .as_ref()
-            .is_none_or(|best| score > best.psnr_db)
-        {
+        // Sharpening pays with PSNR: what it gains shows at its end.
+        let is_best = match self.run.config.sharpening {
+            Some(_) => true,
+            None => (progress.best.as_ref()).is_none_or(|best| score > best.psnr_db),
+        };
+        if is_best {
             progress.best = Some(evaluation.clone());
             let mut model = model;
             model.info.metrics = serde_json::json!(evaluation);

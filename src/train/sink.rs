@@ -46,6 +46,8 @@ pub struct StepFigures {
     pub commitment_loss: f64,
     /// Before clipping.
     pub gradient_norm: f64,
+    /// Hinge loss of the discriminator, while sharpening: 2 where it knows nothing.
+    pub critic_loss: Option<f64>,
     pub pictures_per_second: f64,
     /// `None` until steps are steady.
     pub remaining: Option<Duration>,
@@ -57,7 +59,7 @@ pub struct StepFigures {
 impl StepFigures {
     /// By name, for plots and logs.
     pub fn values(&self) -> BTreeMap<String, f64> {
-        named([
+        let mut values = named([
             ("learning_rate", self.learning_rate),
             ("loss", self.loss),
             ("reconstruction_loss", self.reconstruction_loss),
@@ -67,7 +69,12 @@ impl StepFigures {
             ("pictures_per_second", self.pictures_per_second),
             ("structure_usage", self.structure_usage),
             ("detail_usage", self.detail_usage),
-        ])
+        ]);
+        values.extend(
+            self.critic_loss
+                .map(|loss| ("critic_loss".to_owned(), loss)),
+        );
+        values
     }
 }
 

@@ -9,12 +9,14 @@ use crate::error::{Error, Kind, Result};
 use crate::kernels::{AdamW, Grads, Padding};
 
 use super::config::TrainConfig;
-use super::losses::pyramid_loss;
+use super::critic::Critic;
+use super::losses::{opponent, pyramid_loss};
 
 pub(super) struct Input {
     /// From 0.
     pub step: u64,
-    pub learning_rate: f64,
+    /// Of the schedule, in `[0, 1]`.
+    pub rate_factor: f64,
     /// False while a new network has no codebooks yet.
     pub quantize: bool,
     /// `batch × side × side × 4`.
@@ -28,6 +30,8 @@ pub(super) struct Outcome {
     pub structure: f64,
     pub commitment: f64,
     pub gradient_norm: f64,
+    /// The discriminator's hinge loss, where there is one.
+    pub critic: Option<f64>,
     /// Structure and detail codes of the batch, `u32` `[m]`.
     pub codes: Option<[Tensor; 2]>,
 }
@@ -39,6 +43,7 @@ pub(super) struct Outcome {
 pub(super) fn train_step(
     codec: &mut Codec,
     optimizer: &mut AdamW,
+    critic: Option<&mut Critic>,
     config: &TrainConfig,
     input: Input,
 ) -> Result<Outcome> {
@@ -68,19 +73,38 @@ pub(super) fn train_step(
     let mut loss = reconstruction.clone();
     let mut structure = None;
     if let Some(recon) = &pass.structure_recon {
-        let term = pyramid_loss(recon, &pixels, weights)?;
+        let chroma = losses.structure_chroma;
+        let (recon, target) = (opponent(recon, chroma)?, opponent(&pixels, chroma)?);
+        let term = pyramid_loss(&recon, &target, weights)?;
         loss = (loss + (&term * losses.structure)?)?;
         structure = Some(term);
     }
     if input.quantize && losses.commitment > 0.0 {
         loss = (loss + (&pass.commit_loss * losses.commitment)?)?;
     }
+    // Told apart from the pull, whose value means nothing.
     let value = scalar(&loss)?;
+    let mut critic_loss = None;
+    if let Some(critic) = critic {
+        let own_loss = |x: &Tensor| pyramid_loss(x, &pixels, weights);
+        let opinion = critic.step(
+            input.step,
+            input.rate_factor,
+            &pixels,
+            &pass.recon,
+            own_loss,
+        )?;
+        critic_loss = Some(opinion.loss);
+        if let Some(pull) = opinion.pull {
+            loss = (loss + pull)?;
+        }
+    }
     if !value.is_finite() {
         return Err(not_finite(format!("the loss is {value}")));
     }
     let grads = codec.params().backward(&loss)?;
-    let gradient_norm = match optimizer.step(&grads, input.learning_rate) {
+    let learning_rate = config.learning_rate * input.rate_factor;
+    let gradient_norm = match optimizer.step(&grads, learning_rate) {
         Ok(norm) => f64::from(norm),
         Err(error) => {
             return Err(match bad_gradient(&grads)? {
@@ -92,12 +116,13 @@ pub(super) fn train_step(
     codec.update_codebooks(&pass, &config.codebooks)?;
     let codes = pass.structure.codes.zip(pass.detail.codes);
     Ok(Outcome {
-        learning_rate: input.learning_rate,
+        learning_rate,
         loss: value,
         reconstruction: scalar(&reconstruction)?,
         structure: structure.as_ref().map_or(Ok(0.0), scalar)?,
         commitment: scalar(&pass.commit_loss)?,
         gradient_norm,
+        critic: critic_loss,
         codes: codes.map(|(structure, detail)| [structure, detail]),
     })
 }

@@ -67,7 +67,8 @@ impl Printer {
             EventKind::Finished(outcome) => {
                 self.end_bar();
                 self.note(&outcome.summary);
-                if !self.is_quiet && !outcome.report.is_null() {
+                // A report is the job's result, not talk about it.
+                if !outcome.report.is_null() {
                     print_report(&outcome.report);
                 }
                 for file in &outcome.files {

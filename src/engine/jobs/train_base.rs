@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use candle_core::Device;
@@ -15,16 +16,19 @@ use crate::engine::worker::JobContext;
 use crate::error::{Error, Notice, Result};
 use crate::export::{Existing, write_bytes};
 use crate::progress::{Observer, Stop};
-use crate::train::recipe::{GroupCount, Recipe};
-use crate::train::{Checkpoint, CheckpointKind, Ended, Evaluation, Run, StepFigures, TrainSink};
+use crate::train::recipe::{GroupCount, Prepared, Recipe};
+use crate::train::{
+    Checkpoint, CheckpointKind, Ended, Evaluation, Pictures, Run, StepFigures, TrainConfig,
+    TrainSink,
+};
 
-/// Trains the base model. Beside `out` stand its state (`.state`, what the next piece goes on from) and its figures
-/// (`.jsonl`).
+/// Trains the base model. Beside `out` stand the state of each stage (`.state`, what the next piece goes on from) and its
+/// figures (`.jsonl`); with a sharpening stage also the model before it (`.plain.safetensors`).
 pub struct TrainBaseJob {
     pub recipe: PathBuf,
     /// The folder that holds the recipe's picture folders.
     pub data: PathBuf,
-    /// The model file, `f16`: the best so far by held-out score.
+    /// The model file, `f16`: the best so far by held-out score; of a sharpening stage, the last.
     pub out: PathBuf,
     /// Length of this piece; `None` trains to the end.
     pub minutes: Option<f64>,
@@ -36,98 +40,136 @@ impl TrainBaseJob {
         let recipe = Recipe::read(&self.recipe)?;
         let device = open_device(self.device)?;
         let prepared = recipe.prepare(&self.data, context)?;
-        let files = Files::beside(&self.out);
-        let run = if files.state.exists() {
-            resume(&files, &recipe, prepared.pictures, &device.device, context)?
-        } else {
-            let seed = recipe.training.seed;
-            let codec = Codec::new(recipe.codec.clone(), seed, &device.device)?;
-            Run::from_scratch(codec, recipe.training.clone(), prepared.pictures)?
-        };
-        let mut run = run.with_batches(prepared.batches);
         let piece = Piece {
             context,
             until: (self.minutes)
                 .and_then(|minutes| Duration::try_from_secs_f64(minutes * 60.0).ok())
                 .and_then(|length| Instant::now().checked_add(length)),
         };
-        let mut sink = FileSink {
-            files: &files,
-            recipe: &recipe,
-            counts: &prepared.counts,
-            context,
-        };
-        let ended = run.run(&mut sink, &piece)?;
-        let is_over = matches!(ended, Ended::Finished | Ended::NoMoreGain);
-        if is_over && !files.model.exists() {
-            // The state came from elsewhere, with its best model already scored there.
-            sink.publish(run.model()?)?;
-        }
-        let progress = run.progress();
-        let share = recipe
-            .training
-            .budget
-            .progress(progress.step, progress.seconds);
-        let summary = match ended {
-            Ended::Finished | Ended::NoMoreGain => format!("Trained {} steps.", progress.step),
-            Ended::Paused | Ended::Cancelled => format!(
-                "Trained {} steps, {:.1} % of the recipe; run the same command to go on.",
-                progress.step,
-                share * 100.0
-            ),
-        };
-        Ok(Outcome::new(summary)
-            .with_report(json!({
+        let stages = Stage::all(&recipe, &self.out);
+        let mut reports = Vec::new();
+        let mut before: Option<&Stage<'_>> = None;
+        for stage in &stages {
+            let run = stage.open(before, &recipe, &prepared, &device.device, context)?;
+            let mut run = run.with_batches(Arc::clone(&prepared.batches));
+            let mut sink = FileSink {
+                files: &stage.files,
+                recipe: &recipe,
+                counts: &prepared.counts,
+                context,
+            };
+            let ended = run.run(&mut sink, &piece)?;
+            let progress = run.progress();
+            reports.push(json!({
+                "stage": stage.name,
                 "steps": progress.step,
                 "seconds": progress.seconds,
-                "device": device.name,
-                "groups": prepared.counts,
                 "best": progress.best,
-            }))
-            .with_file(&files.model))
+            }));
+            if matches!(ended, Ended::Paused | Ended::Cancelled) {
+                let budget = stage.config.budget;
+                let share = budget.progress(progress.step, progress.seconds);
+                return Ok(Outcome::new(format!(
+                    "Trained {} steps, {:.1} % of the {} stage; run the same command to go on.",
+                    progress.step,
+                    share * 100.0,
+                    stage.name
+                ))
+                .with_report(report(&reports, &device.name, &prepared.counts)));
+            }
+            if !stage.files.model.exists() {
+                // The state came from elsewhere, with its best model already scored there.
+                sink.publish(run.model()?)?;
+            }
+            before = Some(stage);
+        }
+        Ok(Outcome::new("Trained to the end of the recipe.")
+            .with_report(report(&reports, &device.name, &prepared.counts))
+            .with_file(&self.out))
     }
 }
 
-/// What one run keeps.
+fn report(stages: &[serde_json::Value], device: &str, groups: &[GroupCount]) -> serde_json::Value {
+    json!({ "stages": stages, "device": device, "groups": groups })
+}
+
+struct Stage<'a> {
+    name: &'static str,
+    config: &'a TrainConfig,
+    files: Files,
+}
+
+impl<'a> Stage<'a> {
+    fn all(recipe: &'a Recipe, out: &Path) -> Vec<Self> {
+        let stage = |name, config, model: PathBuf| Self {
+            name,
+            config,
+            files: Files {
+                state: model.with_extension("state"),
+                figures: model.with_extension("jsonl"),
+                model,
+            },
+        };
+        let first = match recipe.sharpening {
+            Some(_) => out.with_extension("plain.safetensors"),
+            None => out.to_path_buf(),
+        };
+        let mut stages = vec![stage("training", &recipe.training, first)];
+        let second = recipe.sharpening.iter();
+        stages.extend(second.map(|config| stage("sharpening", config, out.to_path_buf())));
+        stages
+    }
+
+    /// A new run, or the one that was left.
+    fn open(
+        &self,
+        before: Option<&Stage<'_>>,
+        recipe: &Recipe,
+        prepared: &Prepared,
+        device: &Device,
+        observer: &dyn Observer,
+    ) -> Result<Run> {
+        let (config, pictures) = (self.config.clone(), prepared.pictures.clone());
+        if self.files.state.exists() {
+            return self.resume(pictures, device, observer);
+        }
+        let Some(before) = before else {
+            let codec = Codec::new(recipe.codec.clone(), config.seed, device)?;
+            return Run::from_scratch(codec, config, pictures);
+        };
+        let model = &before.files.model;
+        let bytes = std::fs::read(model)
+            .map_err(|source| Error::io("could not read the model", model, &source))?;
+        let codec = Codec::load_bytes(&bytes, device).map_err(|error| error.at(model))?;
+        Run::fine_tune(codec, config, pictures)
+    }
+
+    fn resume(&self, pictures: Pictures, device: &Device, observer: &dyn Observer) -> Result<Run> {
+        let state = &self.files.state;
+        let bytes = std::fs::read(state)
+            .map_err(|source| Error::io("could not read the run's state", state, &source))?;
+        let budget = Some(self.config.budget);
+        let run = Run::resume(&bytes, pictures, budget, device, observer)
+            .map_err(|error| error.at(state))?;
+        if run.config() != self.config {
+            observer.warning(
+                Notice::new(
+                    "the run keeps the settings that it began with",
+                    "the recipe's training settings changed since, and only its budget is taken over",
+                    "Move the state file away to begin anew",
+                )
+                .at(state),
+            );
+        }
+        Ok(run)
+    }
+}
+
+/// What a stage keeps.
 struct Files {
     model: PathBuf,
     state: PathBuf,
     figures: PathBuf,
-}
-
-impl Files {
-    fn beside(model: &Path) -> Self {
-        Self {
-            model: model.to_path_buf(),
-            state: model.with_extension("state"),
-            figures: model.with_extension("jsonl"),
-        }
-    }
-}
-
-fn resume(
-    files: &Files,
-    recipe: &Recipe,
-    pictures: crate::train::Pictures,
-    device: &Device,
-    observer: &dyn Observer,
-) -> Result<Run> {
-    let bytes = std::fs::read(&files.state)
-        .map_err(|source| Error::io("could not read the run's state", &files.state, &source))?;
-    let budget = Some(recipe.training.budget);
-    let run = Run::resume(&bytes, pictures, budget, device, observer)
-        .map_err(|error| error.at(&files.state))?;
-    if *run.config() != recipe.training {
-        observer.warning(
-            Notice::new(
-                "the run keeps the settings that it began with",
-                "the recipe's training settings changed since, and only its budget is taken over",
-                "Move the state file away to begin anew",
-            )
-            .at(&files.state),
-        );
-    }
-    Ok(run)
 }
 
 /// Pauses when the piece's time is over.

@@ -1,0 +1,243 @@
+//! The lane that keeps the window's pixels up to date while somebody paints.
+#![allow(clippy::unwrap_used)] // a failed step is a failed test
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use candle_core::Device;
+use tessera::canvas::{Chain, Direct, Patch, open, render};
+use tessera::codec::{Codec, CodecConfig};
+use tessera::document::{
+    Brush, DetailPolicy, Document, Ink, Level, Raster, Rect, Samples, Source, Wrap,
+};
+use tessera::engine::{DecodeLane, DecodedPatch};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn codec() -> Arc<Codec> {
+    Arc::new(Codec::new(CodecConfig::tiny(), 5, &Device::Cpu).unwrap())
+}
+
+fn document(codec: &Codec, width: u32, height: u32) -> Document {
+    let pixel = |i: u32| {
+        [
+            (i * 7) as u8,
+            (i / width * 5) as u8,
+            (i % 251 * 9) as u8,
+            255,
+        ]
+    };
+    let samples = (0..width * height).flat_map(pixel).collect();
+    let source = Source::from_rgba8(width, height, samples).unwrap();
+    open(codec, source, Wrap::default(), &()).unwrap()
+}
+
+/// What the document looks like, decoded whole.
+fn whole(codec: &Codec, document: &Document) -> Raster {
+    let chain = Chain::new(codec, document.geometry(), document.wrap()).unwrap();
+    let mut direct = Direct::new(chain, document.encoded(), document.edited());
+    render(&document.edits(), document.source(), &mut direct, 8, &()).unwrap()
+}
+
+/// A window: what it shows, and how it learns that there is more.
+struct Window {
+    lane: DecodeLane,
+    woken: Arc<(Mutex<usize>, Condvar)>,
+    shown: Vec<u8>,
+    width: u32,
+}
+
+impl Window {
+    fn start(codec: &Arc<Codec>, document: &Document) -> Self {
+        let woken = Arc::new((Mutex::new(0), Condvar::new()));
+        let lane = DecodeLane::start({
+            let woken = Arc::clone(&woken);
+            Arc::new(move || {
+                *woken.0.lock().unwrap() += 1;
+                woken.1.notify_all();
+            })
+        })
+        .unwrap();
+        let mut window = Self {
+            lane,
+            woken,
+            shown: Vec::new(),
+            width: 0,
+        };
+        window.open(codec, document);
+        window
+    }
+
+    fn open(&mut self, codec: &Arc<Codec>, document: &Document) {
+        self.lane.open(Arc::clone(codec), document);
+        self.shown = Raster::from_source(document.source(), 8).rgba8().to_vec();
+        self.width = document.width();
+    }
+
+    fn draw(&mut self, patch: &Patch) {
+        let Rect { x, y, width, .. } = patch.rect;
+        let Samples::Rgba8(samples) = &patch.samples else {
+            panic!("8 bits are shown")
+        };
+        for (row, pixels) in samples.chunks_exact(width as usize * 4).enumerate() {
+            let start = ((y as usize + row) * self.width as usize + x as usize) * 4;
+            self.shown[start..start + pixels.len()].copy_from_slice(pixels);
+        }
+    }
+
+    /// Draws what comes until `revision` is shown. Returns the revisions of the patches.
+    fn wait_for(&mut self, revision: u64) -> Vec<u64> {
+        let start = Instant::now();
+        let mut revisions = Vec::new();
+        loop {
+            for DecodedPatch { revision, patch } in self.lane.take() {
+                self.draw(&patch.unwrap());
+                revisions.push(revision);
+            }
+            if revisions.last() == Some(&revision) {
+                return revisions;
+            }
+            assert!(start.elapsed() < PATIENCE, "{revisions:?}");
+            let woken = self.woken.0.lock().unwrap();
+            drop(self.woken.1.wait_timeout(woken, Duration::from_millis(20)));
+        }
+    }
+}
+
+/// One dab that changes at least the cell under it: the codes count up from `code` to the first that differs.
+fn paint(document: &mut Document, lane: &DecodeLane, level: Level, at: (f32, f32), code: u16) {
+    let cell = at.1 as u32 * document.geometry().grid_width(level) + at.0 as u32;
+    let is_there = document.edited().level(level).at(cell) == Some(code);
+    let ink = Ink::Code {
+        code: Some(code + u16::from(is_there)),
+        detail: DetailPolicy::Empty,
+    };
+    let deltas = document.dab(level, at, &Brush::default(), ink).unwrap();
+    assert!(!deltas.is_empty());
+    lane.change(&deltas, document.revision());
+}
+
+/// Within one level of 255: a patch is decoded in other windows than the whole, with other roundings.
+fn assert_alike(shown: &[u8], whole: &Raster) {
+    let whole = whole.rgba8();
+    let far = shown.iter().zip(whole.iter()).map(|(a, b)| a.abs_diff(*b));
+    assert!(far.max().unwrap() <= 1);
+}
+
+#[test]
+fn strokes_undo_and_another_document_end_in_the_right_pixels() {
+    let codec = codec();
+    let mut first = document(&codec, 208, 144);
+    let mut window = Window::start(&codec, &first);
+    window.lane.look_at(Rect::new(0, 0, 208, 144));
+    first.begin("paint").unwrap();
+    for step in 0u8..40 {
+        let at = (f32::from(step % 12) + 0.5, f32::from(step % 8) + 0.5);
+        let level = Level::ALL[usize::from(step) % 2];
+        paint(&mut first, &window.lane, level, at, u16::from(step % 23));
+        if step % 9 == 0 {
+            window.wait_for(first.revision());
+        }
+    }
+    first.commit();
+    let revisions = window.wait_for(first.revision());
+    assert!(revisions.is_sorted(), "{revisions:?}");
+    assert_alike(&window.shown, &whole(&codec, &first));
+
+    let undone = first.undo().unwrap();
+    let back: Vec<_> = undone.deltas.iter().map(|d| d.reversed()).collect();
+    window.lane.change(&back, first.revision());
+    window.wait_for(first.revision());
+    assert_eq!(window.shown, **first.source().rgba8());
+
+    // Much is waiting when another, smaller document comes: none of it may be shown there.
+    first.begin("paint").unwrap();
+    for x in 0..12u8 {
+        paint(
+            &mut first,
+            &window.lane,
+            Level::Structure,
+            (f32::from(x), 3.0),
+            7,
+        );
+    }
+    let mut second = document(&codec, 64, 48);
+    window.open(&codec, &second);
+    second.begin("paint").unwrap();
+    paint(&mut second, &window.lane, Level::Structure, (1.5, 1.5), 9);
+    window.wait_for(second.revision());
+    assert_alike(&window.shown, &whole(&codec, &second));
+}
+
+#[test]
+fn a_revision_is_told_only_when_all_of_it_is_shown() {
+    let codec = codec();
+    // Two far corners of a picture of several patches.
+    let mut document = document(&codec, 1600, 1040);
+    let mut window = Window::start(&codec, &document);
+    document.begin("paint").unwrap();
+    paint(&mut document, &window.lane, Level::Detail, (1.0, 1.0), 3);
+    paint(
+        &mut document,
+        &window.lane,
+        Level::Detail,
+        (398.0, 258.0),
+        3,
+    );
+    let newest = document.revision();
+    let mut told = false;
+    let start = Instant::now();
+    let mut shown = Vec::new();
+    while !told {
+        for DecodedPatch { revision, patch } in window.lane.take() {
+            let patch = patch.unwrap();
+            shown.push(patch.rect);
+            window.draw(&patch);
+            if revision == newest {
+                told = true;
+                break;
+            }
+        }
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(shown.iter().any(|rect| rect.x == 0 && rect.y == 0));
+    assert!(
+        shown
+            .iter()
+            .any(|rect| rect.right() == 1600 && rect.bottom() == 1040)
+    );
+    assert_alike(&window.shown, &whole(&codec, &document));
+}
+
+#[test]
+fn nobody_taking_patches_blocks_neither_painting_nor_the_end() {
+    let codec = codec();
+    let mut document = document(&codec, 1600, 96);
+    let woken = Arc::new(AtomicUsize::new(0));
+    let lane = DecodeLane::start({
+        let woken = Arc::clone(&woken);
+        Arc::new(move || {
+            woken.fetch_add(1, Ordering::Relaxed);
+        })
+    })
+    .unwrap();
+    lane.open(Arc::clone(&codec), &document);
+    document.begin("paint").unwrap();
+    let mut slowest = Duration::ZERO;
+    for step in 0..400u16 {
+        let at = (f32::from(step % 400) + 0.5, f32::from(step % 24) + 0.5);
+        let start = Instant::now();
+        paint(&mut document, &lane, Level::Detail, at, step % 31);
+        slowest = slowest.max(start.elapsed());
+    }
+    // Generous for a busy machine, and still far below one decode of everything that waits.
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    let waiting = lane.take().len();
+    assert!(waiting <= 64, "{waiting}");
+    drop(lane);
+    let count = woken.load(Ordering::Relaxed);
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(woken.load(Ordering::Relaxed), count, "its thread has ended");
+}
