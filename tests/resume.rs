@@ -14,8 +14,8 @@ use tessera::kernels::set_plain_ops;
 use tessera::progress::{Observer, Stop};
 use tessera::train::state::{StateHeader, read_header};
 use tessera::train::{
-    Budget, Checkpoint, CodebookStart, Ended, EvaluationConfig, Pictures, Run, Sharpening,
-    TrainConfig, TrainSink,
+    Budget, Checkpoint, CodebookStart, Ended, EvaluationConfig, LossWeights, Pictures, Run,
+    Sharpening, TrainConfig, TrainSink,
 };
 
 /// Which operators run is a setting of the whole process: one test at a time.
@@ -67,6 +67,10 @@ fn new_run(pictures: Pictures) -> Run {
             warmup_share: 1.0,
             batches: 3,
             iterations: 3,
+        },
+        losses: LossWeights {
+            contrast: 0.1,
+            ..LossWeights::default()
         },
         sharpening: Some(Sharpening {
             weight: 0.5,

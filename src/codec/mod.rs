@@ -337,15 +337,23 @@ impl Codec {
     /// # Errors
     /// [`Kind::Usage`] for pixels of a wrong shape.
     pub fn embed(&self, pixels: &Tensor, padding: Padding) -> Result<Option<Tensor>> {
-        check_pixels(pixels)?;
         no_grad(|| {
-            let features = self.network.encode(pixels, padding)?;
-            let Some(embedding) = self.network.embed(&features.coarsest)? else {
+            let Some(embedding) = self.embed_train(pixels, padding)? else {
                 return Ok(None);
             };
             let length = (embedding.sqr()?.sum_keepdim(1)? + 1e-12)?.sqrt()?;
             Ok(Some(embedding.broadcast_div(&length)?))
         })
+    }
+
+    /// The same for training: differentiable, not normalised.
+    ///
+    /// # Errors
+    /// As [`Self::embed`].
+    pub fn embed_train(&self, pixels: &Tensor, padding: Padding) -> Result<Option<Tensor>> {
+        check_pixels(pixels)?;
+        let features = self.network.encode(pixels, padding)?;
+        Ok(self.network.embed(&features.coarsest)?)
     }
 
     /// Starts both codebooks by k-means on what the encoder gives for `batches` of pixels. Call it once before the

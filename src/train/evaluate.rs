@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::kernels::Padding;
 use crate::progress::Observer;
 
+use super::contrast;
 use super::metrics::{self, CodeCounts, Mean};
 use super::sink::{Evaluation, Preview};
 
@@ -89,6 +90,7 @@ pub fn evaluate(
         detail_perplexity: detail_codes.perplexity(),
         bits_per_pixel: bits(&structure_codes, STRUCTURE_STRIDE_PX)
             + bits(&detail_codes, config.detail.stride),
+        retrieval: contrast::retrieval(codec, windows)?,
     };
     Ok(Scores {
         evaluation,

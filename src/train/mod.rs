@@ -3,6 +3,7 @@
 //! Nothing here knows a project, a job or a window: models and states are bytes that the sink keeps.
 
 pub mod config;
+mod contrast;
 mod critic;
 pub mod eta;
 pub mod evaluate;

@@ -21,6 +21,7 @@ pub(super) struct Report {
     structure: f64,
     commitment: f64,
     gradient_norm: f64,
+    contrast: Option<f64>,
     critic: Option<f64>,
     codes: Option<[CodeCounts; 2]>,
 }
@@ -37,6 +38,7 @@ impl Default for Report {
             structure: 0.0,
             commitment: 0.0,
             gradient_norm: 0.0,
+            contrast: None,
             critic: None,
             codes: None,
         }
@@ -52,9 +54,13 @@ impl Report {
         self.structure += outcome.structure;
         self.commitment += outcome.commitment;
         self.gradient_norm += outcome.gradient_norm;
-        if let Some(critic) = outcome.critic {
-            *self.critic.get_or_insert_default() += critic;
-        }
+        let add = |sum: &mut Option<f64>, value: Option<f64>| {
+            if let Some(value) = value {
+                *sum.get_or_insert_default() += value;
+            }
+        };
+        add(&mut self.contrast, outcome.contrast);
+        add(&mut self.critic, outcome.critic);
         if let Some([structure, detail]) = &outcome.codes {
             let [structures, details] = self.codes.get_or_insert_with(|| {
                 [codec.structure.codes, codec.detail.codes].map(CodeCounts::new)
@@ -89,6 +95,7 @@ impl Report {
             structure_loss: mean(self.structure),
             commitment_loss: mean(self.commitment),
             gradient_norm: mean(self.gradient_norm),
+            contrast_loss: self.contrast.map(mean),
             critic_loss: self.critic.map(mean),
             pictures_per_second: (self.count * u64::from(config.batch)) as f64 / seconds,
             remaining,

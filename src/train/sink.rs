@@ -46,6 +46,8 @@ pub struct StepFigures {
     pub commitment_loss: f64,
     /// Before clipping.
     pub gradient_norm: f64,
+    /// InfoNCE of two views, nats, where it is trained.
+    pub contrast_loss: Option<f64>,
     /// Hinge loss of the discriminator, while sharpening: 2 where it knows nothing.
     pub critic_loss: Option<f64>,
     pub pictures_per_second: f64,
@@ -100,6 +102,10 @@ pub struct Evaluation {
     pub detail_perplexity: f64,
     /// Of an ideal coder of independent cells.
     pub bits_per_pixel: f64,
+    /// Halves of the pictures that the contrastive embedding brings together again, as a share of all; chance is one in
+    /// `pictures`. `None` without the head.
+    #[serde(default)]
+    pub retrieval: Option<f64>,
 }
 
 impl Evaluation {
@@ -116,6 +122,7 @@ impl Evaluation {
             ("bits_per_pixel", self.bits_per_pixel),
         ]);
         values.extend(self.ssim.map(|ssim| ("ssim".to_owned(), ssim)));
+        values.extend(self.retrieval.map(|share| ("retrieval".to_owned(), share)));
         values
     }
 }

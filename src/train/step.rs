@@ -9,8 +9,9 @@ use crate::error::{Error, Kind, Result};
 use crate::kernels::{AdamW, Grads, Padding};
 
 use super::config::TrainConfig;
+use super::contrast::{TEMPERATURE, second_view};
 use super::critic::Critic;
-use super::losses::{opponent, pyramid_loss};
+use super::losses::{info_nce, opponent, pyramid_loss};
 
 pub(super) struct Input {
     /// From 0.
@@ -30,6 +31,8 @@ pub(super) struct Outcome {
     pub structure: f64,
     pub commitment: f64,
     pub gradient_norm: f64,
+    /// Of the contrastive embedding, where it is trained.
+    pub contrast: Option<f64>,
     /// The discriminator's hinge loss, where there is one.
     pub critic: Option<f64>,
     /// Structure and detail codes of the batch, `u32` `[m]`.
@@ -49,20 +52,29 @@ pub(super) fn train_step(
 ) -> Result<Outcome> {
     let side = config.crop_px as usize;
     let batch = config.batch as usize;
-    let pixels = Tensor::from_vec(input.pixels, (batch, side, side, 4), codec.device())?;
-    let cells = side / codec.config().detail.stride;
+    let losses = &config.losses;
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     rng.set_stream(input.step);
+    let mut view = None;
+    if losses.contrast > 0.0 {
+        let (values, side) = second_view(&input.pixels, side, &mut rng);
+        view = Some(Tensor::from_vec(
+            values,
+            (batch, side, side, 4),
+            codec.device(),
+        )?);
+    }
+    let pixels = Tensor::from_vec(input.pixels, (batch, side, side, 4), codec.device())?;
+    let cells = side / codec.config().detail.stride;
     let mask = DetailMask::sample(
         (batch, cells, cells),
         &config.detail_dropout,
         &mut rng,
         codec.device(),
     )?;
-    let losses = &config.losses;
     let options = TrainOptions {
         structure_alone: losses.structure > 0.0,
-        embedding: false,
+        embedding: view.is_some(),
         quantize: input.quantize,
         padding: Padding::Zero,
     };
@@ -81,6 +93,14 @@ pub(super) fn train_step(
     }
     if input.quantize && losses.commitment > 0.0 {
         loss = (loss + (&pass.commit_loss * losses.commitment)?)?;
+    }
+    let mut contrast = None;
+    if let (Some(view), Some(embedding)) = (&view, &pass.embedding)
+        && let Some(other) = codec.embed_train(view, options.padding)?
+    {
+        let term = info_nce(embedding, &other, TEMPERATURE)?;
+        loss = (loss + (&term * losses.contrast)?)?;
+        contrast = Some(scalar(&term)?);
     }
     // Told apart from the pull, whose value means nothing.
     let value = scalar(&loss)?;
@@ -122,6 +142,7 @@ pub(super) fn train_step(
         structure: structure.as_ref().map_or(Ok(0.0), scalar)?,
         commitment: scalar(&pass.commit_loss)?,
         gradient_norm,
+        contrast,
         critic: critic_loss,
         codes: codes.map(|(structure, detail)| [structure, detail]),
     })

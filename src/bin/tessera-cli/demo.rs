@@ -13,11 +13,11 @@ use crate::print::Printer;
 use crate::runner::Runner;
 
 /// The sample that is edited.
-const EDITED: &str = "kitten-on-lawn";
+const EDITED: &str = "fragrant-chamomile";
 const SCRIPT: &[u8] = include_bytes!("../../../assets/demo-edits.json");
 /// Pictures of the reconstruction sheet.
 const SHOWN: [&str; 6] = [
-    "kitten-on-lawn.jpg",
+    "fragrant-chamomile.jpg",
     "budgie-branch.jpg",
     "colorful-wall.jpg",
     "valley-coral.jpg",
