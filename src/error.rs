@@ -155,10 +155,21 @@ impl std::error::Error for Error {}
 
 impl From<candle_core::Error> for Error {
     fn from(source: candle_core::Error) -> Self {
+        let why = source.to_string();
+        // CUDA says CUDA_ERROR_OUT_OF_MEMORY, Metal and others say it in words.
+        let lower = why.to_ascii_lowercase().replace('_', " ");
+        if lower.contains("out of memory") {
+            return Self::new(
+                Kind::Device,
+                "the device ran out of memory",
+                why,
+                "Close other programs that use it, or use `--device cpu`",
+            );
+        }
         Self::new(
             Kind::Internal,
             "the model could not compute this",
-            source.to_string(),
+            why,
             "Try again with `--device cpu`; if it stays, report it with the log",
         )
     }

@@ -109,6 +109,7 @@ fn hopeless_jobs(folder: &Path) -> Vec<Job> {
         .into(),
         InfoJob {
             path: missing.clone(),
+            device,
         }
         .into(),
         CheckJob { path: missing }.into(),

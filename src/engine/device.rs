@@ -1,12 +1,15 @@
 //! Where the model computes, and why there.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::catch_unwind;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
+use super::selftest::self_test;
 use crate::error::{Error, Kind, Result};
 
 /// What the user asked for.
@@ -58,23 +61,75 @@ pub struct ChosenDevice {
     pub reason: String,
 }
 
-/// Opens the device of `choice`. `auto` falls back to the CPU and says why; a device asked for by name
-/// that does not work is an error.
+/// Opens the device of `choice`. An accelerator is first checked against the CPU, once in a process. `auto` falls back to
+/// the CPU and says why; a device asked for by name that does not work, or computes wrongly, is an error.
 ///
 /// # Errors
 /// `Device`, with the reason and the way on.
 pub fn open_device(choice: DeviceChoice) -> Result<ChosenDevice> {
+    open_if(choice, |device| VERDICTS.check(device, passes))
+}
+
+/// The same for a device that is going to be checked.
+///
+/// # Errors
+/// As [`open_device`].
+pub(super) fn open_unchecked(choice: DeviceChoice) -> Result<ChosenDevice> {
+    open_if(choice, Ok)
+}
+
+type Opened = Result<ChosenDevice, String>;
+
+fn open_if(choice: DeviceChoice, check: impl Fn(ChosenDevice) -> Opened) -> Result<ChosenDevice> {
+    let cuda = |number| open_cuda(number).and_then(&check);
+    let metal = || open_metal().and_then(&check);
     match choice {
         DeviceChoice::Cpu => Ok(cpu("you asked for it")),
-        DeviceChoice::Cuda(number) => open_cuda(number).map_err(|why| refused(choice, why)),
-        DeviceChoice::Metal => open_metal().map_err(|why| refused(choice, why)),
-        DeviceChoice::Auto if cfg!(feature = "cuda") => {
-            Ok(open_cuda(0).unwrap_or_else(|why| cpu(&why)))
-        }
+        DeviceChoice::Cuda(number) => cuda(number).map_err(|why| refused(choice, why)),
+        DeviceChoice::Metal => metal().map_err(|why| refused(choice, why)),
+        DeviceChoice::Auto if cfg!(feature = "cuda") => Ok(cuda(0).unwrap_or_else(|why| cpu(&why))),
         DeviceChoice::Auto if cfg!(feature = "metal") => {
-            Ok(open_metal().unwrap_or_else(|why| cpu(&why)))
+            Ok(metal().unwrap_or_else(|why| cpu(&why)))
         }
         DeviceChoice::Auto => Ok(cpu("this build has no accelerator support")),
+    }
+}
+
+/// What is known of the accelerators of this process: why each may not be used, by name.
+static VERDICTS: Verdicts = Verdicts(Mutex::new(BTreeMap::new()));
+
+struct Verdicts(Mutex<BTreeMap<String, Option<String>>>);
+
+impl Verdicts {
+    fn check(
+        &self,
+        device: ChosenDevice,
+        judge: impl Fn(&ChosenDevice) -> Option<String>,
+    ) -> Opened {
+        // Whole entries only; and two jobs at once must not both spend the seconds.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let verdict = known.entry(device.name.clone());
+        match verdict.or_insert_with(|| judge(&device)) {
+            None => Ok(device),
+            Some(why) => Err(why.clone()),
+        }
+    }
+}
+
+/// Why the device may not be used, if it may not.
+fn passes(device: &ChosenDevice) -> Option<String> {
+    match self_test(device, &()) {
+        Ok(report) if report.has_passed() => None,
+        Ok(report) => {
+            let failed = report.checks.iter().filter(|check| !check.has_passed());
+            let names: Vec<_> = failed.map(|check| check.name.as_str()).collect();
+            let names = names.join(", ");
+            Some(format!(
+                "{} computes wrongly ({names}); `selftest` tells more",
+                device.name
+            ))
+        }
+        Err(error) => Some(error.to_string()),
     }
 }
 
@@ -140,6 +195,26 @@ mod tests {
         assert_eq!("CUDA".parse(), Ok(DeviceChoice::Cuda(0)));
         assert!("cuda:x".parse::<DeviceChoice>().is_err());
         assert!("gpu".parse::<DeviceChoice>().is_err());
+    }
+
+    #[test]
+    fn a_device_is_judged_once_and_a_wrong_one_is_not_used() {
+        let verdicts = Verdicts(Mutex::default());
+        let judged = std::cell::Cell::new(0);
+        let judge = |device: &ChosenDevice| {
+            judged.set(judged.get() + 1);
+            (device.name == "bad").then(|| "computes wrongly".to_owned())
+        };
+        let device = |name: &str| ChosenDevice {
+            name: name.to_owned(),
+            ..cpu("")
+        };
+        for _ in 0..2 {
+            assert_eq!(verdicts.check(device("good"), judge).unwrap().name, "good");
+            let why = verdicts.check(device("bad"), judge).unwrap_err();
+            assert_eq!(why, "computes wrongly");
+        }
+        assert_eq!(judged.get(), 2);
     }
 
     #[test]

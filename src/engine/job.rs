@@ -8,6 +8,7 @@ use super::jobs::import::ImportJob;
 use super::jobs::project::{CheckJob, InfoJob, NewJob};
 use super::jobs::quality::QualityJob;
 use super::jobs::reconstruct::ReconstructJob;
+use super::jobs::selftest::SelfTestJob;
 use super::jobs::train::TrainJob;
 use super::jobs::train_base::TrainBaseJob;
 use super::worker::JobContext;
@@ -57,4 +58,5 @@ jobs! {
     Export(ExportJob) = "Exporting a document",
     Info(InfoJob) = "Reading the project",
     Check(CheckJob) = "Checking the project",
+    SelfTest(SelfTestJob) = "Checking the device",
 }

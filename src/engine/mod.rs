@@ -10,6 +10,7 @@ mod model;
 mod pictures;
 mod queue;
 mod samples;
+pub mod selftest;
 mod storage;
 mod worker;
 
@@ -24,6 +25,7 @@ pub use jobs::import::ImportJob;
 pub use jobs::project::{CheckJob, InfoJob, NewJob};
 pub use jobs::quality::QualityJob;
 pub use jobs::reconstruct::ReconstructJob;
+pub use jobs::selftest::SelfTestJob;
 pub use jobs::train::{TrainJob, TrainStart};
 pub use jobs::train_base::TrainBaseJob;
 pub use model::{CheckpointChoice, Model, ModelSource};

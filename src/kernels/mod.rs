@@ -19,6 +19,7 @@ mod ranges;
 mod shuffle;
 mod simd;
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{Device, Result, Tensor};
@@ -212,7 +213,23 @@ pub fn set_plain_ops(plain: bool) {
     PLAIN_OPS.store(plain, Ordering::Relaxed);
 }
 
+thread_local! {
+    static PLAIN_HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` with the plain compositions, on this thread only: the reference that a device is checked against.
+pub fn with_plain_ops<T>(work: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            PLAIN_HERE.set(self.0);
+        }
+    }
+    let _restore = Restore(PLAIN_HERE.replace(true));
+    work()
+}
+
 /// Whether operators on `device` run fused.
 pub fn fused_on(device: &Device) -> bool {
-    device.is_cpu() && !PLAIN_OPS.load(Ordering::Relaxed)
+    device.is_cpu() && !PLAIN_OPS.load(Ordering::Relaxed) && !PLAIN_HERE.get()
 }

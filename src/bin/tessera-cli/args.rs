@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tessera::engine::{
     Budget, CheckJob, CheckpointChoice, CodebookJob, DecodeJob, DeviceChoice, EditJob, EncodeJob,
     Existing, ExportJob, ExportTarget, ImportJob, ImportOptions, InfoJob, Job, ModelSource, NewJob,
-    OpenJob, Preset, QualityJob, QualityOptions, ReconstructJob, Storage, TrainBaseJob, TrainJob,
-    TrainStart,
+    OpenJob, Preset, QualityJob, QualityOptions, ReconstructJob, SelfTestJob, Storage,
+    TrainBaseJob, TrainJob, TrainStart,
 };
 use tessera::error::Result;
 
@@ -176,6 +176,8 @@ pub enum Command {
     },
     /// Check a project file from end to end.
     Check { project: PathBuf },
+    /// Check that a device computes as it should, against plain operators on the CPU.
+    Selftest,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -369,6 +371,7 @@ impl Args {
             .into(),
             Command::Info { project } => InfoJob {
                 path: project.clone(),
+                device,
             }
             .into(),
             Command::Export {
@@ -387,6 +390,7 @@ impl Args {
                 path: project.clone(),
             }
             .into(),
+            Command::Selftest => SelfTestJob { device }.into(),
         };
         Ok(Some(job))
     }

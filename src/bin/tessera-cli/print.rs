@@ -170,10 +170,18 @@ fn print_report(report: &serde_json::Value) {
     let width = entries.keys().map(|key| key.chars().count()).max();
     let width = width.unwrap_or(0);
     for (key, value) in entries {
-        let text = match value {
+        let text = |value: &serde_json::Value| match value {
             serde_json::Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        println!("  {key:width$}  {text}");
+        match value {
+            serde_json::Value::Array(lines) if lines.iter().all(serde_json::Value::is_string) => {
+                println!("  {key:width$}");
+                for line in lines {
+                    println!("    {}", text(line));
+                }
+            }
+            value => println!("  {key:width$}  {}", text(value)),
+        }
     }
 }

@@ -7,5 +7,6 @@ pub mod import;
 pub mod project;
 pub mod quality;
 pub mod reconstruct;
+pub mod selftest;
 pub mod train;
 pub mod train_base;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::event::Outcome;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -26,10 +27,13 @@ impl NewJob {
 /// Reports a project's content. It is only read, so that it works beside a running program.
 pub struct InfoJob {
     pub path: PathBuf,
+    /// What would be computed on.
+    pub device: DeviceChoice,
 }
 
 impl InfoJob {
     pub(in crate::engine) fn run(self, _: &JobContext) -> Result<Outcome> {
+        let device = open_device(self.device)?;
         let project = Project::open_read_only(&self.path)?;
         let counts = project.picture_counts()?;
         let runs = project.runs()?;
@@ -77,6 +81,8 @@ impl InfoJob {
             "runs": runs,
             "checkpoints": checkpoints,
             "documents": documents,
+            "device": device.name,
+            "device_reason": device.reason,
         })))
     }
 }
