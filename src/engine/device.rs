@@ -10,6 +10,7 @@ use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 use super::selftest::self_test;
+use super::worker::panic_text;
 use crate::error::{Error, Kind, Result};
 
 /// What the user asked for.
@@ -154,14 +155,74 @@ fn open_cuda(number: usize) -> Result<ChosenDevice, String> {
     if !cfg!(feature = "cuda") {
         return Err("this build has no CUDA support".into());
     }
-    // candle panics where the CUDA libraries are missing.
-    let opened = catch_unwind(|| Device::new_cuda(number))
-        .map_err(|_| "the CUDA libraries or the driver are missing".to_owned())?;
+    if let Some(missing) = missing_cuda_library() {
+        return Err(missing);
+    }
+    // candle panics where a library lacks what it needs.
+    let opened = catch_unwind(|| Device::new_cuda(number)).map_err(|panic| {
+        format!(
+            "the CUDA libraries do not fit this build ({})",
+            panic_text(panic.as_ref())
+        )
+    })?;
     Ok(ChosenDevice {
         device: opened.map_err(|error| error.to_string())?,
         name: format!("CUDA device {number}"),
         reason: "an NVIDIA GPU was found".into(),
     })
+}
+
+/// Which library is not there, in words, and how to get it.
+#[cfg(feature = "cuda")]
+fn missing_cuda_library() -> Option<String> {
+    const TOOLKIT: &str = "install the CUDA toolkit 13 (or 12)";
+    const LIBRARIES: [(&str, &[&str], &str); 4] = [
+        (
+            "the NVIDIA driver",
+            &["libcuda.so.1", "libcuda.so", "nvcuda.dll"],
+            "install the driver of your NVIDIA card",
+        ),
+        (
+            "cuBLAS",
+            &[
+                "libcublas.so.13",
+                "libcublas.so.12",
+                "libcublas.so",
+                "cublas64_13.dll",
+                "cublas64_12.dll",
+            ],
+            TOOLKIT,
+        ),
+        (
+            "cuRAND",
+            &["libcurand.so.10", "libcurand.so", "curand64_10.dll"],
+            TOOLKIT,
+        ),
+        (
+            "NVRTC",
+            &[
+                "libnvrtc.so.13",
+                "libnvrtc.so.12",
+                "libnvrtc.so",
+                "nvrtc64_130_0.dll",
+                "nvrtc64_120_0.dll",
+            ],
+            TOOLKIT,
+        ),
+    ];
+    let is_there = |name: &&str| {
+        // SAFETY: a system library that the CUDA backend would load next anyway; its initialisers are NVIDIA's.
+        unsafe { libloading::Library::new(name) }.is_ok()
+    };
+    let missing = LIBRARIES
+        .iter()
+        .find(|(_, names, _)| !names.iter().any(|name| is_there(&name)));
+    missing.map(|(what, _, how)| format!("{what} was not found; {how}"))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn missing_cuda_library() -> Option<String> {
+    None
 }
 
 fn open_metal() -> Result<ChosenDevice, String> {
@@ -170,7 +231,7 @@ fn open_metal() -> Result<ChosenDevice, String> {
     }
     // candle panics where no Metal device is listed.
     let opened = catch_unwind(|| Device::new_metal(0))
-        .map_err(|_| "no Metal device was found".to_owned())?;
+        .map_err(|panic| format!("no Metal device was found ({})", panic_text(panic.as_ref())))?;
     Ok(ChosenDevice {
         device: opened.map_err(|error| error.to_string())?,
         name: "Metal".into(),

@@ -159,13 +159,18 @@ fn run_to_its_end(
     });
 }
 
-/// A panic as an error a person can report.
-pub(super) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
         .downcast_ref::<&str>()
         .map(ToString::to_string)
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no reason was given".into());
+        .unwrap_or_else(|| "no reason was given".into())
+}
+
+/// A panic as an error a person can report.
+pub(super) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic_text(panic);
     Error::new(
         Kind::Internal,
         "the job broke off",
