@@ -8,14 +8,11 @@
 use std::hint::black_box;
 
 use candle_core::{Device, Tensor, Var};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use tessera::kernels::{
     AdamW, AdamWConfig, Block, Linear, Padding, ParamStore, RmsNorm, blocks, nearest_code, no_grad,
     set_plain_ops, space_to_depth,
 };
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BATCH: usize = 8;
 /// Stride, cells per side, channels.
@@ -121,7 +118,7 @@ fn adamw(c: &mut Criterion) {
     let y = blocks(&layers, &x, Padding::Zero).unwrap();
     let grads = store.backward(&y.sum_all().unwrap()).unwrap();
     let mut optimiser = AdamW::new(&store, &AdamWConfig::default()).unwrap();
-    let count: usize = store.params().iter().map(|p| p.var().elem_count()).sum();
+    let count: usize = store.params().iter().map(|p| p.tensor().elem_count()).sum();
     let mut group = c.benchmark_group("adamw");
     group.throughput(Throughput::Elements(count as u64));
     group.bench_function("step", |b| {
@@ -138,4 +135,9 @@ criterion_group! {
         .measurement_time(std::time::Duration::from_secs(2));
     targets = product, block, pointwise, codes, adamw
 }
-criterion_main!(benches);
+
+fn main() {
+    tessera::memory::configure();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -13,14 +13,13 @@ use tessera::codec::{
 };
 use tessera::kernels::{self, AdamW, AdamWConfig};
 use tessera::train::losses::{LossWeights, pyramid_loss};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use tessera::train::measure::{forward_flops, random_pixels};
 
 const BATCH: usize = 8;
 const SIDE_PX: usize = 128;
 
 fn main() {
+    tessera::memory::configure();
     let arguments: Vec<String> = std::env::args().collect();
     let rounds = arguments
         .iter()
@@ -32,7 +31,8 @@ fn main() {
     let device = Device::Cpu;
     let mut codec = Codec::new(CodecConfig::default(), 1, &device).unwrap();
     let mut optimiser = AdamW::new(codec.params(), &AdamWConfig::default()).unwrap();
-    let pixels = pictures();
+    let shape = (BATCH, SIDE_PX, SIDE_PX, 4);
+    let pixels = Tensor::from_vec(random_pixels(BATCH, SIDE_PX), shape, &device).unwrap();
     let mut rng: rand_chacha::ChaCha8Rng = rand::SeedableRng::seed_from_u64(1);
     let a = Tensor::randn(0f32, 1.0, (2048, 2048), &device).unwrap();
 
@@ -106,54 +106,6 @@ fn main() {
         "step: {:.1} GFLOP of matrix products, counted once",
         flops / 1e9
     );
-}
-
-/// Smooth random pictures: the step's time does not depend on what they show.
-fn pictures() -> Tensor {
-    let coarse = Tensor::rand(
-        -1f32,
-        1.0,
-        (BATCH, 4, SIDE_PX / 8, SIDE_PX / 8),
-        &Device::Cpu,
-    )
-    .unwrap();
-    coarse
-        .upsample_nearest2d(SIDE_PX, SIDE_PX)
-        .unwrap()
-        .permute((0, 2, 3, 1))
-        .unwrap()
-        .contiguous()
-        .unwrap()
-}
-
-/// Multiplications and additions of the linear layers, of one forward pass with the second head pass from structure
-/// alone. Depthwise convolution, norms, codes and losses are not counted: they are overhead.
-fn forward_flops(config: &CodecConfig, batch: usize, side: usize) -> f64 {
-    let cells = |stride: usize| (batch * (side / stride).pow(2)) as f64;
-    let finest = config.stages[0];
-    let mut total = 0.0;
-    for (index, stage) in config.stages.iter().enumerate() {
-        let width = stage.width as f64;
-        let block = 16.0 * width * width * cells(stage.stride);
-        let is_finest = index == 0;
-        let decoder_passes = if is_finest { 2.0 } else { 1.0 };
-        total += block * (stage.encoder_depth as f64 + decoder_passes * stage.decoder_depth as f64);
-        let below = index.checked_sub(1).map_or((1, 4), |below| {
-            let below = config.stages[below];
-            (below.stride, below.width)
-        });
-        let inputs = (stage.stride / below.0).pow(2) * below.1;
-        total += 2.0 * inputs as f64 * width * cells(stage.stride);
-        total += match config.stages.get(index + 1) {
-            Some(above) => 2.0 * (above.width as f64) * 4.0 * width * cells(above.stride),
-            None => 2.0 * (config.structure.dim as f64) * width * cells(stage.stride),
-        };
-    }
-    let fine = cells(finest.stride);
-    let width = finest.width as f64;
-    total += 2.0 * 2.0 * width * (finest.stride.pow(2) * 4) as f64 * fine;
-    total += 2.0 * (2.0 * width) * config.detail.dim as f64 * fine;
-    total + 2.0 * config.detail.dim as f64 * width * fine
 }
 
 fn median(values: &[f64]) -> f64 {

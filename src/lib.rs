@@ -10,6 +10,7 @@ pub mod engine;
 pub mod error;
 pub mod export;
 pub mod kernels;
+pub mod memory;
 pub mod progress;
 pub mod project;
 pub mod train;

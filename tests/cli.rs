@@ -202,6 +202,64 @@ fn an_exported_png_brings_its_document_back() {
 }
 
 #[test]
+fn bench_measures_everything_it_says() {
+    let bench = Bench::new();
+    let model = ["bench", "--model", "tiny.safetensors"];
+    let sizes = [
+        "--rounds",
+        "1",
+        "--batch",
+        "1",
+        "--crop",
+        "32",
+        "--picture",
+        "64",
+        "--canvas",
+        "64,96",
+        "--dabs",
+        "3",
+    ];
+    let done = bench.ok(&[&model[..], &sizes[..]].concat());
+    let report = &done["report"];
+    let above_zero = |value: &Value| value.as_f64().is_some_and(|v| v > 0.0);
+    for figure in [
+        "/threads",
+        "/training/pictures_per_second",
+        "/training/step_ms",
+        "/training/product_gflops",
+        "/pictures/encode_megapixels_per_second",
+        "/pictures/decode_megapixels_per_second",
+        "/pictures/nearest_codes_per_second",
+        "/memory/training_peak_mib",
+        "/memory/peak_mib",
+    ] {
+        let value = report.pointer(figure).unwrap_or(&Value::Null);
+        assert!(above_zero(value), "{figure}: {report}");
+    }
+    assert!(report["training"]["share_of_product_rate"].is_f64());
+    assert_eq!(report["options"]["canvas_px"], serde_json::json!([64, 96]));
+    let dabs = report["dabs"].as_array().unwrap();
+    let kinds: Vec<_> = (dabs.iter())
+        .map(|dab| (dab["level"].as_str().unwrap(), dab["canvas_px"].as_u64()))
+        .collect();
+    let (small, large) = (Some(64), Some(96));
+    let [d, s] = ["detail", "structure"];
+    assert_eq!(kinds, [(d, small), (d, large), (s, small), (s, large)]);
+    for dab in dabs {
+        assert!(above_zero(&dab["p50_ms"]), "{dab}");
+        assert!(dab["p95_ms"].as_f64() >= dab["p50_ms"].as_f64(), "{dab}");
+    }
+
+    let said = text(&bench.run(&[&model[..], &sizes[..]].concat()));
+    assert!(said.contains("pictures/s"), "{said}");
+    assert!(said.contains("canvas_px 96"), "{said}");
+
+    let said = bench.fails(2, &[&model[..], &["--crop", "40"]].concat());
+    assert!(said.contains("multiple of 16"), "{said}");
+    bench.fails(2, &[&model[..], &["--rounds", "0"]].concat());
+}
+
+#[test]
 fn mistakes_are_explained_and_nothing_is_lost() {
     let bench = Bench::new();
     let tiny = ["--model", "tiny.safetensors"];

@@ -136,13 +136,13 @@ fn numbers_that_are_none_are_refused() {
     let broken = codec();
     let param = broken.params().params().remove(0);
     let poisoned = (param.tensor().detach() * f64::NAN).unwrap();
-    param.var().set(&poisoned).unwrap();
+    param.set(&poisoned).unwrap();
     let error = broken.save_bytes(Precision::F32).unwrap_err();
     assert_eq!(error.kind, Kind::NotFinite);
     let large = codec();
     let param = large.params().params().remove(0);
     let values = (param.tensor().ones_like().unwrap() * 1e6).unwrap();
-    param.var().set(&values).unwrap();
+    param.set(&values).unwrap();
     assert!(large.save_bytes(Precision::F32).is_ok());
     let error = large.save_bytes(Precision::F16).unwrap_err();
     assert_eq!(error.kind, Kind::NotFinite);

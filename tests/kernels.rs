@@ -3,6 +3,8 @@
 
 #[path = "kernels/block.rs"]
 mod block;
+#[path = "kernels/chain.rs"]
+mod chain;
 #[path = "kernels/common.rs"]
 mod common;
 #[path = "kernels/optimiser.rs"]

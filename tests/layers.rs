@@ -32,6 +32,11 @@ const LAYERS: &[Layer] = &[
         banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
     },
     Layer {
+        module: "memory",
+        modules: &[],
+        banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
+    },
+    Layer {
         module: "settings",
         modules: &[],
         banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
@@ -101,13 +106,13 @@ const LAYERS: &[Layer] = &[
         module: "engine",
         modules: &[
             "settings", "document", "dataset", "kernels", "codec", "prior", "train", "canvas",
-            "project", "export",
+            "project", "export", "memory",
         ],
         banned: WINDOW,
     },
     Layer {
         module: "bin/tessera-cli",
-        modules: &["engine", "settings"],
+        modules: &["engine", "settings", "memory"],
         banned: WINDOW,
     },
 ];

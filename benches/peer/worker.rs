@@ -12,22 +12,20 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
-use rand::{Rng, SeedableRng};
 use tessera::codec::checkpoint::Precision;
 use tessera::codec::{
     CodebookTraining, Codec, CodecConfig, DetailMask, TrainForward, TrainOptions,
 };
 use tessera::kernels::{AdamW, AdamWConfig, Padding};
 use tessera::train::losses::{LossWeights, pyramid_loss};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use tessera::train::measure::random_pixels;
 
 const BATCH: usize = 8;
 const CROP_PX: usize = 128;
 const PICTURE_PX: usize = 1024;
 
 fn main() {
+    tessera::memory::configure();
     let Some(folder) = std::env::args().skip(1).find(|a| !a.starts_with('-')) else {
         println!("peer_worker is driven by benches/peer/run");
         return;
@@ -112,19 +110,11 @@ fn save_results(
     candle_core::safetensors::save(&tensors, folder.join("ours.safetensors")).unwrap();
 }
 
-/// Smooth random pictures with an edge every eight pixels.
 fn pictures(count: usize, side: usize) -> Tensor {
-    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
-    let cells = count * 4 * (side / 8) * (side / 8);
-    let values: Vec<f32> = (0..cells)
-        .map(|_| (rng.next_u32() >> 8) as f32 / (1u32 << 23) as f32 - 1.0)
-        .collect();
-    Tensor::from_vec(values, (count, 4, side / 8, side / 8), &Device::Cpu)
-        .unwrap()
-        .upsample_nearest2d(side, side)
-        .unwrap()
-        .permute((0, 2, 3, 1))
-        .unwrap()
-        .contiguous()
-        .unwrap()
+    Tensor::from_vec(
+        random_pixels(count, side),
+        (count, side, side, 4),
+        &Device::Cpu,
+    )
+    .unwrap()
 }

@@ -13,7 +13,7 @@ use candle_core::{Result, Tensor};
 
 use crate::codec::config::{CodecConfig, PIXEL_CHANNELS};
 use crate::codec::receptive::TrunkLink;
-use crate::kernels::{self, Block, Init, Linear, Padding, Param, RmsNorm, Scope};
+use crate::kernels::{Block, Chain, Init, Layer, Linear, Padding, Param, RmsNorm, Scope};
 
 /// Sides of a window that lie inside the canvas: there a block's outermost cells miss their surroundings and are cut
 /// off after every block, so that no later one computes on them. Sides at the border of the canvas stay.
@@ -51,67 +51,64 @@ struct Stage {
 }
 
 impl Stage {
-    fn run_blocks(&self, x: Tensor, padding: Padding) -> Result<Tensor> {
-        kernels::blocks(&self.blocks, &x, padding)
+    fn blocks(&self) -> impl Iterator<Item = Layer> {
+        self.blocks.iter().map(block_layer)
     }
 
     /// An encoder stage: finer features (or pixels) → this stage's features.
-    fn encode(&self, x: &Tensor, padding: Padding) -> Result<Tensor> {
-        let x = self
-            .input
-            .forward(&kernels::space_to_depth(x, self.resampling)?)?;
-        self.run_blocks(x, padding)
+    fn encode(&self) -> impl Iterator<Item = Layer> {
+        [
+            Layer::SpaceToDepth(self.resampling),
+            Layer::Linear(self.input.clone()),
+        ]
+        .into_iter()
+        .chain(self.blocks())
     }
 
     /// A decoder stage without its blocks: coarser features → this stage's resolution.
-    fn enter(&self, x: &Tensor) -> Result<Tensor> {
-        let x = self.input.forward(x)?;
-        match self.resampling {
-            1 => Ok(x),
-            factor => kernels::depth_to_space(&x, factor),
-        }
+    fn enter(&self) -> impl Iterator<Item = Layer> {
+        let shuffle = (self.resampling > 1).then_some(Layer::DepthToSpace(self.resampling));
+        [Layer::Linear(self.input.clone())]
+            .into_iter()
+            .chain(shuffle)
     }
+}
+
+fn block_layer(block: &Block) -> Layer {
+    Layer::Block(Box::new(block.clone()))
 }
 
 /// Features → code vectors, before quantization.
-#[derive(Debug, Clone)]
-struct Neck {
-    norm: RmsNorm,
-    project: Linear,
+fn neck(
+    inputs: usize,
+    dim: usize,
     cosine: bool,
+    scope: &Scope<'_>,
+) -> Result<impl Iterator<Item = Layer> + use<>> {
+    let norm = RmsNorm::new(inputs, scope.pp("norm"))?;
+    let project = Linear::new(inputs, dim, scope.pp("project"))?;
+    let layers = [Layer::RmsNorm(norm), Layer::Linear(project)];
+    Ok(layers.into_iter().chain(cosine.then_some(Layer::UnitRms)))
 }
 
-impl Neck {
-    fn new(inputs: usize, dim: usize, cosine: bool, scope: &Scope<'_>) -> Result<Self> {
-        Ok(Self {
-            norm: RmsNorm::new(inputs, scope.pp("norm"))?,
-            project: Linear::new(inputs, dim, scope.pp("project"))?,
-            cosine,
-        })
-    }
-
-    fn forward(&self, features: &Tensor) -> Result<Tensor> {
-        let z = self.project.forward(&self.norm.forward(features)?)?;
-        if self.cosine {
-            kernels::unit_rms(&z)
-        } else {
-            Ok(z)
-        }
-    }
-}
-
+/// Each part of the network is a chain of layers, which runs as one operator.
 #[derive(Debug, Clone)]
 pub(crate) struct Network {
-    /// From fine to coarse, as in the config.
-    encoder: Vec<Stage>,
+    /// Pixels → features at the detail stage, and from there to the coarsest.
+    to_detail: Chain,
+    to_coarsest: Chain,
+    structure_neck: Chain,
+    /// Of features and T.
+    detail_neck: Chain,
+    /// From coarse to fine; the last gives T.
+    trunk_steps: Vec<Chain>,
+    trunk: Chain,
+    /// Stages of the decoder, from fine to coarse.
     decoder: Vec<Stage>,
-    detail_stage: usize,
-    structure_neck: Neck,
-    detail_neck: Neck,
-    detail_in: Linear,
+    /// Of T and detail vectors, in parts of one block each; the last has none.
+    head_parts: Vec<Chain>,
+    head: Chain,
     empty: Param,
-    out: Linear,
-    out_stride: usize,
     embedding: Option<Linear>,
 }
 
@@ -147,36 +144,68 @@ impl Network {
         let finest = config.stages[0];
         let coarsest = config.stages[config.stages.len() - 1];
         let detail_width = config.stages[detail_stage].width;
+        let codes = (config.structure, config.detail);
+        let structure_neck = neck(
+            coarsest.width,
+            codes.0.dim,
+            codes.0.cosine,
+            &scope.pp("structure"),
+        )?;
+        let detail_neck = neck(
+            2 * detail_width,
+            codes.1.dim,
+            codes.1.cosine,
+            &scope.pp("detail"),
+        )?;
+        let detail_in = Linear::new(codes.1.dim, detail_width, scope.pp("decoder").pp("detail"))?;
+        let out = Linear::new(
+            finest.width,
+            finest.stride.pow(2) * PIXEL_CHANNELS,
+            scope.pp("decoder").pp("out"),
+        )?;
+
+        let steps: Vec<Vec<Layer>> = decoder[detail_stage..]
+            .iter()
+            .enumerate()
+            .rev()
+            .map(|(above, stage)| {
+                let blocks = (above > 0).then(|| stage.blocks());
+                stage.enter().chain(blocks.into_iter().flatten()).collect()
+            })
+            .collect();
+        let mut parts = vec![vec![Layer::AddLinear(detail_in)]];
+        for (index, stage) in decoder[..=detail_stage].iter().enumerate().rev() {
+            if index < detail_stage {
+                extend_last(&mut parts, stage.enter());
+            }
+            for block in stage.blocks() {
+                extend_last(&mut parts, [block]);
+                parts.push(Vec::new());
+            }
+        }
+        extend_last(
+            &mut parts,
+            [Layer::Linear(out), Layer::DepthToSpace(finest.stride)],
+        );
         Ok(Self {
-            encoder,
+            to_detail: encoder[..=detail_stage]
+                .iter()
+                .flat_map(Stage::encode)
+                .into(),
+            to_coarsest: encoder[detail_stage + 1..]
+                .iter()
+                .flat_map(Stage::encode)
+                .into(),
+            structure_neck: structure_neck.into(),
+            detail_neck: [Layer::Concat].into_iter().chain(detail_neck).into(),
+            trunk: steps.iter().flatten().cloned().into(),
+            trunk_steps: steps.into_iter().map(Chain::from).collect(),
             decoder,
-            detail_stage,
-            structure_neck: Neck::new(
-                coarsest.width,
-                config.structure.dim,
-                config.structure.cosine,
-                &scope.pp("structure"),
-            )?,
-            detail_neck: Neck::new(
-                2 * detail_width,
-                config.detail.dim,
-                config.detail.cosine,
-                &scope.pp("detail"),
-            )?,
-            detail_in: Linear::new(
-                config.detail.dim,
-                detail_width,
-                scope.pp("decoder").pp("detail"),
-            )?,
+            head: parts.iter().flatten().cloned().into(),
+            head_parts: parts.into_iter().map(Chain::from).collect(),
             empty: scope
                 .pp("detail")
                 .get("empty", &[config.detail.dim], Init::Const(0.0))?,
-            out: Linear::new(
-                finest.width,
-                finest.stride.pow(2) * PIXEL_CHANNELS,
-                scope.pp("decoder").pp("out"),
-            )?,
-            out_stride: finest.stride,
             embedding: config
                 .embedding
                 .map(|length| Linear::new(coarsest.width, length, scope.pp("embedding")))
@@ -186,32 +215,25 @@ impl Network {
 
     /// Pixels → features at the detail stage and at the coarsest one.
     pub fn encode(&self, pixels: &Tensor, padding: Padding) -> Result<Features> {
-        let detail = self.encode_to_detail(pixels, padding)?;
-        let mut coarsest = detail.clone();
-        for stage in &self.encoder[self.detail_stage + 1..] {
-            coarsest = stage.encode(&coarsest, padding)?;
-        }
+        let detail = self.to_detail.forward(pixels, padding)?;
+        let coarsest = self.to_coarsest.forward(&detail, padding)?;
         Ok(Features { detail, coarsest })
     }
 
     /// The first part of [`Self::encode`] alone.
     pub fn encode_to_detail(&self, pixels: &Tensor, padding: Padding) -> Result<Tensor> {
-        let mut x = pixels.clone();
-        for stage in &self.encoder[..=self.detail_stage] {
-            x = stage.encode(&x, padding)?;
-        }
-        Ok(x)
+        self.to_detail.forward(pixels, padding)
     }
 
     /// Coarsest features → structure vectors before quantization.
     pub fn structure_vectors(&self, coarsest: &Tensor) -> Result<Tensor> {
-        self.structure_neck.forward(coarsest)
+        self.structure_neck.forward(coarsest, Padding::Zero)
     }
 
     /// Features of the detail stage and T → detail vectors before quantization.
     pub fn detail_vectors(&self, features: &Tensor, trunk: &Tensor) -> Result<Tensor> {
         self.detail_neck
-            .forward(&Tensor::cat(&[features, trunk], 3)?)
+            .forward_with(features, trunk, Padding::Zero)
     }
 
     /// Coarsest features `[n, h, w, c]` → `[n, length]`, where the config has the head.
@@ -224,46 +246,30 @@ impl Network {
 
     /// Trunk steps: step 0 is the coarsest stage; the last one gives T.
     pub fn trunk_steps(&self) -> usize {
-        self.decoder.len() - self.detail_stage
+        self.trunk_steps.len()
     }
 
     /// One step of the trunk. Step 0 takes structure vectors, the others take the step before.
     pub fn trunk_step(&self, step: usize, x: &Tensor, padding: Padding) -> Result<Tensor> {
-        let stage = &self.decoder[self.decoder.len() - 1 - step];
-        let x = stage.enter(x)?;
-        if step + 1 == self.trunk_steps() {
-            Ok(x)
-        } else {
-            stage.run_blocks(x, padding)
-        }
+        self.trunk_steps[step].forward(x, padding)
     }
 
     /// One link of the trunk; the first takes structure vectors.
     pub fn trunk_link(&self, link: &TrunkLink, x: &Tensor, padding: Padding) -> Result<Tensor> {
         let stage = &self.decoder[self.decoder.len() - 1 - link.step];
-        let x = if link.enters {
-            stage.enter(x)?
-        } else {
-            x.clone()
-        };
-        match link.block {
-            Some(block) => stage.blocks[block].forward(&x, padding),
-            None => Ok(x),
-        }
+        let enter = link.enters.then(|| stage.enter()).into_iter().flatten();
+        let block = link.block.map(|block| block_layer(&stage.blocks[block]));
+        Chain::from(enter.chain(block)).forward(x, padding)
     }
 
     /// Structure vectors → T.
     pub fn trunk(&self, vectors: &Tensor, padding: Padding) -> Result<Tensor> {
-        let mut x = vectors.clone();
-        for step in 0..self.trunk_steps() {
-            x = self.trunk_step(step, &x, padding)?;
-        }
-        Ok(x)
+        self.trunk.forward(vectors, padding)
     }
 
-    /// T and detail vectors (broadcast over T: `[d]` stands for one vector everywhere) → pixels.
+    /// T and detail vectors (`[d]` stands for one vector everywhere) → pixels.
     pub fn head(&self, trunk: &Tensor, vectors: &Tensor, padding: Padding) -> Result<Tensor> {
-        self.head_trimmed(trunk, vectors, padding, Trim::default())
+        self.head.forward_with(trunk, vectors, padding)
     }
 
     /// As [`Self::head`] on a window, of which every block trims its cell.
@@ -274,27 +280,31 @@ impl Network {
         padding: Padding,
         trim: Trim,
     ) -> Result<Tensor> {
-        let vectors = if vectors.rank() == 1 {
-            vectors.unsqueeze(0)?
-        } else {
-            vectors.clone()
-        };
-        let detail = self.detail_in.forward(&vectors)?;
-        let mut x = trunk.broadcast_add(&detail)?;
-        for (index, stage) in self.decoder[..=self.detail_stage].iter().enumerate().rev() {
-            if index < self.detail_stage {
-                x = stage.enter(&x)?;
-            }
-            for block in &stage.blocks {
-                x = trim.cut(&block.forward(&x, padding)?)?;
+        if trim == Trim::default() {
+            return self.head(trunk, vectors, padding);
+        }
+        let mut x = trunk.clone();
+        for (index, part) in self.head_parts.iter().enumerate() {
+            x = match index {
+                0 => part.forward_with(&x, vectors, padding)?,
+                _ => part.forward(&x, padding)?,
+            };
+            if index + 1 < self.head_parts.len() {
+                x = trim.cut(&x)?;
             }
         }
-        kernels::depth_to_space(&self.out.forward(&x)?, self.out_stride)
+        Ok(x)
     }
 
     /// The vector of an empty detail cell, `[d]`.
     pub fn empty(&self) -> &Tensor {
         self.empty.tensor()
+    }
+}
+
+fn extend_last(parts: &mut [Vec<Layer>], layers: impl IntoIterator<Item = Layer>) {
+    if let Some(last) = parts.last_mut() {
+        last.extend(layers);
     }
 }
 

@@ -1,6 +1,7 @@
 //! All jobs. A job owns what it needs; nothing is shared with its sender but the project's handle.
 
 use super::event::Outcome;
+use super::jobs::bench::BenchJob;
 use super::jobs::codebook::CodebookJob;
 use super::jobs::codes::{DecodeJob, EncodeJob};
 use super::jobs::edit::{EditJob, ExportJob, OpenJob};
@@ -59,4 +60,5 @@ jobs! {
     Info(InfoJob) = "Reading the project",
     Check(CheckJob) = "Checking the project",
     SelfTest(SelfTestJob) = "Checking the device",
+    Bench(BenchJob) = "Measuring this machine",
 }

@@ -18,6 +18,7 @@ pub use decode_lane::{DecodeLane, DecodedPatch};
 pub use device::{ChosenDevice, DeviceChoice, open_device};
 pub use event::{Event, EventKind, JobId, Metrics, Outcome, Preview};
 pub use job::Job;
+pub use jobs::bench::{BenchJob, BenchOptions};
 pub use jobs::codebook::CodebookJob;
 pub use jobs::codes::{DecodeJob, EncodeJob};
 pub use jobs::edit::{EditJob, ExportJob, ExportTarget, OpenJob};

@@ -141,16 +141,22 @@ impl AdamW {
         let warm_up = (1.0 + self.step as f64) / (10.0 + self.step as f64);
         let ema_decay = self.config.ema_decay.min(warm_up);
         let config = &self.config;
-        self.entries.par_iter_mut().try_for_each(|entry| {
-            let grad = grads
-                .value(entry.param.name())
-                .filter(|_| entry.lr_scale != 0.0);
-            if grad.is_some() {
-                entry.updates += 1;
-            }
-            let rates = Rates::new(config, entry, lr, clip, ema_decay);
-            entry.update(grad, rates)
-        })?;
+        self.entries
+            .par_iter_mut()
+            .try_for_each(|entry| -> Result<()> {
+                let grad = grads
+                    .value(entry.param.name())
+                    .filter(|_| entry.lr_scale != 0.0);
+                if grad.is_some() {
+                    entry.updates += 1;
+                }
+                let rates = Rates::new(config, entry, lr, clip, ema_decay);
+                entry.update(grad, rates)?;
+                if grad.is_some() {
+                    entry.param.has_changed();
+                }
+                Ok(())
+            })?;
         Ok(norm as f32)
     }
 

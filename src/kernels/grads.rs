@@ -60,6 +60,25 @@ impl GradSlot {
         slot.written = true;
     }
 
+    /// The sum of `parts`, in order, each of `count` values at `offset`.
+    pub(super) fn add_parts<P: std::ops::Deref<Target = [f32]>>(
+        &self,
+        count: usize,
+        parts: &[P],
+        offset: usize,
+    ) {
+        self.accumulate(count, |to, more| {
+            if !more {
+                to.fill(0.0);
+            }
+            for part in parts {
+                for (to, value) in to.iter_mut().zip(&part[offset..offset + count]) {
+                    *to += value;
+                }
+            }
+        });
+    }
+
     fn clear(&self) {
         self.lock().written = false;
     }

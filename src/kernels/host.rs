@@ -3,7 +3,7 @@
 use std::ops::{Deref, Range};
 use std::sync::OnceLock;
 
-use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Storage, Tensor, Var};
+use candle_core::{CpuStorage, DType, Device, Layout, Result, Storage, Tensor, Var};
 
 use super::grads::grad_enabled;
 
@@ -64,25 +64,15 @@ pub(super) fn tracked(x: &Tensor) -> bool {
     grad_enabled() || x.track_op()
 }
 
-/// Applies a fused operator. It holds its parameters itself and writes their gradients to their slots, so its only
-/// argument in candle's graph is the activation; a second, constant variable makes candle call the backward pass
-/// also where the activation needs no gradient.
-pub(super) fn apply<C: CustomOp2 + Send + Sync + 'static>(
-    x: &Tensor,
-    operator: C,
-) -> Result<Tensor> {
+/// A constant variable as an operator's last argument: operators hold their parameters themselves, and candle calls the
+/// backward pass only of operators that depend on some variable.
+pub(super) fn anchor() -> Result<&'static Tensor> {
     static ANCHOR: OnceLock<Var> = OnceLock::new();
-    let anchor = match ANCHOR.get() {
+    Ok(match ANCHOR.get() {
         Some(anchor) => anchor,
         None => {
             let made = Var::zeros(1, DType::F32, &Device::Cpu)?;
             ANCHOR.get_or_init(|| made)
         }
-    };
-    let x = x.contiguous()?;
-    if tracked(&x) {
-        x.apply_op2(anchor, operator)
-    } else {
-        x.apply_op2_no_bwd(anchor, &operator)
-    }
+    })
 }

@@ -1,74 +1,93 @@
-//! [`Linear`] as one operator: product and bias, and the three gradients.
+//! [`Linear`] on slices: product and bias, and the three gradients.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::Result;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::Linear;
-use super::host::{HostRef, argument};
+use super::chain::Extent;
+use super::host::HostRef;
 use super::pool::Buffer;
-use super::product::{Left, PANEL, Packed, ROWS, outer_panel, product_panel, row_stride};
+use super::product::{Left, PANEL, PackCell, Packed, ROWS, outer_panel, product_panel, row_stride};
 use super::ranges;
 use super::simd::dispatch;
 
 /// Rows that are multiplied together.
 const CHUNK: usize = 192;
+/// Parts that sum the weights' gradient for themselves.
+const GROUPS: usize = 4;
 
-pub(super) struct LinearOp {
-    pub layer: Linear,
+/// The weight as the products read it.
+#[derive(Debug, Default)]
+pub(super) struct Packs {
+    forward: PackCell,
+    backward: PackCell,
 }
 
-impl CustomOp2 for LinearOp {
-    fn name(&self) -> &'static str {
-        "linear"
+impl Linear {
+    /// Outputs and inputs.
+    fn sides(&self) -> Result<(usize, usize)> {
+        self.weight.var().dims2()
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        layout: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let x = argument(x, layout)?;
-        let (outputs, inputs) = self.layer.weight.var().dims2()?;
-        let mut dims = layout.dims().to_vec();
-        if dims.last() != Some(&inputs) {
-            candle_core::bail!("a linear layer of {inputs} inputs was given {dims:?}");
-        }
-        let weight = HostRef::new(self.layer.weight.var())?;
-        let bias = HostRef::new(self.layer.bias.var())?;
-        let mut padded_bias = bias.to_vec();
-        padded_bias.resize(outputs.next_multiple_of(PANEL), 0.0);
-        let right = Packed::transposed(&weight, outputs, inputs, |_, _| 1.0);
-        let y = product(x, inputs, &right, outputs, Some(&padded_bias));
-        if let Some(last) = dims.last_mut() {
-            *last = outputs;
-        }
-        Ok((CpuStorage::F32(y), dims.into()))
+    pub(super) fn inputs(&self) -> Result<usize> {
+        Ok(self.sides()?.1)
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        _: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        let (values, dy) = (HostRef::new(x)?, HostRef::new(&grad)?);
-        let (outputs, inputs) = self.layer.weight.var().dims2()?;
-        weight_gradients(&self.layer, &values, &dy, inputs, outputs);
-        if !x.track_op() {
-            return Ok((None, None));
-        }
-        let weight = HostRef::new(self.layer.weight.var())?;
-        let right = Packed::straight(&weight, outputs, inputs, |_, _| 1.0);
-        let dx = product(&dy, outputs, &right, inputs, None);
-        Ok((Some(Tensor::from_vec(dx, x.shape(), x.device())?), None))
+    fn packed(&self) -> Result<Arc<Packed>> {
+        let (outputs, inputs) = self.sides()?;
+        let version = self.weight.version();
+        let weight = HostRef::new(self.weight.var())?;
+        Ok((self.packs.forward).get(version, || {
+            Packed::transposed(&weight, outputs, inputs, |_, _| 1.0)
+        }))
     }
+
+    fn packed_back(&self) -> Result<Arc<Packed>> {
+        let (outputs, inputs) = self.sides()?;
+        let version = self.weight.version();
+        let weight = HostRef::new(self.weight.var())?;
+        Ok((self.packs.backward).get(version, || {
+            Packed::straight(&weight, outputs, inputs, |_, _| 1.0)
+        }))
+    }
+}
+
+pub(super) fn result(layer: &Linear, x: Extent) -> Result<Extent> {
+    let (outputs, inputs) = layer.sides()?;
+    if x.channels != inputs {
+        candle_core::bail!("a linear layer of {inputs} inputs was given {x:?}");
+    }
+    Ok(Extent {
+        channels: outputs,
+        ..x
+    })
+}
+
+pub(super) fn forward(layer: &Linear, x: &[f32], y: &mut [f32]) -> Result<()> {
+    let (outputs, inputs) = layer.sides()?;
+    let mut bias = HostRef::new(layer.bias.var())?.to_vec();
+    bias.resize(outputs.next_multiple_of(PANEL), 0.0);
+    product(x, inputs, &*layer.packed()?, outputs, Some(&bias), y);
+    Ok(())
+}
+
+/// The gradient of the input goes to `dx`, where it is wanted.
+pub(super) fn backward(
+    layer: &Linear,
+    x: &[f32],
+    dy: &[f32],
+    dx: Option<&mut [f32]>,
+) -> Result<()> {
+    let (outputs, inputs) = layer.sides()?;
+    weight_gradients(layer, x, dy, inputs, outputs);
+    if let Some(dx) = dx {
+        product(dy, outputs, &*layer.packed_back()?, inputs, None, dx);
+    }
+    Ok(())
 }
 
 /// Rows of `inputs` values times `right`, of `outputs` columns.
@@ -78,11 +97,10 @@ fn product(
     right: &Packed,
     outputs: usize,
     bias: Option<&[f32]>,
-) -> Vec<f32> {
-    let rows = x.len() / inputs;
-    let mut y = vec![0.0; rows * outputs];
-    let chunks = ranges::even(rows, CHUNK, ROWS, 4);
-    ranges::split_mut(&mut y, &chunks, outputs)
+    y: &mut [f32],
+) {
+    let chunks = ranges::even(x.len() / inputs, CHUNK, ROWS, GROUPS);
+    ranges::split_mut(y, &chunks, outputs)
         .into_par_iter()
         .zip(&chunks)
         .for_each(|(out, rows)| {
@@ -95,7 +113,6 @@ fn product(
                 out,
             });
         });
-    y
 }
 
 struct ProductChunk<'a> {
@@ -151,27 +168,28 @@ struct Sums {
 fn weight_gradients(layer: &Linear, x: &[f32], dy: &[f32], inputs: usize, outputs: usize) {
     let padded_outputs = outputs.next_multiple_of(ROWS);
     let panels = inputs.div_ceil(PANEL);
-    let groups: Vec<Sums> = ranges::groups(x.len() / inputs, 4, ROWS)
-        .into_par_iter()
-        .map(|rows| {
-            let mut sums = Sums {
-                weight: Buffer::zeroed(panels * padded_outputs * PANEL),
-                bias: Buffer::zeroed(outputs),
-            };
-            for chunk in ranges::even(rows.len(), CHUNK, ROWS, 1) {
-                let rows = rows.start + chunk.start..rows.start + chunk.end;
-                dispatch(GradientChunk {
-                    x,
-                    dy,
-                    inputs,
-                    outputs,
-                    rows,
-                    sums: &mut sums,
-                });
-            }
-            sums
-        })
-        .collect();
+    let (weights, biases): (Vec<Buffer>, Vec<Buffer>) =
+        ranges::groups(x.len() / inputs, GROUPS, ROWS)
+            .into_par_iter()
+            .map(|rows| {
+                let mut sums = Sums {
+                    weight: Buffer::zeroed(panels * padded_outputs * PANEL),
+                    bias: Buffer::zeroed(outputs),
+                };
+                for chunk in ranges::even(rows.len(), CHUNK, ROWS, 1) {
+                    let rows = rows.start + chunk.start..rows.start + chunk.end;
+                    dispatch(GradientChunk {
+                        x,
+                        dy,
+                        inputs,
+                        outputs,
+                        rows,
+                        sums: &mut sums,
+                    });
+                }
+                (sums.weight, sums.bias)
+            })
+            .unzip();
     let tile = padded_outputs * PANEL;
     layer
         .weight
@@ -182,8 +200,8 @@ fn weight_gradients(layer: &Linear, x: &[f32], dy: &[f32], inputs: usize, output
                     if !more {
                         to.fill(0.0);
                     }
-                    for group in &groups {
-                        let from = &group.weight[j * tile + o * PANEL..];
+                    for group in &weights {
+                        let from = &group[j * tile + o * PANEL..];
                         for (to, value) in to.iter_mut().zip(from) {
                             *to += value;
                         }
@@ -191,16 +209,7 @@ fn weight_gradients(layer: &Linear, x: &[f32], dy: &[f32], inputs: usize, output
                 }
             });
         });
-    layer.bias.slot().accumulate(outputs, |to, more| {
-        if !more {
-            to.fill(0.0);
-        }
-        for group in &groups {
-            for (to, value) in to.iter_mut().zip(&*group.bias) {
-                *to += value;
-            }
-        }
-    });
+    layer.bias.slot().add_parts(outputs, &biases, 0);
 }
 
 struct GradientChunk<'a> {

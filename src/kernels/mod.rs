@@ -5,6 +5,8 @@
 
 pub mod adamw;
 mod block;
+mod block_grad;
+mod chain;
 mod depthwise;
 pub mod grads;
 mod host;
@@ -20,11 +22,13 @@ mod shuffle;
 mod simd;
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{Device, Result, Tensor};
 
 pub use adamw::{AdamW, AdamWConfig};
+pub use chain::{Chain, Layer};
 pub use grads::{Grads, no_grad};
 pub use params::{Init, Param, ParamStore, Scope};
 
@@ -54,6 +58,7 @@ pub struct Linear {
     pub weight: Param,
     /// `[out]`
     pub bias: Param,
+    packs: Arc<linear::Packs>,
 }
 
 impl Linear {
@@ -61,16 +66,15 @@ impl Linear {
         Ok(Self {
             weight: scope.get("weight", &[outputs, inputs], Init::fan_in(inputs))?,
             bias: scope.get("bias", &[outputs], Init::Const(0.0))?,
+            packs: Arc::default(),
         })
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if host::takes(x) && x.rank() > 0 {
-            let operator = linear::LinearOp {
-                layer: self.clone(),
-            };
-            return host::apply(x, operator);
-        }
+        Chain::from([Layer::Linear(self.clone())]).forward(x, Padding::Zero)
+    }
+
+    fn plain(&self, x: &Tensor) -> Result<Tensor> {
         plain::linear(x, self.weight.tensor(), Some(self.bias.tensor()))
     }
 }
@@ -90,11 +94,7 @@ impl RmsNorm {
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if host::takes(x) {
-            let operator = norm::RmsNormOp { norm: self.clone() };
-            return host::apply(x, operator);
-        }
-        plain::rms_norm(x, self.gain.tensor())
+        Chain::from([Layer::RmsNorm(self.clone())]).forward(x, Padding::Zero)
     }
 }
 
@@ -112,6 +112,7 @@ pub struct Block {
     pub down: Linear,
     /// Layer scale γ, `[channels]`.
     pub scale: Param,
+    packs: Arc<block::Packs>,
 }
 
 impl Block {
@@ -123,21 +124,23 @@ impl Block {
             up: Linear::new(channels, 4 * channels, scope.pp("up"))?,
             down: Linear::new(4 * channels, channels, scope.pp("down"))?,
             scale: scope.get("scale", &[channels], Init::Const(0.5))?,
+            packs: Arc::default(),
         })
     }
 
     pub fn forward(&self, x: &Tensor, padding: Padding) -> Result<Tensor> {
-        if host::takes(x) {
-            return blocks(std::slice::from_ref(self), x, padding);
-        }
+        blocks(std::slice::from_ref(self), x, padding)
+    }
+
+    fn plain(&self, x: &Tensor, padding: Padding) -> Result<Tensor> {
         let y = plain::depthwise3x3(
             x,
             self.depthwise.tensor(),
             self.depthwise_bias.tensor(),
             padding,
         )?;
-        let y = self.norm.forward(&y)?;
-        let y = self.down.forward(&plain::gelu(&self.up.forward(&y)?)?)?;
+        let y = plain::rms_norm(&y, self.norm.gain.tensor())?;
+        let y = self.down.plain(&plain::gelu(&self.up.plain(&y)?)?)?;
         x + y.broadcast_mul(self.scale.tensor())?
     }
 }
@@ -160,50 +163,26 @@ pub fn nearest_code(x: &Tensor, codebook: &Tensor) -> Result<Tensor> {
 
 /// Scales each row (last axis) to a root mean square of 1: [`RmsNorm`] without a gain.
 pub fn unit_rms(x: &Tensor) -> Result<Tensor> {
-    if host::takes(x) {
-        return x.contiguous()?.apply_op1(norm::UnitRms);
-    }
-    let gain = Tensor::ones(x.dim(candle_core::D::Minus1)?, x.dtype(), x.device())?;
-    plain::rms_norm(x, &gain)
+    Chain::from([Layer::UnitRms]).forward(x, Padding::Zero)
 }
 
 /// `[n, h, w, c]` → `[n, h/f, w/f, f·f·c]`; the new channels are ordered (row in cell, column in cell, channel).
 /// Sides that are no multiple of `factor` are an error.
 pub fn space_to_depth(x: &Tensor, factor: usize) -> Result<Tensor> {
-    shuffled(x, factor, shuffle::Direction::SpaceToDepth)
+    Chain::from([Layer::SpaceToDepth(factor)]).forward(x, Padding::Zero)
 }
 
 /// The inverse of [`space_to_depth`].
 pub fn depth_to_space(x: &Tensor, factor: usize) -> Result<Tensor> {
-    shuffled(x, factor, shuffle::Direction::DepthToSpace)
-}
-
-fn shuffled(x: &Tensor, factor: usize, direction: shuffle::Direction) -> Result<Tensor> {
-    if host::takes(x) {
-        return x
-            .contiguous()?
-            .apply_op1(shuffle::Shuffle { direction, factor });
-    }
-    match direction {
-        shuffle::Direction::SpaceToDepth => plain::space_to_depth(x, factor),
-        shuffle::Direction::DepthToSpace => plain::depth_to_space(x, factor),
-    }
+    Chain::from([Layer::DepthToSpace(factor)]).forward(x, Padding::Zero)
 }
 
 /// `x` through all of `blocks`; faster than one after the other where gradients are recorded.
 pub fn blocks(blocks: &[Block], x: &Tensor, padding: Padding) -> Result<Tensor> {
-    if blocks.is_empty() {
-        return Ok(x.clone());
-    }
-    if host::takes(x) {
-        let operator = block::BlocksOp::new(blocks, padding, host::tracked(x));
-        return host::apply(x, operator);
-    }
-    let mut x = x.clone();
-    for block in blocks {
-        x = block.forward(&x, padding)?;
-    }
-    Ok(x)
+    let layers = blocks
+        .iter()
+        .map(|block| Layer::Block(Box::new(block.clone())));
+    Chain::from(layers).forward(x, padding)
 }
 
 static PLAIN_OPS: AtomicBool = AtomicBool::new(false);

@@ -1,108 +1,49 @@
-//! [`RmsNorm`] as one operator.
+//! [`RmsNorm`] on slices.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::Result;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::RmsNorm;
-use super::host::{HostRef, argument};
+use super::chain::Extent;
+use super::grads::GradSlot;
 use super::pool::Buffer;
 use super::ranges;
 use super::simd::{dispatch, dot};
 
-pub(super) const NORM_EPS: f32 = 1e-6;
+const NORM_EPS: f32 = 1e-6;
 const CHUNK: usize = 512;
+/// Parts that sum the gain's gradient for themselves.
+const GROUPS: usize = 16;
 
-pub(super) struct RmsNormOp {
-    pub norm: RmsNorm,
+pub(super) fn result(norm: &RmsNorm, x: Extent) -> Result<Extent> {
+    let channels = norm.gain.var().elem_count();
+    if x.channels != channels {
+        candle_core::bail!("a norm of {channels} channels was given {x:?}");
+    }
+    Ok(x)
 }
 
-impl CustomOp2 for RmsNormOp {
-    fn name(&self) -> &'static str {
-        "rms-norm"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        layout: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let x = argument(x, layout)?;
-        let gain = HostRef::new(self.norm.gain.var())?;
-        if layout.dims().last() != Some(&gain.len()) {
-            candle_core::bail!(
-                "a norm of {} channels was given {:?}",
-                gain.len(),
-                layout.dims()
-            );
-        }
-        Ok((CpuStorage::F32(forward(x, &gain)), layout.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        _: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        let gain = HostRef::new(self.norm.gain.var())?;
-        let (values, dy) = (HostRef::new(x)?, HostRef::new(&grad)?);
-        let (dx, sums) = backward(&values, &dy, &gain);
-        self.norm.gain.slot().accumulate(gain.len(), |to, more| {
-            if !more {
-                to.fill(0.0);
-            }
-            for sums in &sums {
-                for (to, value) in to.iter_mut().zip(&**sums) {
-                    *to += value;
-                }
-            }
-        });
-        Ok((Some(Tensor::from_vec(dx, x.shape(), x.device())?), None))
-    }
-}
-
-/// The same without a gain.
-pub(super) struct UnitRms;
-
-impl CustomOp1 for UnitRms {
-    fn name(&self) -> &'static str {
-        "unit-rms"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = argument(x, layout)?;
-        let gain = vec![1.0; layout.dims().last().copied().unwrap_or(1)];
-        Ok((CpuStorage::F32(forward(x, &gain)), layout.shape().clone()))
-    }
-
-    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let grad = grad.contiguous()?;
-        let gain = vec![1.0; x.dim(candle_core::D::Minus1)?];
-        let (dx, _) = backward(&HostRef::new(x)?, &HostRef::new(&grad)?, &gain);
-        Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
-    }
-}
-
-fn forward(x: &[f32], gain: &[f32]) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
+pub(super) fn forward(x: &[f32], gain: &[f32], y: &mut [f32]) {
     let piece = CHUNK * gain.len();
     y.par_chunks_mut(piece)
         .zip(x.par_chunks(piece))
         .for_each(|(y, x)| dispatch(Forward { x, gain, y }));
-    y
 }
 
-/// The gradient of the input, and that of the gain in parts to be added up.
-fn backward(x: &[f32], dy: &[f32], gain: &[f32]) -> (Vec<f32>, Vec<Buffer>) {
+/// The gradient of the input to `dx`, that of the gain to `slot`, where they are wanted.
+pub(super) fn backward(
+    x: &[f32],
+    dy: &[f32],
+    gain: &[f32],
+    slot: Option<&GradSlot>,
+    dx: Option<&mut [f32]>,
+) {
     let channels = gain.len();
-    let mut dx = vec![0.0; x.len()];
-    let groups = ranges::groups(x.len() / channels, 16, 1);
-    let sums = ranges::split_mut(&mut dx, &groups, channels)
+    let mut unwanted = Buffer::dirty(if dx.is_none() { x.len() } else { 0 });
+    let dx = dx.unwrap_or(&mut unwanted);
+    let groups = ranges::groups(x.len() / channels, GROUPS, 1);
+    let sums: Vec<Buffer> = ranges::split_mut(dx, &groups, channels)
         .into_par_iter()
         .zip(&groups)
         .map(|(dx, rows)| {
@@ -118,7 +59,9 @@ fn backward(x: &[f32], dy: &[f32], gain: &[f32]) -> (Vec<f32>, Vec<Buffer>) {
             sums
         })
         .collect();
-    (dx, sums)
+    if let Some(slot) = slot {
+        slot.add_parts(channels, &sums, 0);
+    }
 }
 
 struct Forward<'a> {

@@ -1,6 +1,7 @@
 //! Named trainable tensors with a reproducible start.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Device, Result, Tensor, Var};
@@ -36,6 +37,7 @@ pub struct Param {
     /// The same storage without gradient tracking.
     detached: Tensor,
     slot: Arc<GradSlot>,
+    version: Arc<AtomicU64>,
 }
 
 impl Param {
@@ -52,8 +54,25 @@ impl Param {
         }
     }
 
-    pub fn var(&self) -> &Var {
+    /// Gives it other values, of the same shape.
+    pub fn set(&self, values: &Tensor) -> Result<()> {
+        self.var.set(values)?;
+        self.has_changed();
+        Ok(())
+    }
+
+    /// Whoever writes through it calls [`Self::has_changed`].
+    pub(super) fn var(&self) -> &Var {
         &self.var
+    }
+
+    /// Counts changes of the values: what was made from them is out of date when it moves.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    pub(super) fn has_changed(&self) {
+        self.version.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn slot(&self) -> &Arc<GradSlot> {
@@ -143,6 +162,7 @@ impl ParamStore {
             detached: var.as_detached_tensor(),
             var,
             slot: Arc::default(),
+            version: Arc::default(),
         };
         params.insert(name, param.clone());
         Ok(param)

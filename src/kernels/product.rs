@@ -7,6 +7,8 @@
 
 #![allow(clippy::needless_range_loop)] // constant bounds over register arrays unroll
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use pulp::Simd;
 use rayon::prelude::*;
 
@@ -97,6 +99,29 @@ impl Packed {
 
     pub(super) fn panel(&self, index: usize) -> &[f32] {
         &self.values[index * self.inner * PANEL..][..self.inner * PANEL]
+    }
+}
+
+/// A packed matrix that is kept until a parameter that it was made from changes.
+#[derive(Debug, Default)]
+pub(super) struct PackCell(Mutex<Option<(u64, Arc<Packed>)>>);
+
+impl PackCell {
+    /// `version` grows with every change of what `pack` packs.
+    pub(super) fn get(&self, version: u64, pack: impl FnOnce() -> Packed) -> Arc<Packed> {
+        {
+            let mut cell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*cell {
+                Some((found, packed)) if *found == version => return Arc::clone(packed),
+                // Its buffer goes to the pool before the new one is taken.
+                _ => *cell = None,
+            }
+        }
+        // Unlocked: packing is parallel, and a thread that waits for its parts may come by here again.
+        let packed = Arc::new(pack());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((version, Arc::clone(&packed)));
+        packed
     }
 }
 

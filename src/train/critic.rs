@@ -165,7 +165,7 @@ impl Critic {
     /// Parameters and optimiser, for a state.
     pub fn state_tensors(&self) -> Result<[BTreeMap<String, Tensor>; 2]> {
         let parameters = self.store.params().into_iter();
-        let parameters = parameters.map(|p| (p.name().to_owned(), p.var().as_detached_tensor()));
+        let parameters = parameters.map(|p| (p.name().to_owned(), p.tensor().detach()));
         Ok([parameters.collect(), self.optimizer.state_tensors()?])
     }
 

@@ -8,6 +8,7 @@ mod critic;
 pub mod eta;
 pub mod evaluate;
 pub mod losses;
+pub mod measure;
 pub mod metrics;
 mod prefetch;
 mod pyramid;

@@ -81,11 +81,11 @@ fn the_gradient_agrees_with_finite_differences() {
         let direction = random(start.dims(), 77);
         let at = |step: f64| {
             let moved = (&start + (&direction * step).unwrap()).unwrap();
-            param.var().set(&moved).unwrap();
+            param.set(&moved).unwrap();
             f64::from(loss().to_scalar::<f32>().unwrap())
         };
         let measured = (at(1e-3) - at(-1e-3)) / 2e-3;
-        param.var().set(&start).unwrap();
+        param.set(&start).unwrap();
         let predicted: f32 = values(&grad)
             .iter()
             .zip(values(&direction))

@@ -23,10 +23,10 @@ pub fn values(tensor: &Tensor) -> Vec<f32> {
 /// Gives every parameter of `store` random values: gains and scales too, or their gradients would hide mistakes.
 pub fn randomise(store: &ParamStore, seed: u64) {
     for (i, param) in store.params().iter().enumerate() {
-        let fan: usize = param.var().dims().iter().skip(1).product();
-        let value = random(param.var().dims(), seed + 31 * i as u64);
+        let fan: usize = param.tensor().dims().iter().skip(1).product();
+        let value = random(param.tensor().dims(), seed + 31 * i as u64);
         let value = (value / (fan.max(1) as f64).sqrt()).unwrap();
-        param.var().set(&value).unwrap();
+        param.set(&value).unwrap();
     }
 }
 

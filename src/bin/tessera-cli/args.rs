@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tessera::engine::{
-    Budget, CheckJob, CheckpointChoice, CodebookJob, DecodeJob, DeviceChoice, EditJob, EncodeJob,
-    Existing, ExportJob, ExportTarget, ImportJob, ImportOptions, InfoJob, Job, ModelSource, NewJob,
-    OpenJob, Preset, QualityJob, QualityOptions, ReconstructJob, SelfTestJob, Storage,
-    TrainBaseJob, TrainJob, TrainStart,
+    BenchJob, BenchOptions, Budget, CheckJob, CheckpointChoice, CodebookJob, DecodeJob,
+    DeviceChoice, EditJob, EncodeJob, Existing, ExportJob, ExportTarget, ImportJob, ImportOptions,
+    InfoJob, Job, ModelSource, NewJob, OpenJob, Preset, QualityJob, QualityOptions, ReconstructJob,
+    SelfTestJob, Storage, TrainBaseJob, TrainJob, TrainStart,
 };
 use tessera::error::Result;
 
@@ -178,6 +178,13 @@ pub enum Command {
     Check { project: PathBuf },
     /// Check that a device computes as it should, against plain operators on the CPU.
     Selftest,
+    /// Measure how fast this machine trains, encodes, decodes and paints.
+    Bench {
+        #[command(flatten)]
+        model: ModelArgs,
+        #[command(flatten)]
+        sizes: BenchArgs,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -207,6 +214,42 @@ impl ModelArgs {
             (None, Some(file)) => ModelSource::File(file.clone()),
             (None, None) => ModelSource::Base,
         })
+    }
+}
+
+/// What `bench` measures; the defaults are those of the published figures.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    /// Times that everything is done; medians are printed.
+    #[arg(long, default_value_t = BenchOptions::default().rounds)]
+    rounds: usize,
+    /// Crops of a training step.
+    #[arg(long, default_value_t = BenchOptions::default().batch)]
+    batch: u32,
+    /// Side of a crop, a multiple of 16.
+    #[arg(long, value_name = "PX", default_value_t = BenchOptions::default().crop_px)]
+    crop: u32,
+    /// Side of the picture that is encoded and decoded, a multiple of 16.
+    #[arg(long, value_name = "PX", default_value_t = BenchOptions::default().picture_px)]
+    picture: u32,
+    /// Sides of the canvases that are painted on.
+    #[arg(long, value_name = "PX", value_delimiter = ',', default_values_t = BenchOptions::default().canvas_px)]
+    canvas: Vec<u32>,
+    /// Dabs per level and canvas.
+    #[arg(long, default_value_t = BenchOptions::default().dabs)]
+    dabs: u32,
+}
+
+impl BenchArgs {
+    fn options(&self) -> BenchOptions {
+        BenchOptions {
+            rounds: self.rounds,
+            batch: self.batch,
+            crop_px: self.crop,
+            picture_px: self.picture,
+            canvas_px: self.canvas.clone(),
+            dabs: self.dabs,
+        }
     }
 }
 
@@ -383,6 +426,12 @@ impl Args {
                 project: Storage::open(project)?,
                 document: document.clone(),
                 out: target(out, existing, !no_metadata),
+                device,
+            }
+            .into(),
+            Command::Bench { model, sizes } => BenchJob {
+                model: model.source()?,
+                options: sizes.options(),
                 device,
             }
             .into(),

@@ -1,6 +1,7 @@
 //! Events as lines: JSON for programs, a progress bar and sentences for people.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
 use tessera::engine::{Event, EventKind};
 use tessera::error::Error;
 
@@ -161,27 +162,49 @@ fn figures(metrics: &tessera::engine::Metrics) -> String {
     format!("step {}: {}", metrics.step, values.join(" · "))
 }
 
-/// A report's top level as aligned lines; what is nested stays JSON.
-fn print_report(report: &serde_json::Value) {
-    let serde_json::Value::Object(entries) = report else {
+/// A report's top level as aligned lines; a list has one line for each entry.
+fn print_report(report: &Value) {
+    let Value::Object(entries) = report else {
         println!("{report:#}");
         return;
     };
     let width = entries.keys().map(|key| key.chars().count()).max();
     let width = width.unwrap_or(0);
     for (key, value) in entries {
-        let text = |value: &serde_json::Value| match value {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        match value {
-            serde_json::Value::Array(lines) if lines.iter().all(serde_json::Value::is_string) => {
+        let lines: Vec<String> = match value {
+            Value::Array(items) if items.iter().all(Value::is_string) => {
                 println!("  {key:width$}");
-                for line in lines {
-                    println!("    {}", text(line));
+                for item in items {
+                    println!("    {}", one_line(item));
                 }
+                continue;
             }
-            value => println!("  {key:width$}  {}", text(value)),
+            Value::Array(items) if items.iter().all(Value::is_object) => {
+                items.iter().map(one_line).collect()
+            }
+            other => vec![one_line(other)],
+        };
+        for (index, line) in lines.iter().enumerate() {
+            let key = if index == 0 { key } else { "" };
+            println!("  {key:width$}  {line}");
         }
+    }
+}
+
+/// `name value · name value` for an object of plain values; what is nested deeper stays JSON.
+fn one_line(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| match value {
+                    Value::String(text) => format!("{name} {text}"),
+                    other => format!("{name} {other}"),
+                })
+                .collect();
+            fields.join(" · ")
+        }
+        other => other.to_string(),
     }
 }

@@ -1,5 +1,6 @@
 //! What each job does, one file each.
 
+pub mod bench;
 pub mod codebook;
 pub mod codes;
 pub mod edit;

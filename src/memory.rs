@@ -1,0 +1,72 @@
+//! The memory of a Tessera process: its allocator, and what it has used.
+//!
+//! Training allocates and frees the same large buffers at every step. A buffer whose pages went back to the system is
+//! cleared by the kernel page by page when it is next used (benches/README.md has what that costs).
+
+use std::ptr::null_mut;
+
+use libmimalloc_sys::{mi_option_set, mi_option_t, mi_process_info};
+
+/// Every program and test over this library allocates with it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// `mi_option_purge_delay` of mimalloc.h, which the crate leaves out.
+const PURGE_DELAY: mi_option_t = 15;
+/// Freed memory stays with the process this long. mimalloc's own second is about one training step.
+const PURGE_DELAY_MSECS: std::ffi::c_long = 20_000;
+
+/// Sets the allocator up for work that repeats. Programs call it first in `main`; `MIMALLOC_PURGE_DELAY` in the
+/// environment has precedence.
+pub fn configure() {
+    if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
+        // SAFETY: sets one number, which the allocator reads whenever it frees.
+        unsafe { mi_option_set(PURGE_DELAY, PURGE_DELAY_MSECS) };
+    }
+}
+
+/// The most memory the process has had in use so far (resident set), in bytes.
+pub fn peak_bytes() -> u64 {
+    let mut peak = 0;
+    let none = null_mut;
+    // SAFETY: every pointer is null, which is allowed, or points to a number of this frame.
+    unsafe {
+        mi_process_info(
+            none(),
+            none(),
+            none(),
+            none(),
+            &raw mut peak,
+            none(),
+            none(),
+            none(),
+        );
+    }
+    peak as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use libmimalloc_sys::mi_option_get;
+
+    use super::*;
+
+    #[test]
+    fn the_option_is_the_purge_delay() {
+        // SAFETY: reads one number.
+        let get = || unsafe { mi_option_get(PURGE_DELAY) };
+        if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
+            assert_eq!(get(), 1000, "mimalloc's default has another place or value");
+            configure();
+            assert_eq!(get(), PURGE_DELAY_MSECS);
+        }
+    }
+
+    #[test]
+    fn the_peak_grows_with_what_is_written() {
+        let before = peak_bytes();
+        assert!(before > 1 << 20, "{before}");
+        let block = vec![1u8; before as usize + (16 << 20)];
+        assert!(peak_bytes() >= block.len() as u64, "{before}");
+    }
+}
