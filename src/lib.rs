@@ -2,6 +2,8 @@
 //!
 //! See ARCHITECTURE.md for the module map and the import rule that `tests/layers.rs` checks.
 
+#[cfg(feature = "gui")]
+pub mod app;
 pub mod canvas;
 pub mod codec;
 pub mod dataset;
@@ -13,4 +15,9 @@ pub mod kernels;
 pub mod memory;
 pub mod progress;
 pub mod project;
+#[cfg(feature = "gui")]
+pub mod render;
+pub mod settings;
 pub mod train;
+#[cfg(feature = "gui")]
+pub mod ui;

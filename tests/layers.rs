@@ -111,6 +111,38 @@ const LAYERS: &[Layer] = &[
         banned: WINDOW,
     },
     Layer {
+        module: "render",
+        modules: &["document"],
+        banned: &["candle_core", "rusqlite", "rfd", "std::fs", "std::thread"],
+    },
+    Layer {
+        module: "ui",
+        modules: &["app", "document", "render", "settings"],
+        banned: &[
+            "candle_core",
+            "rusqlite",
+            "rfd",
+            "wgpu",
+            "eframe::wgpu",
+            "image",
+            "std::fs",
+            "std::thread",
+        ],
+    },
+    Layer {
+        module: "app",
+        modules: &[
+            "settings", "document", "dataset", "codec", "train", "canvas", "project", "export",
+            "engine", "render", "ui",
+        ],
+        banned: MODEL,
+    },
+    Layer {
+        module: "main",
+        modules: &["app"],
+        banned: &["candle_core", "rusqlite", "std::fs"],
+    },
+    Layer {
         module: "bin/tessera-cli",
         modules: &["engine", "settings", "memory"],
         banned: WINDOW,
@@ -184,6 +216,10 @@ fn the_check_itself_sees_forbidden_imports() {
         "use crate::{document::Stroke, error::Result}; // crate::codec"
     ));
     assert!(!sees("engine", "use crate::codec::Codec;"));
+    assert!(sees("ui", "use crate::engine::Model;"));
+    assert!(sees("ui", "use eframe::{egui, wgpu};"));
+    assert!(sees("app", "use candle_core::Tensor;"));
+    assert!(!sees("app", "use crate::ui::Shell;"));
 }
 
 fn fault(layer: &Layer, path: &[String]) -> Option<String> {

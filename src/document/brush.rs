@@ -109,14 +109,19 @@ impl Brush {
         };
         self.dab(first, level, geometry, wrap, &mut visit);
         for pair in points.windows(2) {
-            let ((ax, ay), (bx, by)) = (pair[0], pair[1]);
-            let steps = self.steps(pair[0], pair[1]);
-            for step in 1..=steps {
-                let t = step as f32 / steps as f32;
-                let at = (ax + (bx - ax) * t, ay + (by - ay) * t);
+            for at in self.path(pair[0], pair[1]) {
                 self.dab(at, level, geometry, wrap, &mut visit);
             }
         }
+    }
+
+    /// Where dabs go between `a`, which has one already, and `b`, which gets one.
+    pub fn path(&self, a: (f32, f32), b: (f32, f32)) -> impl Iterator<Item = (f32, f32)> + use<> {
+        let steps = self.steps(a, b);
+        (1..=steps).map(move |step| {
+            let t = step as f32 / steps as f32;
+            (a.0 + (b.0 - a.0) * t, a.1 + (b.1 - a.1) * t)
+        })
     }
 
     /// How many cells [`Brush::stroke`] looks at, to refuse endless strokes beforehand.

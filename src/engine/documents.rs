@@ -216,7 +216,8 @@ pub(super) fn open(project: &Storage, id: DocumentId, model: &Model) -> Result<S
     })
 }
 
-fn source_bytes(project: &Project, row: &DocumentRow) -> Result<Vec<u8>> {
+/// The picture file that a document was made of.
+pub(super) fn source_bytes(project: &Project, row: &DocumentRow) -> Result<Vec<u8>> {
     match row.source {
         DocumentSource::Embedded { .. } => project.document_source(row.id),
         DocumentSource::Picture { id } => {

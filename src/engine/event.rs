@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use super::jobs::session::OpenDocument;
+use super::palette::Palette;
+use super::storage::Storage;
 use crate::error::{Error, Notice};
 
 /// Numbers jobs in the order they were submitted, from 1.
@@ -103,6 +106,39 @@ pub struct Outcome {
     pub report: serde_json::Value,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
+    /// What it hands over in memory; for the window.
+    #[serde(skip)]
+    pub product: Option<Product>,
+}
+
+/// What a finished job hands over to the window.
+#[derive(Clone)]
+pub enum Product {
+    Project(Storage),
+    Document(Arc<OpenDocument>),
+    Palette(Arc<Palette>),
+}
+
+impl std::fmt::Debug for Product {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Project(project) => write!(f, "Project({})", project.path().display()),
+            Self::Document(document) => write!(f, "Document({})", document.name),
+            Self::Palette(palette) => write!(f, "Palette({})", palette.model_hash),
+        }
+    }
+}
+
+impl PartialEq for Product {
+    /// The very same thing.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Project(a), Self::Project(b)) => a.path() == b.path(),
+            (Self::Document(a), Self::Document(b)) => Arc::ptr_eq(a, b),
+            (Self::Palette(a), Self::Palette(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
 }
 
 impl Outcome {
@@ -116,6 +152,12 @@ impl Outcome {
     #[must_use]
     pub fn with_report(mut self, report: serde_json::Value) -> Self {
         self.report = report;
+        self
+    }
+
+    #[must_use]
+    pub fn with_product(mut self, product: Product) -> Self {
+        self.product = Some(product);
         self
     }
 

@@ -2,14 +2,15 @@
 
 use super::event::Outcome;
 use super::jobs::bench::BenchJob;
-use super::jobs::codebook::CodebookJob;
+use super::jobs::codebook::{CodebookJob, PaletteJob};
 use super::jobs::codes::{DecodeJob, EncodeJob};
-use super::jobs::edit::{EditJob, ExportJob, OpenJob};
+use super::jobs::edit::{EditJob, ExportJob, OpenJob, SnapshotJob};
 use super::jobs::import::ImportJob;
 use super::jobs::project::{CheckJob, InfoJob, NewJob};
 use super::jobs::quality::QualityJob;
 use super::jobs::reconstruct::ReconstructJob;
 use super::jobs::selftest::SelfTestJob;
+use super::jobs::session::{OpenDocumentJob, OpenProjectJob, SaveCopyJob};
 use super::jobs::train::TrainJob;
 use super::jobs::train_base::TrainBaseJob;
 use super::worker::JobContext;
@@ -55,6 +56,11 @@ jobs! {
     Encode(EncodeJob) = "Encoding a picture",
     Decode(DecodeJob) = "Decoding codes",
     Edit(EditJob) = "Editing a picture",
+    OpenProject(OpenProjectJob) = "Opening a project",
+    OpenDocument(OpenDocumentJob) = "Opening a picture",
+    SaveCopy(SaveCopyJob) = "Saving a copy of the project",
+    Palette(PaletteJob) = "Drawing the codes",
+    Snapshot(SnapshotJob) = "Exporting a picture",
     Codebook(CodebookJob) = "Drawing the codebook",
     Export(ExportJob) = "Exporting a document",
     Info(InfoJob) = "Reading the project",

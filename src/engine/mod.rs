@@ -1,12 +1,14 @@
 //! Jobs, events, cancellation, lanes and devices: all that runs behind the window and the command line.
 
 mod decode_lane;
+mod desk;
 mod device;
 mod documents;
 mod event;
 mod job;
 mod jobs;
 mod model;
+mod palette;
 mod pictures;
 mod queue;
 mod samples;
@@ -15,21 +17,26 @@ mod storage;
 mod worker;
 
 pub use decode_lane::{DecodeLane, DecodedPatch};
+pub use desk::{CODE_MARKS, Desk, DeskReply, LAST_DOCUMENT, Overview, Page, PageRequest};
 pub use device::{ChosenDevice, DeviceChoice, open_device};
-pub use event::{Event, EventKind, JobId, Metrics, Outcome, Preview};
+pub use event::{Event, EventKind, JobId, Metrics, Outcome, Preview, Product};
 pub use job::Job;
 pub use jobs::bench::{BenchJob, BenchOptions};
-pub use jobs::codebook::CodebookJob;
+pub use jobs::codebook::{CodebookJob, PaletteJob};
 pub use jobs::codes::{DecodeJob, EncodeJob};
-pub use jobs::edit::{EditJob, ExportJob, ExportTarget, OpenJob};
+pub use jobs::edit::{EditJob, ExportJob, ExportTarget, OpenJob, SnapshotJob};
 pub use jobs::import::ImportJob;
 pub use jobs::project::{CheckJob, InfoJob, NewJob};
 pub use jobs::quality::QualityJob;
 pub use jobs::reconstruct::ReconstructJob;
 pub use jobs::selftest::SelfTestJob;
+pub use jobs::session::{
+    OpenDocument, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile, SaveCopyJob,
+};
 pub use jobs::train::{TrainJob, TrainStart};
 pub use jobs::train_base::TrainBaseJob;
 pub use model::{CheckpointChoice, Model, ModelSource};
+pub use palette::{Palette, PaletteLevel};
 pub use queue::{EventQueue, Wake};
 pub use samples::{SAMPLES, write_samples};
 pub use storage::Storage;

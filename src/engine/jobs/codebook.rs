@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 use serde_json::json;
@@ -11,9 +12,11 @@ use crate::canvas;
 use crate::codec::Codec;
 use crate::document::{Codes, EMPTY, Raster, Samples, Wrap};
 use crate::engine::device::{DeviceChoice, open_device};
-use crate::engine::event::Outcome;
+use crate::engine::event::{Outcome, Product};
 use crate::engine::model::{Model, ModelSource};
+use crate::engine::palette::{Palette, PaletteLevel};
 use crate::engine::pictures;
+use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::Result;
 use crate::export::{Existing, Metadata, Provenance, Sheet, SheetItem, render_sheet, write_png};
@@ -41,24 +44,7 @@ impl CodebookJob {
         let model = self.model.load(&open_device(self.device)?.device)?;
         let mut usage = Usage::new(&model);
         if let Some(project) = self.model.project() {
-            let mut paths = Vec::new();
-            for_each_picture(project, &PictureFilter::usable(), |row| {
-                paths.push(row.path);
-                Ok(())
-            })?;
-            let step = paths.len().div_ceil(MAX_COUNTED).max(1);
-            let chosen: Vec<PathBuf> = paths.into_iter().step_by(step).collect();
-            for (done, path) in chosen.iter().enumerate() {
-                context.progress(done as u64, chosen.len() as u64);
-                let counted = pictures::load_source(path).and_then(|source| {
-                    canvas::encode(&model.codec, &source, Wrap::default(), context)
-                });
-                match counted {
-                    Ok(codes) => usage.add(&codes),
-                    Err(error) if error.is_cancelled() => return Err(error),
-                    Err(error) => context.warning(*error.notice),
-                }
-            }
+            usage.count(project, &model, context)?;
         }
         context.check()?;
         let structure = structure_swatches(&model.codec)?;
@@ -98,6 +84,68 @@ impl CodebookJob {
     }
 }
 
+/// Draws the codes for the window, and counts how often the project's pictures use them.
+pub struct PaletteJob {
+    pub model: Model,
+    /// The project whose pictures are counted; without one nothing is.
+    pub count: Option<Storage>,
+}
+
+impl PaletteJob {
+    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+        let mut usage = Usage::new(&self.model);
+        if let Some(project) = &self.count {
+            usage.count(project, &self.model, context)?;
+        }
+        let codec = &self.model.codec;
+        let structure = structure_swatches(codec)?;
+        context.check()?;
+        let detail = detail_swatches(codec, &usage.companions(&structure))?;
+        let palette = Palette {
+            model_hash: self.model.hash.clone(),
+            counted_pictures: usage.pictures,
+            structure: palette_level(&structure, codec.structure.codebook(), usage.structure)?,
+            detail: palette_level(&detail, codec.detail.codebook(), usage.detail)?,
+        };
+        Ok(Outcome::new(format!(
+            "Drew {} structure and {} detail codes.",
+            structure.len(),
+            detail.len()
+        ))
+        .with_product(Product::Palette(Arc::new(palette))))
+    }
+}
+
+fn palette_level(swatches: &[Raster], vectors: &Tensor, counts: Vec<u64>) -> Result<PaletteLevel> {
+    let swatch_px = swatches.first().map_or(0, Raster::width);
+    let side = swatch_px as usize;
+    let columns = COLUMNS as usize;
+    let rows = swatches.len().div_ceil(columns);
+    let mut atlas = vec![0; columns * rows * side * side * 4];
+    let mut colours = Vec::with_capacity(swatches.len());
+    for (index, swatch) in swatches.iter().enumerate() {
+        let pixels = swatch.rgba8();
+        let (left, top) = (index % columns * side, index / columns * side);
+        for (y, row) in pixels.chunks_exact(side * 4).enumerate() {
+            let start = ((top + y) * columns * side + left) * 4;
+            atlas[start..start + row.len()].copy_from_slice(row);
+        }
+        let (pixels, _) = pixels.as_chunks::<4>();
+        colours.push(std::array::from_fn(|channel| {
+            let sum: u64 = pixels.iter().map(|pixel| u64::from(pixel[channel])).sum();
+            (sum / pixels.len().max(1) as u64) as u8
+        }));
+    }
+    Ok(PaletteLevel {
+        swatch_px,
+        columns: COLUMNS,
+        atlas_rgba8: atlas,
+        colours,
+        vectors: vectors.flatten_all()?.to_vec1::<f32>()?,
+        counts,
+    })
+}
+
 struct Usage {
     pictures: u64,
     structure: Vec<u64>,
@@ -115,6 +163,28 @@ impl Usage {
             detail: vec![0; codebooks.detail as usize],
             pairs: HashMap::new(),
         }
+    }
+
+    /// Adds the codes of the project's usable pictures, spread evenly over them where there are many.
+    fn count(&mut self, project: &Storage, model: &Model, context: &JobContext) -> Result<()> {
+        let mut paths = Vec::new();
+        for_each_picture(project, &PictureFilter::usable(), |row| {
+            paths.push(row.path);
+            Ok(())
+        })?;
+        let step = paths.len().div_ceil(MAX_COUNTED).max(1);
+        let chosen: Vec<PathBuf> = paths.into_iter().step_by(step).collect();
+        for (done, path) in chosen.iter().enumerate() {
+            context.progress(done as u64, chosen.len() as u64);
+            let counted = pictures::load_source(path)
+                .and_then(|source| canvas::encode(&model.codec, &source, Wrap::default(), context));
+            match counted {
+                Ok(codes) => self.add(&codes),
+                Err(error) if error.is_cancelled() => return Err(error),
+                Err(error) => context.warning(*error.notice),
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, codes: &Codes) {

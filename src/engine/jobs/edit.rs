@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::codes::read_text;
+use super::session::file_name;
 use crate::canvas::{self, Chain, Direct};
 use crate::document::script::{self, EditScript};
 use crate::document::{Document, Raster, Wrap};
@@ -168,6 +169,52 @@ impl ExportJob {
     }
 }
 
+/// Writes a document as it is at this moment; painting may go on meanwhile. Where nothing may be replaced, a
+/// name that is taken gets a number.
+pub struct SnapshotJob {
+    pub name: String,
+    pub document: Document,
+    pub model: Model,
+    pub out: ExportTarget,
+}
+
+impl SnapshotJob {
+    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+        if let Some(folder) = self.out.path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| Error::io("could not make the folder", folder, &source))?;
+        }
+        let out = match self.out.existing {
+            Existing::Replace => self.out,
+            Existing::Refuse => ExportTarget {
+                path: free_path(&self.out.path),
+                ..self.out
+            },
+        };
+        export(&self.document, &self.model, &out, json!({}), context)?;
+        Ok(Outcome::new(format!("Exported {}.", file_name(&out.path)))
+            .with_report(json!({ "document": self.name, "model": self.model.hash }))
+            .with_file(&out.path))
+    }
+}
+
+/// `path`, or the same with " 2", " 3", … where something of that name exists.
+fn free_path(path: &Path) -> PathBuf {
+    let mut free = path.to_path_buf();
+    let mut number = 2;
+    while free.exists() {
+        let mut name = path.file_stem().unwrap_or_default().to_os_string();
+        name.push(format!(" {number}"));
+        if let Some(extension) = path.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        free.set_file_name(name);
+        number += 1;
+    }
+    free
+}
+
 /// A picture file as a new document of the project, and the model it is decoded with.
 pub(super) fn open_in(
     project: &Storage,
@@ -206,7 +253,11 @@ pub(super) fn open_in(
 }
 
 /// A stored document with the model that encoded it.
-fn open_row(project: &Storage, id: i64, device: DeviceChoice) -> Result<(Stored, Model)> {
+pub(super) fn open_row(
+    project: &Storage,
+    id: i64,
+    device: DeviceChoice,
+) -> Result<(Stored, Model)> {
     let checkpoint = project.call(move |project| {
         let row = project.document(id)?;
         project.checkpoint_by_hash(row.checkpoint)?.ok_or_else(|| {

@@ -9,5 +9,6 @@ pub mod project;
 pub mod quality;
 pub mod reconstruct;
 pub mod selftest;
+pub mod session;
 pub mod train;
 pub mod train_base;

@@ -1,0 +1,177 @@
+//! Projects, documents and files by path.
+
+use std::path::{Path, PathBuf};
+
+use super::super::command::Command;
+use super::super::dialogs::Question;
+use super::super::state::{Lane, Overlay, Purpose, Workspace};
+use super::super::{App, Severity};
+use crate::engine::{
+    DeviceChoice, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile, SaveCopyJob, Storage,
+};
+use crate::error::{Error, Notice};
+use crate::project::EXTENSION;
+
+impl App {
+    pub(super) fn apply_files(&mut self, command: Command) {
+        match command {
+            Command::NewProject => self.ask(Question::NewProject),
+            Command::OpenProject => self.ask(Question::OpenProject),
+            Command::OpenPicture => self.ask(Question::Picture),
+            Command::OpenPath => self.state.overlay = Some(Overlay::OpenPath),
+            Command::OpenProjectAt(path) => {
+                self.open_project(path, ProjectFile::Open, Purpose::OpenProject);
+            }
+            Command::CreateProjectAt(path) => {
+                self.open_project(path, ProjectFile::Create, Purpose::OpenProject);
+            }
+            Command::Save => {
+                let place = self.state.project.as_ref().map_or_else(
+                    || "when a project is open".to_owned(),
+                    |project| format!("in {}", project.path.display()),
+                );
+                self.state.notices.say(
+                    Severity::Success,
+                    format!("Every stroke is saved as you make it, {place}"),
+                );
+            }
+            Command::SaveCopy => {
+                if let Some(project) = &self.state.project {
+                    let name = format!("{} copy", project.name());
+                    self.ask(Question::SaveCopy { name });
+                }
+            }
+            Command::SaveCopyAs(to) => {
+                if let Some(project) = self.storage() {
+                    self.submit(
+                        Lane::Background,
+                        Purpose::SaveCopy,
+                        SaveCopyJob { project, to },
+                    );
+                }
+            }
+            Command::OpenFiles(paths) => self.open_files(paths),
+            Command::OpenSample(name) => self.open_document(OpenWhat::Sample(name)),
+            Command::OpenDocument(id) => self.open_document(OpenWhat::Stored(id)),
+            Command::RenameDocument(id, name) => {
+                if let Some(canvas) = self.state.canvas.as_mut().filter(|canvas| canvas.id == id) {
+                    canvas.name.clone_from(&name);
+                }
+                self.write(move |project| project.rename_document(id, &name));
+            }
+            Command::DeleteDocument(id) => {
+                if self.state.canvas.as_ref().is_some_and(|c| c.id == id) {
+                    self.state.canvas = None;
+                }
+                self.write(move |project| project.delete_document(id));
+            }
+            Command::RevealInFolder(path) => self.lanes.desk.run(move || {
+                let folder = if path.is_dir() {
+                    path.as_path()
+                } else {
+                    path.parent().unwrap_or(&path)
+                };
+                open::that_detached(folder)
+                    .map_err(|source| Error::io("could not open the file manager", folder, &source))
+            }),
+            Command::ReopenWithModel => self.reopen_with_model(),
+            _ => {}
+        }
+    }
+
+    pub(in crate::app) fn ask(&mut self, question: Question) {
+        if let Err(error) = self.dialogs.ask(question) {
+            self.tell(error);
+        }
+    }
+
+    pub(in crate::app) fn storage(&mut self) -> Option<Storage> {
+        let storage = self.state.project.as_ref().map(|p| p.storage.clone());
+        if storage.is_none() {
+            self.state.notices.push(
+                Severity::Warning,
+                Notice::new("no project is open yet", "", "Make or open one first"),
+            );
+        }
+        storage
+    }
+
+    /// Changes the project's file on its own thread, then reads the lists again.
+    pub(in crate::app) fn write(
+        &self,
+        work: impl FnOnce(&mut crate::project::Project) -> crate::error::Result<()> + Send + 'static,
+    ) {
+        self.lanes.desk.write(work);
+        self.lanes.desk.read_overview();
+    }
+
+    pub(in crate::app) fn device(&self) -> DeviceChoice {
+        self.state.settings.device.parse().unwrap_or_default()
+    }
+
+    pub(in crate::app) fn open_project(
+        &mut self,
+        path: PathBuf,
+        file: ProjectFile,
+        purpose: Purpose,
+    ) {
+        // The file that is open already would be refused as locked by ourselves.
+        if self.state.project.as_ref().is_some_and(|p| p.path == path) {
+            return;
+        }
+        self.submit(Lane::Foreground, purpose, OpenProjectJob { path, file });
+    }
+
+    pub(in crate::app) fn open_document(&mut self, what: OpenWhat) {
+        let (model, device) = (self.state.training.model, self.device());
+        if let Some(project) = self.storage() {
+            self.submit(
+                Lane::Foreground,
+                Purpose::OpenDocument,
+                OpenDocumentJob {
+                    project,
+                    what,
+                    model,
+                    device,
+                },
+            );
+        }
+    }
+
+    /// A dropped or named file: a project is opened, a single picture is painted on, folders and more than one
+    /// picture are imported. Which it is takes a look at the disk, which the job takes; the name tells enough here.
+    fn open_files(&mut self, paths: Vec<PathBuf>) {
+        self.state.overlay = None;
+        let is_project = |path: &Path| {
+            path.extension()
+                .is_some_and(|extension| extension.eq_ignore_ascii_case(EXTENSION))
+        };
+        let (projects, others): (Vec<_>, Vec<_>) =
+            paths.into_iter().partition(|path| is_project(path));
+        if let Some(project) = projects.into_iter().next_back() {
+            self.apply(Command::OpenProjectAt(project));
+        }
+        match others.as_slice() {
+            [] => {}
+            [one] if one.extension().is_some() => {
+                if self.state.project.is_none() {
+                    // Opened as soon as there is a project to keep it in.
+                    self.waiting_files.extend(others);
+                    return;
+                }
+                self.state.workspace = Workspace::Paint;
+                self.open_document(OpenWhat::File(one.clone()));
+            }
+            _ if self.state.project.is_none() => self.waiting_files.extend(others),
+            _ => self.apply(Command::Import(others)),
+        }
+    }
+
+    fn reopen_with_model(&mut self) {
+        let Some(canvas) = &self.state.canvas else {
+            return;
+        };
+        let id = canvas.id;
+        self.open_document(OpenWhat::SourceOf(id));
+    }
+}

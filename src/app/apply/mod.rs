@@ -1,0 +1,101 @@
+//! What each command does. One file per subject; this one hands them out.
+
+mod canvas;
+mod dataset;
+mod export;
+mod files;
+mod training;
+mod window;
+
+pub use export::file_path as export_path;
+
+use super::command::Command;
+use super::state::Purpose;
+use super::{App, Severity};
+use crate::engine::Job;
+use crate::error::Error;
+
+use super::state::{JobKey, Lane};
+
+impl App {
+    /// Does what was asked. What goes wrong is told and not returned: there is nobody else to handle it.
+    pub fn apply(&mut self, command: Command) {
+        use Command as C;
+        match command {
+            C::NewProject
+            | C::OpenProject
+            | C::OpenProjectAt(_)
+            | C::CreateProjectAt(_)
+            | C::SaveCopy
+            | C::SaveCopyAs(_)
+            | C::Save
+            | C::OpenPicture
+            | C::OpenPath
+            | C::OpenFiles(_)
+            | C::OpenSample(_)
+            | C::OpenDocument(_)
+            | C::RenameDocument(..)
+            | C::DeleteDocument(_)
+            | C::RevealInFolder(_)
+            | C::ReopenWithModel => self.apply_files(command),
+            C::ImportFolder
+            | C::ImportFiles
+            | C::Import(_)
+            | C::ImportSamples
+            | C::FilterPictures(_)
+            | C::ShowRows(_)
+            | C::Exclude(..)
+            | C::RemoveFromProject(_) => self.apply_dataset(command),
+            C::SetTraining(_)
+            | C::SetPreset(_)
+            | C::StartTraining
+            | C::PauseTraining
+            | C::ResumeTraining
+            | C::CancelTraining
+            | C::SelectRun(_)
+            | C::RenameRun(..)
+            | C::DeleteRun(_)
+            | C::PinCheckpoint(..)
+            | C::UseModel(_)
+            | C::CountUsage => self.apply_training(command),
+            C::SetExport(_) | C::ChooseExportFolder | C::ExportFolder(_) | C::Export => {
+                self.apply_export(command);
+            }
+            C::Show(_)
+            | C::Open(_)
+            | C::CloseOverlay
+            | C::ToggleDock
+            | C::ToggleHistory
+            | C::SetTheme(_)
+            | C::ToggleTheme
+            | C::SetScale(_)
+            | C::ScaleUp
+            | C::ScaleDown
+            | C::SetDevice(_)
+            | C::BindKey(..)
+            | C::DismissNotice(_)
+            | C::CancelJob
+            | C::Quit => self.apply_window(command),
+            _ => self.apply_canvas(command),
+        }
+    }
+
+    pub(super) fn tell(&mut self, error: Error) {
+        self.state.notices.push(Severity::Error, *error.notice);
+    }
+
+    pub(super) fn submit(
+        &mut self,
+        lane: Lane,
+        purpose: Purpose,
+        job: impl Into<Job>,
+    ) -> Option<JobKey> {
+        match self.lanes.submit(&mut self.state, lane, purpose, job) {
+            Ok(key) => Some(key),
+            Err(error) => {
+                self.tell(error);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Fine-tuning and its runs.
+
+use super::super::command::Command;
+use super::super::state::{Lane, Purpose, Workspace};
+use super::super::{App, Severity};
+use crate::engine::{
+    Budget, CheckpointChoice, Model, ModelSource, PaletteJob, TrainJob, TrainStart,
+};
+use crate::error::Notice;
+use crate::progress::Stop;
+
+impl App {
+    pub(super) fn apply_training(&mut self, command: Command) {
+        match command {
+            Command::SetTraining(form) => self.state.training.form = form,
+            Command::SetPreset(preset) => {
+                self.state.training.form.preset = preset;
+                self.state.training.form.minutes = None;
+            }
+            Command::StartTraining => self.start_training(),
+            Command::ResumeTraining => self.train(TrainStart::Resume { budget: None }),
+            Command::PauseTraining => self.stop_training(Stop::Pause),
+            Command::CancelTraining => self.stop_training(Stop::Cancel),
+            Command::SelectRun(run) => {
+                self.state.training.selected_run = Some(run);
+                self.lanes.desk.read_metrics(run);
+            }
+            Command::RenameRun(run, name) => {
+                self.write(move |project| project.rename_run(run, &name));
+            }
+            Command::DeleteRun(run) => {
+                if self.state.training.selected_run == Some(run) {
+                    self.state.training.selected_run = None;
+                }
+                self.state.training.metrics.remove(&run);
+                self.write(move |project| project.delete_run(run));
+            }
+            Command::PinCheckpoint(checkpoint, pinned) => {
+                self.write(move |project| project.pin_checkpoint(checkpoint, pinned));
+            }
+            Command::UseModel(choice) => {
+                self.state.training.model = choice;
+                self.state.training.form.starts_from = choice;
+                self.state.notices.say(
+                    Severity::Success,
+                    "Pictures are opened with this model from now on",
+                );
+            }
+            Command::CountUsage => {
+                if let (Some(model), Some(storage)) = (self.model_in_hand(), self.storage()) {
+                    self.submit(
+                        Lane::Background,
+                        Purpose::CountUsage,
+                        PaletteJob {
+                            model,
+                            count: Some(storage),
+                        },
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn model_in_hand(&self) -> Option<Model> {
+        self.state.canvas.as_ref().map(|c| c.model.clone())
+    }
+
+    fn start_training(&mut self) {
+        if let Some(why) = self.state.why_no_training() {
+            self.state.notices.push(
+                Severity::Warning,
+                Notice::new("fine-tuning cannot start", why, ""),
+            );
+            return;
+        }
+        let form = self.state.training.form;
+        let mut config = form.preset.config(form.seed);
+        if let Some(minutes) = form.minutes {
+            config.budget = Budget::Minutes(minutes);
+        }
+        let Some(project) = self.storage() else {
+            return;
+        };
+        self.train(TrainStart::New {
+            config: Box::new(config),
+            model: Some(ModelSource::Project(project, form.starts_from)),
+        });
+    }
+
+    fn train(&mut self, start: TrainStart) {
+        if self.state.training.is_running() {
+            return;
+        }
+        let device = self.device();
+        let Some(project) = self.storage() else {
+            return;
+        };
+        let job = TrainJob {
+            project,
+            start,
+            device,
+        };
+        let key = self.submit(Lane::Training, Purpose::Train, job);
+        let training = &mut self.state.training;
+        training.job = key;
+        training.started = key.map(|_| std::time::Instant::now());
+        training.is_stopping = false;
+        training.selected_run = None;
+        training.figures.clear();
+        training.previews.clear();
+        self.state.workspace = Workspace::FineTune;
+    }
+
+    fn stop_training(&mut self, stop: Stop) {
+        if let Some(key) = self.state.training.job {
+            self.lanes.stop(key, stop);
+            self.state.training.is_stopping = true;
+        }
+    }
+
+    /// Draws the codes of the model in hand, unless they are there.
+    pub(in crate::app) fn draw_palette(&mut self) {
+        let Some(model) = self.model_in_hand() else {
+            return;
+        };
+        let is_there =
+            (self.state.palette.as_ref()).is_some_and(|view| view.palette.model_hash == model.hash);
+        if !is_there {
+            self.submit(
+                Lane::Foreground,
+                Purpose::Palette,
+                PaletteJob { model, count: None },
+            );
+        }
+    }
+
+    /// After a run: what it learned is what new pictures are opened with.
+    pub(in crate::app) fn use_best_model(&mut self) {
+        self.state.training.model = CheckpointChoice::Best;
+        self.state.training.form.starts_from = CheckpointChoice::Best;
+    }
+}

@@ -1,0 +1,88 @@
+//! Pages, overlays, looks and preferences.
+
+use eframe::egui::ViewportCommand;
+
+use super::super::App;
+use super::super::command::Command;
+use super::super::state::{Overlay, Workspace};
+use crate::progress::Stop;
+use crate::settings::{Settings, ThemeChoice};
+
+impl App {
+    pub(super) fn apply_window(&mut self, command: Command) {
+        match command {
+            Command::Show(workspace) => {
+                self.state.overlay = None;
+                self.state.workspace = workspace;
+                if workspace == Workspace::Dataset && self.state.gallery.total.is_none() {
+                    self.forget_rows();
+                }
+            }
+            Command::Open(overlay) => {
+                let is_open = self.state.overlay == Some(overlay);
+                self.state.overlay = (!is_open).then_some(overlay);
+            }
+            Command::CloseOverlay => {
+                if self.state.overlay == Some(Overlay::Welcome) {
+                    self.set(|settings| settings.welcome_seen = true);
+                }
+                self.state.overlay = None;
+            }
+            Command::ToggleDock => self.set(|settings| settings.panels.dock ^= true),
+            Command::ToggleHistory => self.set(|settings| settings.panels.history ^= true),
+            Command::SetTheme(theme) => self.set(|settings| settings.theme = theme),
+            Command::ToggleTheme => {
+                let is_dark = self.ctx.global_style().visuals.dark_mode;
+                self.set(|settings| {
+                    settings.theme = if is_dark {
+                        ThemeChoice::Light
+                    } else {
+                        ThemeChoice::Dark
+                    };
+                });
+            }
+            Command::SetScale(scale) => self.set_scale(scale),
+            Command::ScaleUp => self.set_scale(self.state.settings.ui_scale + 0.1),
+            Command::ScaleDown => self.set_scale(self.state.settings.ui_scale - 0.1),
+            Command::SetDevice(device) => self.set(|settings| settings.device = device),
+            Command::BindKey(id, keys) => self.set(|settings| {
+                match keys {
+                    Some(keys) => settings.key_bindings.insert(id, keys),
+                    None => settings.key_bindings.remove(&id),
+                };
+            }),
+            Command::DismissNotice(id) => self.state.notices.dismiss(id),
+            Command::CancelJob => {
+                if let Some((key, _)) = self.state.shown_job() {
+                    self.lanes.stop(key, Stop::Cancel);
+                }
+            }
+            Command::Quit => self.ctx.send_viewport_cmd(ViewportCommand::Close),
+            _ => {}
+        }
+    }
+
+    fn set(&mut self, change: impl FnOnce(&mut Settings)) {
+        let before = self.state.settings.clone();
+        change(&mut self.state.settings);
+        if self.state.settings != before {
+            self.save_settings();
+        }
+    }
+
+    fn set_scale(&mut self, scale: f32) {
+        // In whole steps, so that going up and down again ends where it began.
+        let scale = (scale * 20.0).round() / 20.0;
+        let (low, high) = (*Settings::UI_SCALE.start(), *Settings::UI_SCALE.end());
+        self.set(|settings| settings.ui_scale = scale.clamp(low, high));
+    }
+
+    /// Writes the preferences behind the window's back.
+    pub(in crate::app) fn save_settings(&self) {
+        let (settings, file) = (
+            self.state.settings.clone(),
+            self.state.folders.settings_file(),
+        );
+        self.lanes.desk.run(move || settings.save(&file));
+    }
+}

@@ -1,0 +1,707 @@
+//! Everything a user can do, one variant each. Menus, buttons, shortcuts and the command palette read the same
+//! words, icon and keys from here.
+
+use std::path::PathBuf;
+
+use eframe::egui::{Key, KeyboardShortcut, Modifiers};
+use lucide_icons::Icon;
+
+use super::state::{ExportForm, Overlay, TrainForm, Workspace};
+use crate::document::{DetailPolicy, Level, Rect, Shape};
+use crate::engine::{CheckpointChoice, Preset};
+use crate::project::{CheckpointId, DocumentId, PictureFilter, PictureId, RunId};
+use crate::render::{Compare, View};
+use crate::settings::ThemeChoice;
+
+/// A tool of the canvas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tool {
+    Brush,
+    Eraser,
+    Eyedropper,
+    Pan,
+}
+
+impl Tool {
+    pub const ALL: [Tool; 4] = [Tool::Brush, Tool::Eraser, Tool::Eyedropper, Tool::Pan];
+}
+
+/// A point of a stroke, in canvas pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum StrokeStep {
+    Begin((f32, f32)),
+    To((f32, f32)),
+    End,
+    Abort,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    // Projects and files
+    NewProject,
+    OpenProject,
+    OpenProjectAt(PathBuf),
+    CreateProjectAt(PathBuf),
+    SaveCopy,
+    SaveCopyAs(PathBuf),
+    Save,
+    OpenPicture,
+    OpenPath,
+    /// Files of any sort, dropped, picked or named: pictures, folders, projects.
+    OpenFiles(Vec<PathBuf>),
+    OpenSample(&'static str),
+    OpenDocument(DocumentId),
+    RenameDocument(DocumentId, String),
+    DeleteDocument(DocumentId),
+    RevealInFolder(PathBuf),
+    Quit,
+
+    // Dataset
+    ImportFolder,
+    ImportFiles,
+    Import(Vec<PathBuf>),
+    ImportSamples,
+    FilterPictures(PictureFilter),
+    /// Rows of the gallery that are on the screen, and their pictures, most wanted first.
+    ShowRows(std::ops::Range<u64>),
+    Exclude(Vec<PictureId>, bool),
+    RemoveFromProject(Vec<PictureId>),
+
+    // Fine-tuning
+    SetTraining(TrainForm),
+    SetPreset(Preset),
+    StartTraining,
+    PauseTraining,
+    ResumeTraining,
+    CancelTraining,
+    SelectRun(RunId),
+    RenameRun(RunId, String),
+    DeleteRun(RunId),
+    PinCheckpoint(CheckpointId, bool),
+    /// New documents are opened with this model from now on.
+    UseModel(CheckpointChoice),
+    /// The open picture once more, as a new document under the chosen model.
+    ReopenWithModel,
+
+    // Canvas
+    Undo,
+    Redo,
+    /// To the state after this many strokes.
+    GoToHistory(usize),
+    SetTool(Tool),
+    SetLevel(Level),
+    ToggleLevel,
+    SetBrushSize(u32),
+    BrushLarger,
+    BrushSmaller,
+    /// Share of cells left out, in percent.
+    SetScatter(u32),
+    SetShape(Shape),
+    SetDetailPolicy(DetailPolicy),
+    SelectCode(Level, u16),
+    SwapCodes,
+    Stroke(StrokeStep),
+    /// Takes the code under a canvas point.
+    PickAt((f32, f32)),
+    SetView(View),
+    /// The canvas pixels on the screen.
+    LookAt(Rect),
+    ZoomFit,
+    ZoomTo(u32),
+    ZoomIn,
+    ZoomOut,
+    ToggleGrid,
+    SetCompare(Compare),
+    ToggleSplit,
+    ToggleDifference,
+    /// Cells that hold the chosen code stay bright.
+    ToggleWhereUsed,
+    ReplaceEverywhere {
+        level: Level,
+        from: u16,
+        to: u16,
+    },
+
+    // Codebook
+    CountUsage,
+    NameCode(Level, u16, String),
+    ToggleFavourite(Level, u16),
+
+    // Export
+    SetExport(ExportForm),
+    ChooseExportFolder,
+    ExportFolder(PathBuf),
+    Export,
+
+    // Window
+    Show(Workspace),
+    Open(Overlay),
+    CloseOverlay,
+    ToggleDock,
+    ToggleHistory,
+    SetTheme(ThemeChoice),
+    ToggleTheme,
+    SetScale(f32),
+    ScaleUp,
+    ScaleDown,
+    SetDevice(String),
+    /// The id of a command and its new keys; empty takes the shortcut away, none brings the usual one back.
+    BindKey(String, Option<String>),
+    DismissNotice(u64),
+    CancelJob,
+}
+
+/// The one definition of what a command is called and how it is reached.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec {
+    /// Stable name for key bindings.
+    pub id: &'static str,
+    /// "…" where a question follows.
+    pub label: &'static str,
+    pub tooltip: &'static str,
+    pub icon: Icon,
+    pub shortcut: Option<KeyboardShortcut>,
+    /// A second way, which cannot be changed.
+    pub alternative: Option<KeyboardShortcut>,
+}
+
+const fn plain(key: Key) -> Option<KeyboardShortcut> {
+    Some(KeyboardShortcut::new(Modifiers::NONE, key))
+}
+
+const fn ctrl(key: Key) -> Option<KeyboardShortcut> {
+    Some(KeyboardShortcut::new(Modifiers::COMMAND, key))
+}
+
+const fn ctrl_shift(key: Key) -> Option<KeyboardShortcut> {
+    Some(KeyboardShortcut::new(
+        Modifiers::COMMAND.plus(Modifiers::SHIFT),
+        key,
+    ))
+}
+
+impl Command {
+    /// The commands that can be given without more words: for menus, shortcuts and the command palette.
+    pub fn all() -> Vec<Command> {
+        use Command as C;
+        vec![
+            C::OpenPicture,
+            C::OpenPath,
+            C::ImportFolder,
+            C::ImportFiles,
+            C::ImportSamples,
+            C::NewProject,
+            C::OpenProject,
+            C::Save,
+            C::SaveCopy,
+            C::Export,
+            C::ChooseExportFolder,
+            C::Undo,
+            C::Redo,
+            C::SetTool(Tool::Brush),
+            C::SetTool(Tool::Eraser),
+            C::SetTool(Tool::Eyedropper),
+            C::SetTool(Tool::Pan),
+            C::ToggleLevel,
+            C::BrushLarger,
+            C::BrushSmaller,
+            C::SwapCodes,
+            C::ToggleWhereUsed,
+            C::ZoomFit,
+            C::ZoomTo(100),
+            C::ZoomTo(200),
+            C::ZoomTo(400),
+            C::ZoomTo(800),
+            C::ZoomIn,
+            C::ZoomOut,
+            C::ToggleGrid,
+            C::ToggleSplit,
+            C::ToggleDifference,
+            C::CountUsage,
+            C::StartTraining,
+            C::PauseTraining,
+            C::ResumeTraining,
+            C::CancelTraining,
+            C::ReopenWithModel,
+            C::Show(Workspace::Dataset),
+            C::Show(Workspace::FineTune),
+            C::Show(Workspace::Codebook),
+            C::Show(Workspace::Paint),
+            C::Show(Workspace::Export),
+            C::ToggleDock,
+            C::ToggleHistory,
+            C::ToggleTheme,
+            C::ScaleUp,
+            C::ScaleDown,
+            C::SetScale(1.0),
+            C::Open(Overlay::Commands),
+            C::Open(Overlay::Notices),
+            C::Open(Overlay::Settings),
+            C::Open(Overlay::Welcome),
+            C::Open(Overlay::Help),
+            C::Open(Overlay::About),
+            C::CancelJob,
+            C::Quit,
+        ]
+    }
+
+    /// `None` for commands that carry more than a user could say in one word.
+    pub fn spec(&self) -> Option<Spec> {
+        use Command as C;
+        let spec = |id, label, tooltip, icon, shortcut| {
+            Some(Spec {
+                id,
+                label,
+                tooltip,
+                icon,
+                shortcut,
+                alternative: None,
+            })
+        };
+        match self {
+            C::OpenPicture => spec(
+                "file.open_picture",
+                "Open picture…",
+                "Open a picture to paint on. An exported PNG comes back with its edits",
+                Icon::ImagePlus,
+                ctrl(Key::O),
+            ),
+            C::OpenPath => spec(
+                "file.open_path",
+                "Open by path…",
+                "Type where a picture, a folder or a project is",
+                Icon::TextCursorInput,
+                ctrl(Key::L),
+            ),
+            C::ImportFolder => spec(
+                "dataset.import_folder",
+                "Import folder…",
+                "Add all pictures of a folder to the project; your files are never changed",
+                Icon::FolderPlus,
+                ctrl(Key::I),
+            ),
+            C::ImportFiles => spec(
+                "dataset.import_files",
+                "Import pictures…",
+                "Add single pictures to the project",
+                Icon::Images,
+                None,
+            ),
+            C::ImportSamples => spec(
+                "dataset.import_samples",
+                "Import the sample pictures",
+                "22 free pictures that come with Tessera, to try everything out",
+                Icon::Shapes,
+                None,
+            ),
+            C::NewProject => spec(
+                "file.new_project",
+                "New project…",
+                "Make an empty project file",
+                Icon::FilePlus,
+                ctrl(Key::N),
+            ),
+            C::OpenProject => spec(
+                "file.open_project",
+                "Open project…",
+                "Open a .tessera file",
+                Icon::FolderOpen,
+                ctrl_shift(Key::O),
+            ),
+            C::Save => spec(
+                "file.save",
+                "Save",
+                "Every stroke is saved as you make it; this says so",
+                Icon::Save,
+                ctrl(Key::S),
+            ),
+            C::SaveCopy => spec(
+                "file.save_copy",
+                "Save a copy…",
+                "Write a copy of the whole project to another place",
+                Icon::Copy,
+                ctrl_shift(Key::S),
+            ),
+            C::Export => spec(
+                "export.run",
+                "Export",
+                "Write the picture as a file, as the Export page says",
+                Icon::Download,
+                ctrl(Key::E),
+            ),
+            C::ChooseExportFolder => spec(
+                "export.folder",
+                "Choose export folder…",
+                "Where exported pictures go",
+                Icon::FolderOutput,
+                None,
+            ),
+            C::RevealInFolder(_) => spec(
+                "export.reveal",
+                "Show in folder",
+                "Open the folder in your file manager",
+                Icon::FolderOpen,
+                None,
+            ),
+            C::Undo => spec(
+                "edit.undo",
+                "Undo",
+                "Take the last stroke back",
+                Icon::Undo2,
+                ctrl(Key::Z),
+            ),
+            C::Redo => spec(
+                "edit.redo",
+                "Redo",
+                "Do the undone stroke again",
+                Icon::Redo2,
+                ctrl_shift(Key::Z),
+            )
+            .map(|spec| Spec {
+                alternative: ctrl(Key::Y),
+                ..spec
+            }),
+            C::SetTool(Tool::Brush) => spec(
+                "tool.brush",
+                "Code brush",
+                "Paint with the chosen code",
+                Icon::Brush,
+                plain(Key::B),
+            ),
+            C::SetTool(Tool::Eraser) => spec(
+                "tool.eraser",
+                "Eraser",
+                "Bring the original pixels back, exactly",
+                Icon::Eraser,
+                plain(Key::E),
+            ),
+            C::SetTool(Tool::Eyedropper) => spec(
+                "tool.eyedropper",
+                "Eyedropper",
+                "Take the code under the cursor; Alt with the brush does the same",
+                Icon::Pipette,
+                plain(Key::I),
+            ),
+            C::SetTool(Tool::Pan) => spec(
+                "tool.pan",
+                "Pan",
+                "Move the view; so do Space and the middle button with any tool",
+                Icon::Hand,
+                plain(Key::H),
+            ),
+            C::ToggleLevel => spec(
+                "canvas.level",
+                "Switch level",
+                "Structure: layout and colour, 16 px cells. Detail: texture, 4 px cells",
+                Icon::Layers2,
+                plain(Key::D),
+            ),
+            C::BrushLarger => spec(
+                "brush.larger",
+                "Larger brush",
+                "One cell more",
+                Icon::Plus,
+                plain(Key::CloseBracket),
+            ),
+            C::BrushSmaller => spec(
+                "brush.smaller",
+                "Smaller brush",
+                "One cell less",
+                Icon::Minus,
+                plain(Key::OpenBracket),
+            ),
+            C::SwapCodes => spec(
+                "brush.swap",
+                "Swap codes",
+                "Exchange the first and the second code",
+                Icon::ArrowLeftRight,
+                plain(Key::X),
+            ),
+            C::ToggleWhereUsed => spec(
+                "canvas.where_used",
+                "Where is it used",
+                "Dim all cells but those with the chosen code",
+                Icon::ScanSearch,
+                plain(Key::U),
+            ),
+            C::ZoomFit => spec(
+                "view.fit",
+                "Fit",
+                "Show the whole picture",
+                Icon::Maximize,
+                ctrl(Key::Num0),
+            ),
+            C::ZoomTo(100) => spec(
+                "view.100",
+                "100 %",
+                "One picture pixel is one screen pixel",
+                Icon::ZoomIn,
+                ctrl(Key::Num1),
+            ),
+            C::ZoomTo(200) => spec(
+                "view.200",
+                "200 %",
+                "Zoom to 200 %",
+                Icon::ZoomIn,
+                ctrl(Key::Num2),
+            ),
+            C::ZoomTo(400) => spec(
+                "view.400",
+                "400 %",
+                "Zoom to 400 %",
+                Icon::ZoomIn,
+                ctrl(Key::Num3),
+            ),
+            C::ZoomTo(800) => spec(
+                "view.800",
+                "800 %",
+                "Zoom to 800 %",
+                Icon::ZoomIn,
+                ctrl(Key::Num4),
+            ),
+            C::ZoomIn => spec(
+                "view.zoom_in",
+                "Zoom in",
+                "Closer; so does the wheel",
+                Icon::ZoomIn,
+                plain(Key::Plus),
+            )
+            .map(|spec| Spec {
+                alternative: plain(Key::Equals),
+                ..spec
+            }),
+            C::ZoomOut => spec(
+                "view.zoom_out",
+                "Zoom out",
+                "Farther; so does the wheel",
+                Icon::ZoomOut,
+                plain(Key::Minus),
+            ),
+            C::ToggleGrid => spec(
+                "view.grid",
+                "Cell grid",
+                "Show the cells of the current level",
+                Icon::Grid3x3,
+                plain(Key::G),
+            ),
+            C::ToggleSplit => spec(
+                "view.split",
+                "Split before and after",
+                "Original on the left, edited on the right; drag the line. Hold C to see the original alone",
+                Icon::Columns2,
+                plain(Key::S),
+            ),
+            C::ToggleDifference => spec(
+                "view.difference",
+                "Difference",
+                "Show only what has changed",
+                Icon::Contrast,
+                None,
+            ),
+            C::CountUsage => spec(
+                "codebook.count",
+                "Count use in my pictures",
+                "Encode the project's pictures and count their codes",
+                Icon::ChartBarBig,
+                None,
+            ),
+            C::StartTraining => spec(
+                "train.start",
+                "Start fine-tuning",
+                "Let the model learn from the project's pictures",
+                Icon::Play,
+                ctrl(Key::Enter),
+            ),
+            C::PauseTraining => spec(
+                "train.pause",
+                "Pause",
+                "Keep everything and go on later; painting is not affected",
+                Icon::Pause,
+                None,
+            ),
+            C::ResumeTraining => spec(
+                "train.resume",
+                "Resume",
+                "Go on with the interrupted run",
+                Icon::Play,
+                None,
+            ),
+            C::CancelTraining => spec(
+                "train.cancel",
+                "Stop",
+                "End the run; its best model is kept",
+                Icon::Square,
+                None,
+            ),
+            C::ReopenWithModel => spec(
+                "canvas.reopen",
+                "Open again with the newest model",
+                "The same picture as a new document, with the codes you fine-tuned; the present one stays",
+                Icon::RefreshCw,
+                None,
+            ),
+            C::Show(Workspace::Dataset) => spec(
+                "show.dataset",
+                "Pictures",
+                "The pictures the model learns from",
+                Icon::Images,
+                plain(Key::F5),
+            ),
+            C::Show(Workspace::FineTune) => spec(
+                "show.train",
+                "Fine-tune",
+                "Let the model learn from your pictures",
+                Icon::Sparkles,
+                plain(Key::F6),
+            ),
+            C::Show(Workspace::Codebook) => spec(
+                "show.codebook",
+                "Codebook",
+                "Every code the model knows",
+                Icon::LayoutGrid,
+                plain(Key::F7),
+            ),
+            C::Show(Workspace::Paint) => spec(
+                "show.paint",
+                "Paint",
+                "Change codes, and the picture follows",
+                Icon::Brush,
+                plain(Key::F8),
+            ),
+            C::Show(Workspace::Export) => spec(
+                "show.export",
+                "Export",
+                "Write pictures to files",
+                Icon::Download,
+                plain(Key::F9),
+            ),
+            C::ToggleDock => spec(
+                "view.dock",
+                "Hide panels",
+                "Nothing but the canvas",
+                Icon::PanelRight,
+                ctrl(Key::Tab),
+            )
+            .map(|spec| Spec {
+                alternative: plain(Key::F11),
+                ..spec
+            }),
+            C::ToggleHistory => spec(
+                "view.history",
+                "History list",
+                "Show or hide the list of strokes",
+                Icon::History,
+                None,
+            ),
+            C::ToggleTheme => spec(
+                "view.theme",
+                "Dark or light",
+                "Switch between the dark and the light theme",
+                Icon::SunMoon,
+                None,
+            ),
+            C::ScaleUp => spec(
+                "view.scale_up",
+                "Larger interface",
+                "Bigger text and buttons",
+                Icon::AArrowUp,
+                ctrl_shift(Key::Plus),
+            ),
+            C::ScaleDown => spec(
+                "view.scale_down",
+                "Smaller interface",
+                "Smaller text and buttons",
+                Icon::AArrowDown,
+                ctrl_shift(Key::Minus),
+            ),
+            C::SetScale(_) => spec(
+                "view.scale_reset",
+                "Usual interface size",
+                "Text and buttons as the system has them",
+                Icon::CaseSensitive,
+                None,
+            ),
+            C::Open(Overlay::Commands) => spec(
+                "help.commands",
+                "Command palette",
+                "Find any command by typing",
+                Icon::Search,
+                ctrl_shift(Key::P),
+            ),
+            C::Open(Overlay::Notices) => spec(
+                "view.notices",
+                "Messages",
+                "What has happened so far",
+                Icon::Bell,
+                None,
+            ),
+            C::Open(Overlay::Settings) => spec(
+                "file.settings",
+                "Preferences",
+                "Theme, size, device and keys",
+                Icon::Settings,
+                ctrl(Key::Comma),
+            ),
+            C::Open(Overlay::Welcome) => spec(
+                "help.welcome",
+                "Welcome",
+                "The four steps",
+                Icon::Sparkle,
+                None,
+            ),
+            C::Open(Overlay::Help) => spec(
+                "help.keys",
+                "Keys",
+                "All keys and mouse gestures",
+                Icon::Keyboard,
+                plain(Key::F1),
+            ),
+            C::Open(Overlay::About) => spec(
+                "help.about",
+                "About Tessera",
+                "Version, licences and the base model",
+                Icon::Info,
+                None,
+            ),
+            C::CancelJob => spec(
+                "job.cancel",
+                "Cancel the running job",
+                "Stops what the status bar shows; what is finished is kept",
+                Icon::CircleX,
+                Some(KeyboardShortcut::new(Modifiers::SHIFT, Key::Escape)),
+            ),
+            C::Quit => spec(
+                "file.quit",
+                "Quit",
+                "Everything is saved already",
+                Icon::LogOut,
+                ctrl(Key::Q),
+            ),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    #[test]
+    fn every_listed_command_has_its_own_words_and_keys() {
+        let mut ids = BTreeSet::new();
+        let mut keys = BTreeMap::new();
+        for command in Command::all() {
+            let spec = command.spec().expect("listed commands have words");
+            assert!(ids.insert(spec.id), "{} twice", spec.id);
+            assert!(!spec.label.is_empty() && !spec.tooltip.is_empty());
+            for text in [spec.label, spec.tooltip] {
+                assert!(!text.contains('!'), "{text}");
+            }
+            for shortcut in [spec.shortcut, spec.alternative].into_iter().flatten() {
+                let other = keys.insert(format!("{shortcut:?}"), spec.id);
+                assert_eq!(other, None, "{shortcut:?} of {}", spec.id);
+            }
+        }
+    }
+}

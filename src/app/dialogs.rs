@@ -1,0 +1,149 @@
+//! File dialogs: they block, so each has a thread of its own, and the answer comes back as a command.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::command::Command;
+use crate::engine::Wake;
+use crate::error::{Error, Result};
+use crate::project::EXTENSION;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    Picture,
+    ImportFolder,
+    ImportFiles,
+    OpenProject,
+    NewProject,
+    SaveCopy { name: String },
+    ExportFolder,
+}
+
+/// Who answers: the system's dialogs, or a script in tests. Runs on a thread of its own; `None` is a cancel.
+pub type Picker = Arc<dyn Fn(&Question) -> Option<Vec<PathBuf>> + Send + Sync>;
+
+pub struct Dialogs {
+    picker: Picker,
+    wake: Wake,
+    answers: (Sender<Command>, Receiver<Command>),
+}
+
+impl Dialogs {
+    pub fn new(picker: Picker, wake: Wake) -> Self {
+        Self {
+            picker,
+            wake,
+            answers: bounded(16),
+        }
+    }
+
+    /// # Errors
+    /// `Io` where the system gives no thread.
+    pub fn ask(&self, question: Question) -> Result<()> {
+        let (picker, wake, sender) = (
+            self.picker.clone(),
+            self.wake.clone(),
+            self.answers.0.clone(),
+        );
+        std::thread::Builder::new()
+            .name("tessera-dialog".into())
+            .spawn(move || {
+                if let Some(paths) = picker(&question)
+                    && let Some(command) = command_for(&question, paths)
+                {
+                    // Nobody is left to answer when the window has closed.
+                    let _ = sender.send(command);
+                    wake();
+                }
+            })
+            .map(drop)
+            .map_err(|source| Error::io("could not open the file dialog", "", &source))
+    }
+
+    pub fn take(&self) -> Vec<Command> {
+        self.answers.1.try_iter().collect()
+    }
+}
+
+fn command_for(question: &Question, paths: Vec<PathBuf>) -> Option<Command> {
+    let first = paths.first()?.clone();
+    Some(match question {
+        Question::Picture => Command::OpenFiles(vec![first]),
+        Question::ImportFolder | Question::ImportFiles => Command::Import(paths),
+        Question::OpenProject => Command::OpenProjectAt(first),
+        Question::NewProject => Command::CreateProjectAt(with_extension(first)),
+        Question::SaveCopy { .. } => Command::SaveCopyAs(with_extension(first)),
+        Question::ExportFolder => Command::ExportFolder(first),
+    })
+}
+
+fn with_extension(mut path: PathBuf) -> PathBuf {
+    if path.extension().is_none() {
+        path.set_extension(EXTENSION);
+    }
+    path
+}
+
+/// The system's own dialogs.
+pub fn system_picker() -> Picker {
+    Arc::new(|question| {
+        const PICTURES: &[&str] = &[
+            "png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ico",
+        ];
+        let dialog = rfd::AsyncFileDialog::new();
+        let one = |handle: rfd::FileHandle| vec![handle.path().to_path_buf()];
+        let many = |handles: Vec<rfd::FileHandle>| {
+            handles
+                .iter()
+                .map(|handle| handle.path().to_path_buf())
+                .collect()
+        };
+        pollster::block_on(async {
+            match question {
+                Question::Picture => dialog
+                    .set_title("Open a picture")
+                    .add_filter("Pictures", PICTURES)
+                    .pick_file()
+                    .await
+                    .map(one),
+                Question::ImportFolder => dialog
+                    .set_title("Import folders of pictures")
+                    .pick_folders()
+                    .await
+                    .map(many),
+                Question::ImportFiles => dialog
+                    .set_title("Import pictures")
+                    .add_filter("Pictures", PICTURES)
+                    .pick_files()
+                    .await
+                    .map(many),
+                Question::OpenProject => dialog
+                    .set_title("Open a project")
+                    .add_filter("Tessera projects", &[EXTENSION])
+                    .pick_file()
+                    .await
+                    .map(one),
+                Question::NewProject => dialog
+                    .set_title("Make a new project")
+                    .set_file_name(format!("Untitled.{EXTENSION}"))
+                    .save_file()
+                    .await
+                    .map(one),
+                Question::SaveCopy { name } => dialog
+                    .set_title("Save a copy of the project")
+                    .set_file_name(format!("{name}.{EXTENSION}"))
+                    .save_file()
+                    .await
+                    .map(one),
+                Question::ExportFolder => dialog
+                    .set_title("Choose where exported pictures go")
+                    .pick_folder()
+                    .await
+                    .map(one),
+            }
+        })
+    })
+}

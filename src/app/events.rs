@@ -1,0 +1,346 @@
+//! What comes back from the lanes, and what it changes.
+
+use std::sync::Arc;
+
+use eframe::egui::{ColorImage, TextureHandle, TextureOptions};
+
+use super::command::Command;
+use super::state::{
+    Canvas, Gallery, JobKey, OpenProject, Overlay, PaletteView, PreviewView, Purpose, Thumbnail,
+    Training, ViewWish, Workspace,
+};
+use super::{App, FIRST_SAMPLE, Severity};
+use crate::document::{Level, Raster, Samples};
+use crate::engine::{
+    DecodedPatch, DeskReply, Event, EventKind, LAST_DOCUMENT, Metrics, OpenDocument, OpenWhat,
+    Outcome, Overview, Palette, Preview, Product, ProjectFile, Storage,
+};
+use crate::error::Notice;
+use crate::render::Surface;
+
+impl App {
+    pub(super) fn take_event(&mut self, key: JobKey, event: Event) {
+        let Some(job) = self.state.jobs.get_mut(&key) else {
+            return;
+        };
+        let purpose = job.purpose;
+        match event.kind {
+            EventKind::Started { title } => job.title = title,
+            EventKind::Progress {
+                done,
+                total,
+                eta_secs,
+            } => {
+                (job.done, job.total, job.eta_secs) = (done, total, eta_secs);
+            }
+            EventKind::Metrics(metrics) => self.take_metrics(&metrics),
+            EventKind::Preview(preview) => self.take_preview(&preview),
+            EventKind::Warning(notice) => {
+                job.warnings += 1;
+                // An import tells at its end how many files it left out; the list is on its page.
+                if purpose == Purpose::Import {
+                    log::warn!("{notice}");
+                } else {
+                    self.state.notices.push(Severity::Warning, notice);
+                }
+            }
+            EventKind::Finished(outcome) => {
+                self.state.jobs.remove(&key);
+                self.finished(key, purpose, outcome);
+            }
+            EventKind::Cancelled { kept } => {
+                self.state.jobs.remove(&key);
+                self.state
+                    .notices
+                    .push(Severity::Info, Notice::new("stopped", "", kept));
+                self.ended(key, purpose);
+            }
+            EventKind::Failed { notice, .. } => {
+                self.state.jobs.remove(&key);
+                self.state.notices.push(Severity::Error, notice);
+                self.ended(key, purpose);
+                self.project_did_not_open(purpose);
+            }
+        }
+    }
+
+    /// What every end of a job brings, good or bad.
+    fn ended(&mut self, key: JobKey, purpose: Purpose) {
+        if self.state.training.job == Some(key) {
+            self.state.training.job = None;
+            self.state.training.is_stopping = false;
+        }
+        match purpose {
+            Purpose::Import => {
+                self.forget_rows();
+                self.lanes.desk.read_overview();
+            }
+            Purpose::Train | Purpose::OpenDocument => self.lanes.desk.read_overview(),
+            _ => {}
+        }
+    }
+
+    fn project_did_not_open(&mut self, purpose: Purpose) {
+        if self.state.project.is_some() {
+            return;
+        }
+        match purpose {
+            Purpose::OpenProject => self.open_first_project(),
+            Purpose::OpenFirstProject if !self.has_tried_new_project => {
+                // Another window may hold it.
+                self.has_tried_new_project = true;
+                let name = format!("Project {}.tessera", std::process::id());
+                let path = self.state.folders.data.join(name);
+                self.open_project(path, ProjectFile::OpenOrCreate, Purpose::OpenFirstProject);
+            }
+            _ => {}
+        }
+    }
+
+    fn finished(&mut self, key: JobKey, purpose: Purpose, outcome: Outcome) {
+        self.ended(key, purpose);
+        match purpose {
+            Purpose::Import => {
+                self.state.import_report = Some(outcome.report.clone());
+                self.state.notices.say(Severity::Success, outcome.summary);
+            }
+            Purpose::Train => {
+                self.state.notices.say(Severity::Success, outcome.summary);
+                self.use_best_model();
+            }
+            Purpose::Export => {
+                self.state.last_export = outcome.files.first().map(Into::into);
+                self.state.notices.say(Severity::Success, outcome.summary);
+            }
+            Purpose::SaveCopy | Purpose::CountUsage => {
+                self.state.notices.say(Severity::Success, outcome.summary);
+            }
+            Purpose::OpenProject
+            | Purpose::OpenFirstProject
+            | Purpose::OpenDocument
+            | Purpose::Palette => log::info!("{}", outcome.summary),
+        }
+        match outcome.product {
+            Some(Product::Project(storage)) => self.project_opened(storage),
+            Some(Product::Document(document)) => self.document_opened(&document),
+            Some(Product::Palette(palette)) => self.palette_drawn(palette),
+            None => {}
+        }
+    }
+
+    fn project_opened(&mut self, storage: Storage) {
+        let path = storage.path().to_path_buf();
+        self.lanes.desk.turn_to(Some(storage.clone()));
+        self.state.project = Some(OpenProject {
+            path: path.clone(),
+            storage,
+            overview: None,
+            marks: Default::default(),
+        });
+        self.state.canvas = None;
+        self.state.gallery = Gallery::default();
+        self.state.import_report = None;
+        let training = &mut self.state.training;
+        training.selected_run = None;
+        training.metrics.clear();
+        training.previews.clear();
+        training.figures.clear();
+        self.state.settings.remember_project(&path);
+        self.save_settings();
+        self.needs_document = true;
+        self.forget_rows();
+    }
+
+    fn document_opened(&mut self, opened: &Arc<OpenDocument>) {
+        let document = opened.document.clone();
+        let surface = Surface::new(self.gpu.as_ref(), &self.ctx, document.source());
+        self.lanes
+            .decode
+            .open(opened.model.codec.clone(), &document);
+        self.openings += 1;
+        let canvas = Canvas {
+            id: opened.id,
+            name: opened.name.clone(),
+            document,
+            model: opened.model.clone(),
+            surface,
+            view: ViewWish::Fit,
+            opening: self.openings,
+            shown_revision: 0,
+        };
+        self.show_edits(&canvas);
+        self.state.canvas = Some(canvas);
+        self.state.paint.stroke_at = None;
+        self.refresh_mask();
+        self.draw_palette();
+        if self.state.overlay != Some(Overlay::Welcome) && self.state.workspace != Workspace::Export
+        {
+            self.state.workspace = Workspace::Paint;
+        }
+        let id = opened.id;
+        self.write(move |project| project.set_setting(LAST_DOCUMENT, &id.into()));
+    }
+
+    fn palette_drawn(&mut self, palette: Arc<Palette>) {
+        let load = |level: Level| -> TextureHandle {
+            let codes = palette.level(level);
+            let image = ColorImage::from_rgba_unmultiplied(codes.atlas_size(), &codes.atlas_rgba8);
+            self.ctx
+                .load_texture(format!("{level} codes"), image, TextureOptions::NEAREST)
+        };
+        let (structure, detail) = (load(Level::Structure), load(Level::Detail));
+        // A code that shows at first sight what painting does.
+        for level in Level::ALL {
+            let codes = palette.level(level);
+            let is_unset = self.state.paint.recent.is_empty()
+                && self.state.paint.code.get(level) == 0
+                || usize::from(self.state.paint.code.get(level)) >= codes.codes();
+            if is_unset {
+                let most_vivid = (0u16..).zip(&codes.colours).max_by_key(|(_, rgb)| {
+                    rgb.iter().max().unwrap_or(&0) - rgb.iter().min().unwrap_or(&0)
+                });
+                let code = most_vivid.map_or(0, |(code, _)| code);
+                self.state.paint.code.set(level, code);
+            }
+        }
+        self.state.palette = Some(PaletteView {
+            palette,
+            structure,
+            detail,
+        });
+    }
+
+    fn take_metrics(&mut self, metrics: &Metrics) {
+        for (name, value) in &metrics.values {
+            let name = format!("{}.{name}", metrics.phase);
+            let points = self.state.training.figures.entry(name).or_default();
+            points.push([metrics.step as f64, *value]);
+        }
+    }
+
+    fn take_preview(&mut self, preview: &Preview) {
+        let size = [preview.width as usize, preview.height as usize];
+        let image = ColorImage::from_rgba_unmultiplied(size, &preview.rgba);
+        let texture = self
+            .ctx
+            .load_texture("held-out pictures", image, TextureOptions::LINEAR);
+        let previews = &mut self.state.training.previews;
+        previews.push(PreviewView {
+            step: preview.step,
+            texture,
+        });
+        if previews.len() > Training::MAX_PREVIEWS {
+            // Every other one of the middle goes: the first and the newest say most.
+            let mut index = 0;
+            previews.retain(|_| {
+                index += 1;
+                index == 1 || index % 2 == 0
+            });
+        }
+    }
+
+    pub(super) fn take_patch(&mut self, decoded: DecodedPatch) {
+        match decoded.patch {
+            Ok(patch) => {
+                let Some(canvas) = &mut self.state.canvas else {
+                    return;
+                };
+                if let Samples::Rgba8(rgba8) = &patch.samples {
+                    canvas.surface.patch(patch.rect, rgba8);
+                    canvas.shown_revision = canvas.shown_revision.max(decoded.revision);
+                }
+            }
+            Err(error) => self.tell(error),
+        }
+    }
+
+    pub(super) fn take_reply(&mut self, reply: DeskReply) {
+        match reply {
+            DeskReply::Overview(overview) => self.take_overview(*overview),
+            DeskReply::Page(page) => {
+                let gallery = &mut self.state.gallery;
+                if page.request.filter != gallery.filter {
+                    return;
+                }
+                gallery.total = Some(page.total);
+                let chunk = page.request.offset / Gallery::CHUNK;
+                gallery.chunks.insert(chunk, page.rows);
+                if gallery.wanted_chunk == Some(chunk) {
+                    gallery.wanted_chunk = None;
+                }
+                // The chunks farthest away are forgotten.
+                while gallery.chunks.len() > Gallery::MAX_CHUNKS {
+                    let farthest =
+                        (gallery.chunks.keys().copied()).max_by_key(|other| other.abs_diff(chunk));
+                    if let Some(farthest) = farthest {
+                        gallery.chunks.remove(&farthest);
+                    }
+                }
+            }
+            DeskReply::Thumbnail(picture, raster) => {
+                let texture = raster.map(|raster| self.texture_of(&raster));
+                let gallery = &mut self.state.gallery;
+                let last_used = gallery.clock;
+                gallery
+                    .thumbnails
+                    .insert(picture, Thumbnail { texture, last_used });
+                if gallery.thumbnails.len() > Gallery::MAX_THUMBNAILS {
+                    let mut ages: Vec<u64> =
+                        gallery.thumbnails.values().map(|t| t.last_used).collect();
+                    ages.sort_unstable();
+                    let limit = ages[ages.len() / 4];
+                    gallery.thumbnails.retain(|_, t| t.last_used > limit);
+                }
+            }
+            DeskReply::Metrics(run, rows) => {
+                self.state.training.metrics.insert(run, rows);
+            }
+            DeskReply::Failed(notice) => self.state.notices.push(Severity::Error, notice),
+        }
+    }
+
+    fn texture_of(&self, raster: &Raster) -> TextureHandle {
+        let size = [raster.width() as usize, raster.height() as usize];
+        let image = ColorImage::from_rgba_unmultiplied(size, &raster.rgba8());
+        self.ctx
+            .load_texture("thumbnail", image, TextureOptions::LINEAR)
+    }
+
+    fn take_overview(&mut self, overview: Overview) {
+        let Some(project) = &mut self.state.project else {
+            return;
+        };
+        let is_first = project.overview.is_none();
+        if is_first {
+            project.marks = serde_json::from_value(overview.code_marks.clone()).unwrap_or_default();
+        }
+        let has_interrupted_run = overview.resumable_run.is_some();
+        let last = overview
+            .last_document
+            .filter(|last| overview.documents.iter().any(|row| row.id == *last))
+            .or_else(|| {
+                (overview.documents.iter())
+                    .max_by_key(|row| (row.modified_ms, row.id))
+                    .map(|row| row.id)
+            });
+        project.overview = Some(overview);
+        if std::mem::take(&mut self.needs_document) {
+            let waiting = std::mem::take(&mut self.waiting_files);
+            if !waiting.is_empty() {
+                self.apply(Command::OpenFiles(waiting));
+            } else {
+                self.open_document(last.map_or(OpenWhat::Sample(FIRST_SAMPLE), OpenWhat::Stored));
+            }
+        }
+        if is_first && has_interrupted_run && !self.state.training.is_running() {
+            self.state.notices.push(
+                Severity::Info,
+                Notice::new(
+                    "a fine-tune was interrupted",
+                    "the program ended while it ran",
+                    "Resume it on the Fine-tune page",
+                ),
+            );
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The threads behind the window. Nothing on the window's own thread touches a disk or a model: it sends work
+//! to these and reads what comes back.
+
+use super::state::{JobKey, Lane, Purpose, RunningJob, State};
+use crate::engine::{DecodeLane, Desk, Event, Job, JobId, Wake, Worker};
+use crate::error::Result;
+use crate::progress::Stop;
+
+pub struct Lanes {
+    training: Worker,
+    background: Worker,
+    foreground: Worker,
+    pub decode: DecodeLane,
+    pub desk: Desk,
+}
+
+impl Lanes {
+    /// # Errors
+    /// `Io` where the system gives no threads.
+    pub fn start(wake: &Wake) -> Result<Self> {
+        Ok(Self {
+            training: Worker::start(wake.clone())?,
+            background: Worker::start(wake.clone())?,
+            foreground: Worker::start(wake.clone())?,
+            decode: DecodeLane::start(wake.clone())?,
+            desk: Desk::start(wake.clone())?,
+        })
+    }
+
+    fn worker(&self, lane: Lane) -> &Worker {
+        match lane {
+            Lane::Training => &self.training,
+            Lane::Background => &self.background,
+            Lane::Foreground => &self.foreground,
+        }
+    }
+
+    /// Queues a job and notes it in the state.
+    ///
+    /// # Errors
+    /// `Limit` where too many wait.
+    pub fn submit(
+        &self,
+        state: &mut State,
+        lane: Lane,
+        purpose: Purpose,
+        job: impl Into<Job>,
+    ) -> Result<JobKey> {
+        let job = job.into();
+        let title = job.title().to_owned();
+        let id = self.worker(lane).submit(job)?;
+        let key = JobKey { lane, id };
+        state.jobs.insert(
+            key,
+            RunningJob {
+                purpose,
+                title,
+                done: 0,
+                total: 0,
+                eta_secs: None,
+                warnings: 0,
+            },
+        );
+        Ok(key)
+    }
+
+    pub fn stop(&self, key: JobKey, stop: Stop) {
+        self.worker(key.lane).stop(key.id, stop);
+    }
+
+    /// All events so far, oldest first per lane.
+    pub fn events(&self) -> Vec<(JobKey, Event)> {
+        let mut all = Vec::new();
+        for lane in [Lane::Foreground, Lane::Background, Lane::Training] {
+            while let Some(event) = self.worker(lane).events().try_pop() {
+                let id: JobId = event.job;
+                all.push((JobKey { lane, id }, event));
+            }
+        }
+        all
+    }
+}

@@ -1,0 +1,285 @@
+//! The desktop window: decides what happens. `ui` draws the state and asks for commands; nothing else connects
+//! the two.
+
+mod apply;
+mod command;
+mod dialogs;
+mod events;
+mod lanes;
+mod notices;
+mod run;
+mod shortcuts;
+mod state;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use eframe::egui;
+
+pub use apply::export_path;
+pub use command::{Command, Spec, StrokeStep, Tool};
+pub use dialogs::{Picker, Question, system_picker};
+pub use notices::{Entry, Notices, Severity};
+pub use run::run;
+pub use shortcuts::{conflicts, of as shortcut_of, parse as parse_shortcut, text_for, text_of};
+pub use state::{
+    Canvas, CanvasLook, CodeMarks, ExportForm, ExportFormat, FrameTimes, Gallery, JobKey, Lane,
+    OpenProject, Overlay, Paint, PaletteView, PerLevel, PreviewView, Purpose, RunningJob, State,
+    Thumbnail, TrainForm, Training, ViewWish, Workspace, name_of,
+};
+
+// What the panels name of the layers below.
+pub use crate::engine::{
+    CheckpointChoice, Existing, Overview, Palette, PaletteLevel, Preset, SAMPLES,
+};
+pub use crate::project::{
+    CheckpointKind, CheckpointRow, DocumentRow, MetricRow, PictureCounts, PictureFilter, PictureId,
+    PictureRow, RunRow, RunStatus, utc_text,
+};
+
+use crate::engine::{ProjectFile, Wake};
+use crate::error::Result;
+use crate::progress::Stop;
+use crate::render::{Compare, Gpu};
+use crate::settings::{Folders, Settings, ThemeChoice};
+use crate::ui::Shell;
+use dialogs::Dialogs;
+use lanes::Lanes;
+
+/// The sample that a first start opens.
+const FIRST_SAMPLE: &str = "kitten-on-lawn.jpg";
+/// How long closing waits for a fine-tune to write down where it stands.
+const PAUSE_ON_EXIT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// What the window starts with.
+pub struct Options {
+    pub folders: Folders,
+    /// Pictures, folders and projects from the command line.
+    pub files: Vec<PathBuf>,
+    pub picker: Picker,
+}
+
+pub struct App {
+    ctx: egui::Context,
+    gpu: Option<Gpu>,
+    pub state: State,
+    lanes: Lanes,
+    dialogs: Dialogs,
+    shell: Shell,
+    /// Asked for while drawing.
+    pending: Vec<Command>,
+    /// To be done when the desk has done what it was told.
+    after_desk: Vec<Command>,
+    /// Named before a project was open.
+    waiting_files: Vec<PathBuf>,
+    /// Whether the project's first list is still to come, and with it a document to show.
+    needs_document: bool,
+    /// Whether nothing more is tried when a project does not open.
+    has_tried_new_project: bool,
+    applied_look: Option<(ThemeChoice, f32)>,
+    openings: u64,
+    frame_started: Option<Instant>,
+}
+
+impl App {
+    /// # Errors
+    /// `Io` where the system gives no threads.
+    pub fn new(cc: &eframe::CreationContext<'_>, options: Options) -> Result<Self> {
+        let ctx = cc.egui_ctx.clone();
+        crate::ui::theme::install(&ctx);
+        let wake: Wake = Arc::new({
+            let ctx = ctx.clone();
+            move || ctx.request_repaint()
+        });
+        let gpu = cc.wgpu_render_state.as_ref().map(Gpu::new);
+        let settings = Settings::load(&options.folders.settings_file());
+        let renderer = gpu.as_ref().map_or_else(
+            || "plain textures".to_owned(),
+            |gpu| format!("wgpu, {}", gpu.name),
+        );
+        let mut app = Self {
+            lanes: Lanes::start(&wake)?,
+            dialogs: Dialogs::new(options.picker, wake),
+            state: State::new(options.folders, settings, renderer),
+            gpu,
+            ctx,
+            shell: Shell::default(),
+            pending: Vec::new(),
+            after_desk: Vec::new(),
+            waiting_files: Vec::new(),
+            needs_document: false,
+            has_tried_new_project: false,
+            applied_look: None,
+            openings: 0,
+            frame_started: None,
+        };
+        app.start(options.files);
+        Ok(app)
+    }
+
+    /// Opens the project named, or the last one, or the first.
+    fn start(&mut self, files: Vec<PathBuf>) {
+        if !files.is_empty() {
+            self.apply(Command::OpenFiles(files));
+        }
+        if self.state.has_job(Purpose::OpenProject) {
+            return;
+        }
+        match self.state.settings.recent_projects.first().cloned() {
+            Some(path) => self.open_project(path, ProjectFile::Open, Purpose::OpenProject),
+            None => self.open_first_project(),
+        }
+    }
+
+    fn open_first_project(&mut self) {
+        let path = self.state.folders.first_project();
+        self.open_project(path, ProjectFile::OpenOrCreate, Purpose::OpenFirstProject);
+    }
+
+    /// Takes in what came back and what was pressed, and does it.
+    fn decide(&mut self, ctx: &egui::Context) {
+        for (key, event) in self.lanes.events() {
+            self.take_event(key, event);
+        }
+        for reply in self.lanes.desk.take() {
+            self.take_reply(reply);
+        }
+        for patch in self.lanes.decode.take() {
+            self.take_patch(patch);
+        }
+        let mut commands = self.dialogs.take();
+        commands.extend(shortcuts::pressed(ctx, &self.state.settings));
+        let dropped: Vec<PathBuf> = ctx.input(|input| {
+            (input.raw.dropped_files.iter())
+                .filter_map(|file| Some(file.path().to_path_buf()))
+                .collect()
+        });
+        if !dropped.is_empty() {
+            commands.push(Command::OpenFiles(dropped));
+        }
+        if !self.after_desk.is_empty() && self.lanes.desk.is_settled() {
+            commands.append(&mut self.after_desk);
+        }
+        for command in commands {
+            self.apply(command);
+        }
+        let look = (self.state.settings.theme, self.state.settings.ui_scale);
+        if self.applied_look != Some(look) {
+            self.applied_look = Some(look);
+            crate::ui::theme::choose(ctx, look.0);
+            ctx.set_zoom_factor(look.1);
+        }
+        if let Some(wait) = self.state.notices.next_change() {
+            ctx.request_repaint_after(wait);
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.frame_started = Some(Instant::now());
+        self.decide(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.shell.show(ui, &self.state, &mut self.pending);
+        // What was asked for while drawing is done before the frame ends: a dab must not wait for the next one.
+        if !self.pending.is_empty() {
+            for command in std::mem::take(&mut self.pending) {
+                self.apply(command);
+            }
+            ui.ctx().request_repaint();
+        }
+        if let Some(started) = self.frame_started.take() {
+            self.state
+                .frames
+                .push(started.elapsed().as_secs_f32() * 1000.0);
+        }
+    }
+
+    fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
+        // A run that is only paused goes on at the next start.
+        let Some(key) = self.state.training.job else {
+            return;
+        };
+        self.lanes.stop(key, Stop::Pause);
+        let deadline = Instant::now() + PAUSE_ON_EXIT;
+        while Instant::now() < deadline {
+            for (other, event) in self.lanes.events() {
+                if other == key && event.kind.is_final() {
+                    return;
+                }
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    fn auto_save_interval(&self) -> std::time::Duration {
+        // Only the window's place is saved this way.
+        std::time::Duration::from_secs(300)
+    }
+}
+
+impl State {
+    fn new(folders: Folders, settings: Settings, renderer: String) -> Self {
+        let export = ExportForm {
+            folder: (settings.export_folder.clone())
+                .unwrap_or_else(|| folders.data.join("Exports")),
+            format: ExportFormat::Png,
+            pattern: "{name}".into(),
+            has_dated_folder: false,
+            has_restore_data: true,
+            existing: Existing::Refuse,
+        };
+        let training = Training {
+            form: TrainForm {
+                preset: Preset::Quick,
+                minutes: None,
+                seed: 0,
+                starts_from: CheckpointChoice::Best,
+            },
+            job: None,
+            started: None,
+            is_stopping: false,
+            figures: Default::default(),
+            previews: Vec::new(),
+            selected_run: None,
+            metrics: Default::default(),
+            model: CheckpointChoice::Best,
+        };
+        Self {
+            overlay: (!settings.welcome_seen).then_some(Overlay::Welcome),
+            folders,
+            settings,
+            workspace: Workspace::Paint,
+            project: None,
+            canvas: None,
+            look: CanvasLook {
+                has_grid: false,
+                compare: Compare::Now,
+                is_where_used_on: false,
+            },
+            paint: Paint::default(),
+            palette: None,
+            gallery: Gallery::default(),
+            training,
+            export,
+            last_export: None,
+            import_report: None,
+            jobs: Default::default(),
+            notices: Notices::default(),
+            renderer,
+            frames: FrameTimes::default(),
+        }
+    }
+}
+
+impl FrameTimes {
+    fn push(&mut self, milliseconds: f32) {
+        self.last_ms.push_back(milliseconds);
+        if self.last_ms.len() > Self::KEPT {
+            self.last_ms.pop_front();
+        }
+    }
+}

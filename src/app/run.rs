@@ -1,0 +1,90 @@
+//! From the command line to the window.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use eframe::egui;
+
+use super::{App, Options, system_picker};
+use crate::settings::Folders;
+
+const USAGE: &str = "Usage: tessera [--glow] [FILE…]\n\n\
+    --glow draws with OpenGL, for machines whose graphics driver has no Vulkan, Metal or DirectX 12.\n\
+    FILE is a picture to paint on, a folder of pictures to import, or a .tessera project.\n\
+    Set TESSERA_HOME to keep preferences and the first project in a folder of your choice.\n";
+
+/// Opens the window and stays until it is closed.
+pub fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    env_logger::Builder::from_env(
+        env_logger::Env::default()
+            .default_filter_or("warn,wgpu_core=error,wgpu_hal=off,zbus=off,tracing=off,sctk=error"),
+    )
+    .init();
+    let mut files = Vec::new();
+    let mut renderer = eframe::Renderer::Wgpu;
+    for argument in arguments {
+        match argument.to_str() {
+            Some("--glow") => renderer = eframe::Renderer::Glow,
+            Some("-h" | "--help") => return print(USAGE),
+            Some("-V" | "--version") => {
+                return print(concat!("tessera ", env!("CARGO_PKG_VERSION"), "\n"));
+            }
+            _ => {
+                let path = PathBuf::from(argument);
+                // The folder of the moment says nothing to a project opened tomorrow.
+                files.push(std::path::absolute(&path).unwrap_or(path));
+            }
+        }
+    }
+    match open_window(files, renderer) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            log::error!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn open_window(files: Vec<PathBuf>, renderer: eframe::Renderer) -> Result<(), String> {
+    let folders = Folders::find().map_err(|error| error.to_string())?;
+    let icon = image::load_from_memory(include_bytes!("../../assets/icon/tessera-256.png"))
+        .map(|icon| icon.to_rgba8())
+        .map_err(|source| format!("the icon inside the program is damaged: {source}"))?;
+    let viewport = egui::ViewportBuilder::default()
+        .with_title("Tessera")
+        .with_app_id("tessera")
+        .with_inner_size([1280.0, 800.0])
+        .with_min_inner_size([860.0, 560.0])
+        .with_drag_and_drop(true)
+        .with_icon(egui::IconData {
+            width: icon.width(),
+            height: icon.height(),
+            rgba: icon.into_raw(),
+        });
+    let options = eframe::NativeOptions {
+        viewport,
+        renderer,
+        persistence_path: Some(folders.layout_file()),
+        ..Default::default()
+    };
+    let create: eframe::AppCreator<'_> = Box::new(move |cc| {
+        let options = Options {
+            folders,
+            files,
+            picker: system_picker(),
+        };
+        Ok(Box::new(App::new(cc, options)?))
+    });
+    eframe::run_native("Tessera", options, create).map_err(|source| {
+        format!(
+            "could not open the window: {source}. Try `tessera --glow`, or install a graphics driver \
+             (on Debian: mesa-vulkan-drivers)"
+        )
+    })
+}
+
+#[allow(clippy::print_stdout)] // asked for on the command line
+fn print(text: &str) -> ExitCode {
+    print!("{text}");
+    ExitCode::SUCCESS
+}

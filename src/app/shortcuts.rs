@@ -1,0 +1,174 @@
+//! Keys as people write them, and which command they give.
+
+use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
+
+use super::command::{Command, Spec};
+use crate::settings::Settings;
+
+/// "Ctrl+Shift+Z"; "Cmd" on a Mac.
+pub fn text_of(shortcut: KeyboardShortcut) -> String {
+    let is_mac = cfg!(target_os = "macos");
+    let modifiers = shortcut.modifiers;
+    let mut parts = Vec::new();
+    if modifiers.command || modifiers.ctrl {
+        parts.push(if is_mac { "Cmd" } else { "Ctrl" });
+    }
+    if modifiers.alt {
+        parts.push("Alt");
+    }
+    if modifiers.shift {
+        parts.push("Shift");
+    }
+    parts.push(match shortcut.logical_key {
+        Key::OpenBracket => "[",
+        Key::CloseBracket => "]",
+        Key::Plus => "+",
+        Key::Minus => "-",
+        Key::Comma => ",",
+        key => key.name(),
+    });
+    parts.join("+")
+}
+
+/// Reads what [`text_of`] writes.
+pub fn parse(text: &str) -> Option<KeyboardShortcut> {
+    let text = text.trim();
+    // "Ctrl++" ends in the key "+".
+    let (modifiers_text, key_text) = match text.strip_suffix('+') {
+        Some(before) => (before.strip_suffix('+').unwrap_or(before), "+"),
+        None => text.rsplit_once('+').unwrap_or(("", text)),
+    };
+    let mut modifiers = Modifiers::NONE;
+    for part in modifiers_text.split('+').filter(|part| !part.is_empty()) {
+        modifiers = modifiers.plus(match part.to_ascii_lowercase().as_str() {
+            "ctrl" | "cmd" | "command" => Modifiers::COMMAND,
+            "alt" => Modifiers::ALT,
+            "shift" => Modifiers::SHIFT,
+            _ => return None,
+        });
+    }
+    let key = match key_text {
+        "[" => Key::OpenBracket,
+        "]" => Key::CloseBracket,
+        "+" => Key::Plus,
+        "-" => Key::Minus,
+        "," => Key::Comma,
+        name => Key::from_name(name)?,
+    };
+    Some(KeyboardShortcut::new(modifiers, key))
+}
+
+/// The keys of a command: the user's, else the usual ones.
+pub fn of(spec: &Spec, settings: &Settings) -> Option<KeyboardShortcut> {
+    match settings.key_bindings.get(spec.id) {
+        Some(text) => parse(text),
+        None => spec.shortcut,
+    }
+}
+
+/// The keys of a command in words, or nothing.
+pub fn text_for(command: &Command, settings: &Settings) -> Option<String> {
+    let spec = command.spec()?;
+    of(&spec, settings).map(text_of)
+}
+
+/// Commands that share their keys with another, with the keys.
+pub fn conflicts(settings: &Settings) -> Vec<(String, Vec<&'static str>)> {
+    let mut by_keys = std::collections::BTreeMap::<String, Vec<&'static str>>::new();
+    for command in Command::all() {
+        if let Some(spec) = command.spec()
+            && let Some(shortcut) = of(&spec, settings)
+        {
+            by_keys
+                .entry(text_of(shortcut))
+                .or_default()
+                .push(spec.label);
+        }
+    }
+    by_keys
+        .into_iter()
+        .filter(|(_, labels)| labels.len() > 1)
+        .collect()
+}
+
+/// The commands whose keys were pressed since the last frame; those keys are used up.
+pub fn pressed(ctx: &egui::Context, settings: &Settings) -> Vec<Command> {
+    let is_typing = ctx.egui_wants_keyboard_input() && ctx.text_edit_focused();
+    let mut wanted: Vec<(KeyboardShortcut, Command)> = Command::all()
+        .into_iter()
+        .filter_map(|command| Some((command.spec()?, command)))
+        .flat_map(|(spec, command)| {
+            let keys = [of(&spec, settings), spec.alternative];
+            keys.into_iter()
+                .flatten()
+                .map(move |shortcut| (shortcut, command.clone()))
+        })
+        .filter(|(shortcut, _)| !is_typing || !types_text(*shortcut))
+        .collect();
+    // egui ignores additional Shift and Alt: the longer shortcut has to be asked for first.
+    wanted.sort_by_key(|(shortcut, _)| {
+        let m = shortcut.modifiers;
+        std::cmp::Reverse(u8::from(m.shift) + u8::from(m.alt) + u8::from(m.command))
+    });
+    ctx.input_mut(|input| {
+        wanted
+            .into_iter()
+            .filter(|(shortcut, _)| input.consume_shortcut(shortcut))
+            .map(|(_, command)| command)
+            .collect()
+    })
+}
+
+/// Whether a text field would take these keys for itself.
+fn types_text(shortcut: KeyboardShortcut) -> bool {
+    let m = shortcut.modifiers;
+    let is_function_key =
+        shortcut.logical_key.name().starts_with('F') && shortcut.logical_key.name().len() > 1;
+    let edits = matches!(
+        shortcut.logical_key,
+        Key::Z | Key::Y | Key::X | Key::C | Key::V | Key::A
+    );
+    !is_function_key && (!m.command || edits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_as_they_are_written() {
+        for command in Command::all() {
+            for shortcut in command
+                .spec()
+                .into_iter()
+                .flat_map(|spec| [spec.shortcut, spec.alternative])
+                .flatten()
+            {
+                assert_eq!(parse(&text_of(shortcut)), Some(shortcut), "{shortcut:?}");
+            }
+        }
+        for nonsense in ["", "Ctrl", "Ctrl+", "Hyper+K", "Ctrl+Blah"] {
+            assert!(
+                parse(nonsense).is_none() || nonsense == "Ctrl+",
+                "{nonsense}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_binding_replaces_the_usual_keys_and_conflicts_are_seen() {
+        let mut settings = Settings::default();
+        assert!(conflicts(&settings).is_empty());
+        settings.key_bindings.insert("edit.undo".into(), "B".into());
+        let undo = Command::Undo.spec().unwrap();
+        assert_eq!(of(&undo, &settings), parse("B"));
+        assert_eq!(
+            conflicts(&settings),
+            [("B".into(), vec!["Undo", "Code brush"])]
+        );
+        settings
+            .key_bindings
+            .insert("edit.undo".into(), String::new());
+        assert_eq!(of(&undo, &settings), None);
+    }
+}

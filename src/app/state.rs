@@ -1,0 +1,476 @@
+//! What the window knows. `ui` reads it; only `app` changes it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use eframe::egui::TextureHandle;
+
+use super::command::Tool;
+use super::notices::Notices;
+use crate::document::{Brush, DetailPolicy, Document, Level, Shape};
+use crate::engine::{CheckpointChoice, Existing, JobId, Model, Overview, Palette, Preset, Storage};
+use crate::project::{DocumentId, MetricRow, PictureFilter, PictureId, PictureRow, RunId};
+use crate::render::{Compare, Surface, View};
+use crate::settings::{Folders, Settings};
+
+/// The pages of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Workspace {
+    Dataset,
+    FineTune,
+    Codebook,
+    Paint,
+    Export,
+}
+
+impl Workspace {
+    pub const ALL: [Workspace; 5] = [
+        Workspace::Dataset,
+        Workspace::FineTune,
+        Workspace::Codebook,
+        Workspace::Paint,
+        Workspace::Export,
+    ];
+}
+
+/// What lies over the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlay {
+    Welcome,
+    Commands,
+    OpenPath,
+    Notices,
+    Settings,
+    Help,
+    About,
+}
+
+/// The worker that runs a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Fine-tuning.
+    Training,
+    /// Importing, counting, exporting: minutes.
+    Background,
+    /// Opening things: somebody waits for it.
+    Foreground,
+}
+
+/// Jobs are numbered per lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobKey {
+    pub lane: Lane,
+    pub id: JobId,
+}
+
+/// A job that waits or runs.
+#[derive(Debug, Clone)]
+pub struct RunningJob {
+    pub purpose: Purpose,
+    pub title: String,
+    pub done: u64,
+    /// 0 while unknown.
+    pub total: u64,
+    pub eta_secs: Option<f64>,
+    pub warnings: usize,
+}
+
+/// What the window does with a job's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    OpenProject,
+    /// The first project of somebody who chose none.
+    OpenFirstProject,
+    OpenDocument,
+    Import,
+    Train,
+    Palette,
+    CountUsage,
+    Export,
+    SaveCopy,
+}
+
+pub struct State {
+    pub folders: Folders,
+    pub settings: Settings,
+    pub workspace: Workspace,
+    pub overlay: Option<Overlay>,
+    pub project: Option<OpenProject>,
+    pub canvas: Option<Canvas>,
+    pub look: CanvasLook,
+    pub paint: Paint,
+    pub palette: Option<PaletteView>,
+    pub gallery: Gallery,
+    pub training: Training,
+    pub export: ExportForm,
+    /// The file written last.
+    pub last_export: Option<PathBuf>,
+    /// The newest report of an import.
+    pub import_report: Option<serde_json::Value>,
+    pub jobs: BTreeMap<JobKey, RunningJob>,
+    pub notices: Notices,
+    /// What draws the window, in words.
+    pub renderer: String,
+    pub frames: FrameTimes,
+}
+
+/// The project that is open.
+pub struct OpenProject {
+    pub path: PathBuf,
+    pub(super) storage: Storage,
+    /// As it was read last; `None` until the first time.
+    pub overview: Option<Overview>,
+    /// Names, tags and favourites of codes, as the project keeps them.
+    pub marks: CodeMarks,
+}
+
+impl OpenProject {
+    pub fn name(&self) -> String {
+        name_of(&self.path)
+    }
+}
+
+/// The file name without its extension.
+pub fn name_of(path: &Path) -> String {
+    path.file_stem().map_or_else(
+        || path.display().to_string(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
+}
+
+/// What a user said about codes.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct CodeMarks {
+    /// By "structure:17".
+    pub names: BTreeMap<String, String>,
+    pub favourites: BTreeSet<String>,
+}
+
+impl CodeMarks {
+    pub fn key(level: Level, code: u16) -> String {
+        format!("{level}:{code}")
+    }
+
+    pub fn name(&self, level: Level, code: u16) -> Option<&str> {
+        self.names.get(&Self::key(level, code)).map(String::as_str)
+    }
+
+    pub fn is_favourite(&self, level: Level, code: u16) -> bool {
+        self.favourites.contains(&Self::key(level, code))
+    }
+}
+
+/// The document on the canvas.
+pub struct Canvas {
+    pub id: DocumentId,
+    pub name: String,
+    pub document: Document,
+    pub(super) model: Model,
+    pub surface: Surface,
+    pub view: ViewWish,
+    /// Counts openings, so that the panel knows when to forget what it kept of the last one.
+    pub opening: u64,
+    /// The newest revision whose pixels have arrived.
+    pub shown_revision: u64,
+}
+
+impl Canvas {
+    /// The model that decodes this document, in words.
+    pub fn model_name(&self) -> &str {
+        &self.model.name
+    }
+
+    pub fn model_hash(&self) -> &str {
+        &self.model.hash
+    }
+}
+
+/// Where the view should be; the panel knows its size and settles it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ViewWish {
+    Fit,
+    /// This many screen pixels per picture pixel, around what is in the middle.
+    Zoom(f32),
+    /// This many times closer than now.
+    Step(f32),
+    At(View),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CanvasLook {
+    pub has_grid: bool,
+    pub compare: Compare,
+    pub is_where_used_on: bool,
+}
+
+/// The tool in hand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Paint {
+    pub tool: Tool,
+    pub level: Level,
+    /// Cells, per level.
+    pub size: PerLevel<u32>,
+    /// Percent of the cells left out.
+    pub scatter_percent: u32,
+    pub shape: Shape,
+    pub detail_policy: DetailPolicy,
+    pub code: PerLevel<u16>,
+    pub second_code: PerLevel<u16>,
+    /// Codes used lately, newest first.
+    pub recent: VecDeque<(Level, u16)>,
+    /// Where the stroke in progress stands, in cells.
+    pub(super) stroke_at: Option<(f32, f32)>,
+    pub(super) seed: u64,
+}
+
+/// A value for each level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PerLevel<T> {
+    pub structure: T,
+    pub detail: T,
+}
+
+impl<T: Copy> PerLevel<T> {
+    pub fn get(&self, level: Level) -> T {
+        match level {
+            Level::Structure => self.structure,
+            Level::Detail => self.detail,
+        }
+    }
+
+    pub fn set(&mut self, level: Level, value: T) {
+        match level {
+            Level::Structure => self.structure = value,
+            Level::Detail => self.detail = value,
+        }
+    }
+}
+
+impl Paint {
+    pub const MAX_SIZE: u32 = 64;
+    pub const MAX_RECENT: usize = 12;
+
+    pub fn brush(&self) -> Brush {
+        Brush {
+            shape: self.shape,
+            size: self.size.get(self.level),
+            scatter: self.scatter_percent.min(95) as f32 / 100.0,
+            seed: self.seed,
+        }
+    }
+
+    /// The code that the brush paints with.
+    pub fn current_code(&self) -> u16 {
+        self.code.get(self.level)
+    }
+
+    pub fn is_painting(&self) -> bool {
+        self.stroke_at.is_some()
+    }
+}
+
+impl Default for Paint {
+    fn default() -> Self {
+        Self {
+            tool: Tool::Brush,
+            level: Level::Structure,
+            size: PerLevel {
+                structure: 2,
+                detail: 3,
+            },
+            scatter_percent: 0,
+            shape: Shape::Round,
+            detail_policy: DetailPolicy::Empty,
+            code: PerLevel::default(),
+            second_code: PerLevel::default(),
+            recent: VecDeque::new(),
+            stroke_at: None,
+            seed: 0,
+        }
+    }
+}
+
+/// The codes of the model in hand, as swatches.
+pub struct PaletteView {
+    pub palette: Arc<Palette>,
+    pub(super) structure: TextureHandle,
+    pub(super) detail: TextureHandle,
+}
+
+impl PaletteView {
+    /// All swatches of a level in one texture.
+    pub fn atlas(&self, level: Level) -> &TextureHandle {
+        match level {
+            Level::Structure => &self.structure,
+            Level::Detail => &self.detail,
+        }
+    }
+}
+
+/// Rows of the dataset index that are in memory.
+#[derive(Default)]
+pub struct Gallery {
+    pub filter: PictureFilter,
+    /// Rows that the filter lets through; `None` until the first answer.
+    pub total: Option<u64>,
+    pub(super) chunks: BTreeMap<u64, Vec<PictureRow>>,
+    pub(super) wanted_chunk: Option<u64>,
+    pub(super) thumbnails: HashMap<PictureId, Thumbnail>,
+    pub(super) clock: u64,
+}
+
+/// A thumbnail on the GPU; without a texture the picture has none that can be shown.
+pub struct Thumbnail {
+    pub texture: Option<TextureHandle>,
+    pub(super) last_used: u64,
+}
+
+impl Gallery {
+    /// Rows read at a time.
+    pub const CHUNK: u64 = 256;
+    pub const MAX_CHUNKS: usize = 16;
+    pub const MAX_THUMBNAILS: usize = 600;
+
+    /// The row at this place of the filtered list, where it has been read.
+    pub fn row(&self, index: u64) -> Option<&PictureRow> {
+        self.chunks
+            .get(&(index / Self::CHUNK))?
+            .get((index % Self::CHUNK) as usize)
+    }
+
+    pub fn thumbnail(&self, picture: PictureId) -> Option<&Thumbnail> {
+        self.thumbnails.get(&picture)
+    }
+}
+
+/// What a fine-tune is started with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainForm {
+    pub preset: Preset,
+    /// Minutes instead of the preset's.
+    pub minutes: Option<f64>,
+    pub seed: u64,
+    pub starts_from: CheckpointChoice,
+}
+
+pub struct Training {
+    pub form: TrainForm,
+    /// The job, while one runs.
+    pub job: Option<JobKey>,
+    pub started: Option<Instant>,
+    /// Whether pause or cancel has been asked for already.
+    pub is_stopping: bool,
+    /// Figures of the run shown, by name, as (step, value).
+    pub figures: BTreeMap<String, Vec<[f64; 2]>>,
+    /// Held-out pictures over the run.
+    pub previews: Vec<PreviewView>,
+    /// The run whose figures are shown.
+    pub selected_run: Option<RunId>,
+    /// Figures of runs read from the project.
+    pub metrics: BTreeMap<RunId, Vec<MetricRow>>,
+    /// Which model new documents get.
+    pub model: CheckpointChoice,
+}
+
+/// Source, structure alone and reconstruction of each held-out picture at one step.
+pub struct PreviewView {
+    pub step: u64,
+    pub texture: TextureHandle,
+}
+
+impl Training {
+    pub const MAX_PREVIEWS: usize = 60;
+
+    pub fn is_running(&self) -> bool {
+        self.job.is_some()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    Png,
+    WebP,
+}
+
+impl ExportFormat {
+    pub const ALL: [ExportFormat; 2] = [ExportFormat::Png, ExportFormat::WebP];
+
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::WebP => "webp",
+        }
+    }
+}
+
+/// How a picture is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportForm {
+    pub folder: PathBuf,
+    pub format: ExportFormat,
+    /// With `{name}`, `{date}`, `{time}`, `{model}`. A name that is taken gets a number behind it.
+    pub pattern: String,
+    /// A folder of its own for each day's exports.
+    pub has_dated_folder: bool,
+    /// Whether a PNG carries what brings the document back.
+    pub has_restore_data: bool,
+    pub existing: Existing,
+}
+
+/// How long frames took, newest last.
+#[derive(Debug, Default)]
+pub struct FrameTimes {
+    pub(super) last_ms: VecDeque<f32>,
+}
+
+impl FrameTimes {
+    pub const KEPT: usize = 600;
+
+    /// Milliseconds that deciding and drawing took, for the newest frames.
+    pub fn milliseconds(&self) -> impl Iterator<Item = f32> + '_ {
+        self.last_ms.iter().copied()
+    }
+
+    pub fn longest_ms(&self) -> f32 {
+        self.milliseconds().fold(0.0, f32::max)
+    }
+}
+
+impl State {
+    /// Why fine-tuning cannot start now, in words; `None` where it can.
+    pub fn why_no_training(&self) -> Option<String> {
+        if self.training.is_running() {
+            return Some("a fine-tune is running".into());
+        }
+        let Some(overview) = self.project.as_ref().and_then(|p| p.overview.as_ref()) else {
+            return Some("no project is open yet".into());
+        };
+        match overview.counts.usable {
+            0 if overview.counts.total > 0 => {
+                Some("all pictures are excluded: include some on the Pictures page".into())
+            }
+            0 => Some("the project has no pictures: import a folder on the Pictures page".into()),
+            _ => None,
+        }
+    }
+
+    /// The job that the status bar shows, the oldest that somebody waits for.
+    pub fn shown_job(&self) -> Option<(JobKey, &RunningJob)> {
+        let rank = |key: &JobKey| match key.lane {
+            Lane::Foreground => 0,
+            Lane::Background => 1,
+            Lane::Training => 2,
+        };
+        self.jobs
+            .iter()
+            .min_by_key(|(key, _)| (rank(key), key.id))
+            .map(|(key, job)| (*key, job))
+    }
+
+    pub fn has_job(&self, purpose: Purpose) -> bool {
+        self.jobs.values().any(|job| job.purpose == purpose)
+    }
+}

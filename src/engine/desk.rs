@@ -1,0 +1,392 @@
+//! The window's errands: one named thread that reads lists and thumbnails from the open project and writes what
+//! the window decided (strokes, choices, names), so that drawing never waits for a disk.
+//!
+//! Writes are never lost and keep their order; reads are newest-wins and wait behind them.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+
+use super::queue::Wake;
+use super::storage::Storage;
+use super::worker::from_panic;
+use crate::dataset::{Limits, decode_bytes};
+use crate::document::{Raster, Samples};
+use crate::error::{Error, Kind, Notice, Result};
+use crate::project::{
+    CheckpointRow, DocumentId, DocumentRow, MetricRow, PictureCounts, PictureFilter, PictureId,
+    PictureRow, Project, RunId, RunRow,
+};
+
+/// Metric rows of one run read for its plots.
+const MAX_METRIC_ROWS: u64 = 20_000;
+
+/// Lists of the open project, as the panels show them.
+#[derive(Debug, Clone, Default)]
+pub struct Overview {
+    pub counts: PictureCounts,
+    pub documents: Vec<DocumentRow>,
+    pub runs: Vec<RunRow>,
+    pub checkpoints: Vec<CheckpointRow>,
+    /// A run that was interrupted and can go on.
+    pub resumable_run: Option<RunId>,
+    /// The setting [`CODE_MARKS`]: what the user said about codes.
+    pub code_marks: Value,
+    /// The setting [`LAST_DOCUMENT`].
+    pub last_document: Option<DocumentId>,
+}
+
+/// The key of the project's setting with names and favourites of codes.
+pub const CODE_MARKS: &str = "code_marks";
+/// The key of the project's setting with the document that was open last.
+pub const LAST_DOCUMENT: &str = "last_document";
+
+/// Which rows of the dataset index are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    pub filter: PictureFilter,
+    pub offset: u64,
+    pub limit: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Page {
+    pub request: PageRequest,
+    /// Rows that the filter lets through altogether.
+    pub total: u64,
+    pub rows: Vec<PictureRow>,
+}
+
+#[derive(Debug)]
+pub enum DeskReply {
+    Overview(Box<Overview>),
+    Page(Page),
+    /// `None` where the project has none that can be shown.
+    Thumbnail(PictureId, Option<Raster>),
+    Metrics(RunId, Vec<MetricRow>),
+    /// A write or a read that went wrong.
+    Failed(Notice),
+}
+
+type Errand = Box<dyn FnOnce() -> Result<()> + Send>;
+
+/// A handle to the thread. Dropping it ends the thread after the last write.
+pub struct Desk {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    wake: Wake,
+}
+
+#[derive(Default)]
+struct State {
+    project: Option<Storage>,
+    errands: VecDeque<Errand>,
+    wants_overview: bool,
+    page: Option<PageRequest>,
+    metrics: Option<RunId>,
+    /// In the order they are wanted.
+    thumbnails: VecDeque<PictureId>,
+    out: Vec<DeskReply>,
+    is_closed: bool,
+}
+
+enum Work {
+    Errand(Errand),
+    Overview(Storage),
+    Page(Storage, PageRequest),
+    Metrics(Storage, RunId),
+    Thumbnail(Storage, PictureId),
+}
+
+impl Desk {
+    /// `wake` is called on the desk's thread after each reply.
+    ///
+    /// # Errors
+    /// `Io` where the system gives no thread.
+    pub fn start(wake: Wake) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            wake,
+        });
+        let thread = std::thread::Builder::new()
+            .name("tessera-desk".into())
+            .spawn({
+                let shared = shared.clone();
+                move || lane(&shared)
+            })
+            .map_err(|source| {
+                Error::new(
+                    Kind::Io,
+                    "could not start the thread for the project's lists",
+                    source.to_string(),
+                    "Close other programs and start Tessera again",
+                )
+            })?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Reads from and writes to this project from now on. Writes for the one before are still made.
+    pub fn turn_to(&self, project: Option<Storage>) {
+        let mut state = self.shared.lock();
+        let before = std::mem::replace(&mut state.project, project);
+        // Closing a file is disk work.
+        state.errands.push_back(Box::new(move || {
+            drop(before);
+            Ok(())
+        }));
+        state.page = None;
+        state.metrics = None;
+        state.thumbnails.clear();
+        state.out.clear();
+        state.wants_overview = state.project.is_some();
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Changes the open project, after all that was asked for before. Without a project nothing happens.
+    pub fn write(&self, work: impl FnOnce(&mut Project) -> Result<()> + Send + 'static) {
+        let mut state = self.shared.lock();
+        if let Some(project) = state.project.clone() {
+            state
+                .errands
+                .push_back(Box::new(move || project.call(work)));
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Any other short disk work, in its turn.
+    pub fn run(&self, errand: impl FnOnce() -> Result<()> + Send + 'static) {
+        self.shared.lock().errands.push_back(Box::new(errand));
+        self.shared.changed.notify_all();
+    }
+
+    pub fn read_overview(&self) {
+        self.shared.lock().wants_overview = true;
+        self.shared.changed.notify_all();
+    }
+
+    pub fn read_page(&self, request: PageRequest) {
+        self.shared.lock().page = Some(request);
+        self.shared.changed.notify_all();
+    }
+
+    pub fn read_metrics(&self, run: RunId) {
+        self.shared.lock().metrics = Some(run);
+        self.shared.changed.notify_all();
+    }
+
+    /// The thumbnails wanted now, most wanted first; what was asked for before is forgotten.
+    pub fn read_thumbnails(&self, pictures: impl IntoIterator<Item = PictureId>) {
+        self.shared.lock().thumbnails = pictures.into_iter().collect();
+        self.shared.changed.notify_all();
+    }
+
+    /// All replies so far, oldest first.
+    pub fn take(&self) -> Vec<DeskReply> {
+        std::mem::take(&mut self.shared.lock().out)
+    }
+
+    /// Whether every write asked for so far has been made.
+    pub fn is_settled(&self) -> bool {
+        self.shared.lock().errands.is_empty()
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.shared.lock().is_closed = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // Errands cannot unwind the thread: panics become replies.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change of the state is a few whole assignments, so a panicked holder leaves it sound.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reply(&self, reply: DeskReply) {
+        self.lock().out.push(reply);
+        (self.wake)();
+    }
+}
+
+fn lane(shared: &Shared) {
+    while let Some(work) = next(shared) {
+        let is_errand = matches!(work, Work::Errand(_));
+        let done = catch_unwind(AssertUnwindSafe(|| perform(work)))
+            .unwrap_or_else(|panic| Err(from_panic(panic.as_ref())));
+        match done {
+            Ok(Some(reply)) => shared.reply(reply),
+            Ok(None) => {}
+            Err(error) => shared.reply(DeskReply::Failed(*error.notice)),
+        }
+        if is_errand {
+            shared.lock().errands.pop_front();
+            (shared.wake)();
+        }
+    }
+}
+
+/// Waits for something to do: writes in their order, then reads.
+fn next(shared: &Shared) -> Option<Work> {
+    let mut state = shared.lock();
+    loop {
+        if let Some(errand) = state.errands.front_mut() {
+            // Its place stays taken until it is done: `is_settled` must not say so earlier.
+            return Some(Work::Errand(std::mem::replace(errand, Box::new(|| Ok(())))));
+        }
+        if state.is_closed {
+            return None;
+        }
+        if let Some(project) = state.project.clone() {
+            if std::mem::take(&mut state.wants_overview) {
+                return Some(Work::Overview(project));
+            }
+            if let Some(request) = state.page.take() {
+                return Some(Work::Page(project, request));
+            }
+            if let Some(run) = state.metrics.take() {
+                return Some(Work::Metrics(project, run));
+            }
+            if let Some(picture) = state.thumbnails.pop_front() {
+                return Some(Work::Thumbnail(project, picture));
+            }
+        }
+        state = shared
+            .changed
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn perform(work: Work) -> Result<Option<DeskReply>> {
+    Ok(match work {
+        Work::Errand(errand) => {
+            errand()?;
+            None
+        }
+        Work::Overview(project) => {
+            let overview = project.call(|project| {
+                Ok(Overview {
+                    counts: project.picture_counts()?,
+                    documents: project.documents()?,
+                    runs: project.runs()?,
+                    checkpoints: project.checkpoints()?,
+                    resumable_run: project.resumable_run()?.map(|run| run.id),
+                    code_marks: project.setting(CODE_MARKS)?.unwrap_or_default(),
+                    last_document: project
+                        .setting(LAST_DOCUMENT)?
+                        .and_then(|value| value.as_i64()),
+                })
+            })?;
+            Some(DeskReply::Overview(Box::new(overview)))
+        }
+        Work::Page(project, request) => {
+            let page = project.call(move |project| {
+                Ok(Page {
+                    total: project.picture_count(&request.filter)?,
+                    rows: project.pictures(&request.filter, request.offset, request.limit)?,
+                    request,
+                })
+            })?;
+            Some(DeskReply::Page(page))
+        }
+        Work::Metrics(project, run) => {
+            let rows = project.call(move |project| project.metrics(run, 0, MAX_METRIC_ROWS))?;
+            Some(DeskReply::Metrics(run, rows))
+        }
+        Work::Thumbnail(project, picture) => {
+            let bytes = project.call(move |project| project.thumbnail(picture))?;
+            // A thumbnail that cannot be read is shown as missing: the picture itself may be sound.
+            let raster = bytes.and_then(|bytes| {
+                let decoded = decode_bytes(&bytes, &Limits::default()).ok()?;
+                Raster::new(decoded.width, decoded.height, Samples::Rgba8(decoded.rgba8)).ok()
+            });
+            Some(DeskReply::Thumbnail(picture, raster))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn project(folder: &std::path::Path) -> Storage {
+        Storage::create(&folder.join("desk.tessera")).unwrap()
+    }
+
+    fn replies(desk: &Desk, mut enough: impl FnMut(&[DeskReply]) -> bool) -> Vec<DeskReply> {
+        let mut all = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !enough(&all) {
+            assert!(Instant::now() < deadline, "no answer; so far {all:?}");
+            all.extend(desk.take());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        all
+    }
+
+    #[test]
+    fn writes_come_before_reads_and_survive_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = project(folder.path());
+        let desk = Desk::start(Arc::new(|| {})).unwrap();
+        desk.turn_to(Some(storage.clone()));
+        for value in 0..50 {
+            desk.write(move |project| project.set_setting("n", &value.into()));
+        }
+        desk.run(|| {
+            std::thread::sleep(Duration::from_millis(30));
+            Ok(())
+        });
+        desk.write(|project| project.set_setting("last", &true.into()));
+        drop(desk);
+        let stored = storage.call(|project| Ok((project.setting("n")?, project.setting("last")?)));
+        assert_eq!(stored.unwrap(), (Some(49.into()), Some(true.into())));
+    }
+
+    #[test]
+    fn what_goes_wrong_is_told_and_the_rest_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let desk = Desk::start(Arc::new(|| {})).unwrap();
+        desk.turn_to(Some(project(folder.path())));
+        desk.write(|_| panic!("boom"));
+        desk.write(|project| project.rename_document(77, "no such"));
+        desk.read_page(PageRequest {
+            filter: PictureFilter::default(),
+            offset: 0,
+            limit: 10,
+        });
+        let all = replies(&desk, |all| {
+            all.iter().any(|reply| matches!(reply, DeskReply::Page(_)))
+        });
+        let failures = all
+            .iter()
+            .filter(|reply| matches!(reply, DeskReply::Failed(_)))
+            .count();
+        assert_eq!(failures, 2, "{all:?}");
+        let overview = all
+            .iter()
+            .any(|reply| matches!(reply, DeskReply::Overview(_)));
+        assert!(overview && desk.is_settled());
+    }
+}

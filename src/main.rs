@@ -1,0 +1,13 @@
+//! The desktop app. The library does the work; see `tessera::app`.
+
+// No console window behind it on Windows.
+#![windows_subsystem = "windows"]
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    tessera::app::run(std::env::args_os().skip(1))
+}

@@ -1,0 +1,333 @@
+//! The bar at the top (menus, pages) and the one at the bottom (device, jobs, the cell under the cursor).
+
+use eframe::egui::{self, Align, Button, Frame, Layout, Margin, ProgressBar, RichText, Ui, vec2};
+
+use super::panels::canvas::HoveredCell;
+use super::theme::{self, tokens};
+use super::widgets::{Commands, command_icon, duration_text, icon_text, named, small, tooltip};
+use crate::app::{
+    Command, JobKey, Overlay, Purpose, RunningJob, SAMPLES, State, Tool, Workspace, name_of,
+    text_for,
+};
+
+pub fn top(ui: &mut Ui, state: &State, out: &mut Commands) {
+    let tokens = tokens(ui);
+    egui::Panel::top("top bar")
+        .exact_size(42.0)
+        .frame(
+            Frame::new()
+                .fill(tokens.panel)
+                .inner_margin(Margin::symmetric(10, 0)),
+        )
+        .show(ui, |ui| {
+            ui.horizontal_centered(|ui| {
+                ui.spacing_mut().item_spacing.x = 2.0;
+                menus(ui, state, out);
+                ui.add_space(theme::GAP_M);
+                for workspace in Workspace::ALL {
+                    tab(ui, state, out, workspace);
+                }
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    ui.spacing_mut().item_spacing.x = 2.0;
+                    for command in [
+                        Command::ToggleTheme,
+                        Command::Open(Overlay::Settings),
+                        Command::Open(Overlay::Notices),
+                        Command::Open(Overlay::Commands),
+                    ] {
+                        command_icon(ui, state, out, command, false);
+                    }
+                    ui.add_space(theme::GAP_S);
+                    if let Some(project) = &state.project {
+                        ui.add(
+                            egui::Label::new(
+                                RichText::new(project.name())
+                                    .small()
+                                    .color(tokens.text_weak),
+                            )
+                            .truncate(),
+                        )
+                        .on_hover_text(project.path.display().to_string());
+                    }
+                });
+            });
+        });
+}
+
+fn tab(ui: &mut Ui, state: &State, out: &mut Commands, workspace: Workspace) {
+    let command = Command::Show(workspace);
+    let Some(spec) = command.spec() else { return };
+    let tokens = tokens(ui);
+    let is_on = state.workspace == workspace;
+    let colour = if is_on { tokens.text } else { tokens.text_weak };
+    let text = RichText::new(spec.label)
+        .font(theme::medium(theme::TEXT_BODY))
+        .color(colour);
+    let button = Button::new((icon_text(spec.icon).color(colour), text))
+        .frame_when_inactive(false)
+        .min_size(vec2(0.0, 42.0))
+        .corner_radius(0);
+    let response = named(ui.add(button), spec.label).on_hover_text(tooltip(&command, state));
+    if is_on {
+        let mut line = response.rect;
+        line.min.y = line.max.y - 2.0;
+        ui.painter().rect_filled(line, 0.0, tokens.accent);
+    }
+    if response.clicked() {
+        out.push(command);
+    }
+}
+
+fn menus(ui: &mut Ui, state: &State, out: &mut Commands) {
+    use Command as C;
+    menu(ui, "File", |ui| {
+        for command in [C::OpenPicture, C::OpenPath] {
+            item(ui, state, out, command);
+        }
+        submenu(ui, "Open sample", |ui| {
+            for (name, _) in SAMPLES {
+                if ui
+                    .button(name_of(std::path::Path::new(name)).replace('-', " "))
+                    .clicked()
+                {
+                    out.push(C::OpenSample(name));
+                    ui.close();
+                }
+            }
+        });
+        let documents = (state.project.as_ref())
+            .and_then(|project| project.overview.as_ref())
+            .map(|overview| overview.documents.as_slice())
+            .unwrap_or_default();
+        submenu(ui, "Pictures of this project", |ui| {
+            if documents.is_empty() {
+                small(ui, "None yet");
+            }
+            for row in documents.iter().rev().take(30) {
+                if ui.button(&row.name).clicked() {
+                    out.push(C::OpenDocument(row.id));
+                    ui.close();
+                }
+            }
+        });
+        ui.separator();
+        for command in [C::NewProject, C::OpenProject] {
+            item(ui, state, out, command);
+        }
+        submenu(ui, "Recent projects", |ui| {
+            for path in &state.settings.recent_projects {
+                let response = ui
+                    .button(name_of(path))
+                    .on_hover_text(path.display().to_string());
+                if response.clicked() {
+                    out.push(C::OpenProjectAt(path.clone()));
+                    ui.close();
+                }
+            }
+        });
+        for command in [C::Save, C::SaveCopy] {
+            item(ui, state, out, command);
+        }
+        ui.separator();
+        for command in [C::ImportFolder, C::ImportFiles, C::ImportSamples] {
+            item(ui, state, out, command);
+        }
+        ui.separator();
+        for command in [C::Export, C::Open(Overlay::Settings), C::Quit] {
+            item(ui, state, out, command);
+        }
+    });
+    menu(ui, "Edit", |ui| {
+        for command in [
+            C::Undo,
+            C::Redo,
+            C::SetTool(Tool::Brush),
+            C::SetTool(Tool::Eraser),
+            C::SetTool(Tool::Eyedropper),
+            C::SetTool(Tool::Pan),
+            C::ToggleLevel,
+            C::SwapCodes,
+            C::BrushLarger,
+            C::BrushSmaller,
+            C::ReopenWithModel,
+        ] {
+            item(ui, state, out, command);
+        }
+    });
+    menu(ui, "View", |ui| {
+        for command in [
+            C::ZoomFit,
+            C::ZoomTo(100),
+            C::ZoomTo(200),
+            C::ZoomIn,
+            C::ZoomOut,
+        ] {
+            item(ui, state, out, command);
+        }
+        ui.separator();
+        for command in [
+            C::ToggleGrid,
+            C::ToggleSplit,
+            C::ToggleDifference,
+            C::ToggleWhereUsed,
+        ] {
+            item(ui, state, out, command);
+        }
+        ui.separator();
+        for command in [
+            C::ToggleDock,
+            C::ToggleHistory,
+            C::ToggleTheme,
+            C::ScaleUp,
+            C::ScaleDown,
+            C::Open(Overlay::Notices),
+        ] {
+            item(ui, state, out, command);
+        }
+    });
+    menu(ui, "Help", |ui| {
+        for command in [
+            C::Open(Overlay::Commands),
+            C::Open(Overlay::Help),
+            C::Open(Overlay::Welcome),
+            C::Open(Overlay::About),
+        ] {
+            item(ui, state, out, command);
+        }
+    });
+}
+
+fn menu(ui: &mut Ui, label: &str, add: impl FnOnce(&mut Ui)) {
+    let button = Button::new(label).frame_when_inactive(false);
+    egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| {
+        ui.set_min_width(230.0);
+        add(ui);
+    });
+}
+
+fn submenu(ui: &mut Ui, label: &str, add: impl FnOnce(&mut Ui)) {
+    ui.menu_button(label, |ui| {
+        ui.set_min_width(180.0);
+        egui::ScrollArea::vertical().max_height(420.0).show(ui, add);
+    });
+}
+
+fn item(ui: &mut Ui, state: &State, out: &mut Commands, command: Command) {
+    let Some(spec) = command.spec() else { return };
+    let mut button = Button::new((icon_text(spec.icon), spec.label));
+    if let Some(keys) = text_for(&command, &state.settings) {
+        button = button.shortcut_text(keys);
+    }
+    let response = ui.add_enabled(is_possible(state, &command), button);
+    let response = named(response, spec.label).on_hover_text(spec.tooltip);
+    if response.clicked() {
+        out.push(command);
+        ui.close();
+    }
+}
+
+/// Whether a command can do anything now.
+pub fn is_possible(state: &State, command: &Command) -> bool {
+    let history = state.canvas.as_ref().map(|c| c.document.history());
+    match command {
+        Command::Undo => history.is_some_and(|history| history.can_undo()),
+        Command::Redo => history.is_some_and(|history| history.can_redo()),
+        Command::Export
+        | Command::ReopenWithModel
+        | Command::CountUsage
+        | Command::ToggleWhereUsed => state.canvas.is_some(),
+        Command::StartTraining => state.why_no_training().is_none(),
+        Command::PauseTraining | Command::CancelTraining => {
+            state.training.is_running() && !state.training.is_stopping
+        }
+        Command::ResumeTraining => {
+            !state.training.is_running()
+                && (state.project.as_ref())
+                    .and_then(|p| p.overview.as_ref())
+                    .is_some_and(|overview| overview.resumable_run.is_some())
+        }
+        Command::CancelJob => !state.jobs.is_empty(),
+        Command::SaveCopy => state.project.is_some(),
+        _ => true,
+    }
+}
+
+pub fn status(ui: &mut Ui, state: &State, hovered: Option<HoveredCell>, out: &mut Commands) {
+    let tokens = tokens(ui);
+    egui::Panel::bottom("status bar")
+        .exact_size(28.0)
+        .frame(
+            Frame::new()
+                .fill(tokens.panel)
+                .inner_margin(Margin::symmetric(12, 0)),
+        )
+        .show(ui, |ui| {
+            ui.horizontal_centered(|ui| {
+                ui.spacing_mut().item_spacing.x = theme::GAP_M;
+                document_status(ui, state, hovered);
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    ui.spacing_mut().item_spacing.x = theme::GAP_M;
+                    small(ui, format!("Device: {}", state.settings.device)).on_hover_text(format!(
+                        "Computes on: {}. The window is drawn by {}.",
+                        state.settings.device, state.renderer
+                    ));
+                    if let Some((key, job)) = state.shown_job() {
+                        job_status(ui, state, key, job, out);
+                    }
+                });
+            });
+        });
+}
+
+fn document_status(ui: &mut Ui, state: &State, hovered: Option<HoveredCell>) {
+    let Some(canvas) = &state.canvas else {
+        small(ui, "No picture is open");
+        return;
+    };
+    small(
+        ui,
+        format!(
+            "{}  ·  {} × {} px",
+            canvas.name,
+            canvas.document.width(),
+            canvas.document.height()
+        ),
+    );
+    if let Some(cell) = hovered {
+        let code = match cell.code {
+            Some(code) => format!("{} {code}", cell.level),
+            None => format!("{} empty", cell.level),
+        };
+        small(ui, format!("{code}  ·  cell {}, {}", cell.column, cell.row));
+    }
+}
+
+fn job_status(ui: &mut Ui, state: &State, key: JobKey, job: &RunningJob, out: &mut Commands) {
+    if job.purpose != Purpose::OpenDocument || job.total > 0 {
+        let command = Command::CancelJob;
+        if command_icon(ui, state, out, command, false).hovered() {
+            ui.ctx().set_cursor_icon(egui::CursorIcon::PointingHand);
+        }
+    }
+    let others = state.jobs.len() - 1;
+    let mut text = job.title.clone();
+    if let Some(eta) = job.eta_secs {
+        text.push_str(&format!(", {} left", duration_text(eta)));
+    }
+    if others > 0 {
+        text.push_str(&format!("  (+{others})"));
+    }
+    if job.total > 0 {
+        let share = job.done as f32 / job.total as f32;
+        ui.add(
+            ProgressBar::new(share)
+                .desired_width(120.0)
+                .desired_height(6.0)
+                .corner_radius(3),
+        )
+        .on_hover_text(format!("{} of {}", job.done, job.total));
+    } else {
+        ui.add(egui::Spinner::new().size(14.0));
+    }
+    small(ui, text).on_hover_text(format!("Job {:?}", key.id.0));
+}

@@ -1,0 +1,475 @@
+//! The picture itself: pan, zoom, and the pointer as the tool in hand.
+
+use eframe::egui::{
+    self, Color32, CursorIcon, Key, PointerButton, Pos2, Rect, Response, Role, Sense, Shape,
+    Stroke, Ui, Vec2, WidgetInfo, vec2,
+};
+use lucide_icons::Icon;
+
+use crate::app::{Canvas, Command, SAMPLES, State, StrokeStep, Tool, ViewWish, Workspace};
+use crate::document::{self, Level};
+use crate::render::{Compare, Look, Placed, View};
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{Commands, command_button, empty_state};
+
+/// A dab counts as a new point of the stroke from this far on, in screen points.
+const STEP_POINTS: f32 = 0.5;
+/// Cells of the brush's outline drawn one by one; larger brushes get a circle.
+const MAX_OUTLINE_CELLS: u32 = 24;
+
+/// The cell under the pointer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HoveredCell {
+    pub level: Level,
+    pub column: u32,
+    pub row: u32,
+    /// `None` for an empty detail cell.
+    pub code: Option<u16>,
+}
+
+#[derive(Default)]
+pub struct CanvasPanel {
+    view: Option<View>,
+    /// The opening that `view` belongs to.
+    opening: u64,
+    seen: document::Rect,
+    hovered: Option<HoveredCell>,
+    last_point: Option<Pos2>,
+    is_painting: bool,
+    is_dragging_split: bool,
+}
+
+impl CanvasPanel {
+    pub fn hovered(&self) -> Option<HoveredCell> {
+        self.hovered
+    }
+
+    pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
+        let Some(canvas) = &state.canvas else {
+            self.hovered = None;
+            nothing_open(ui, state, out);
+            return;
+        };
+        let panel = ui.available_rect_before_wrap();
+        let response = ui.allocate_rect(panel, Sense::click_and_drag());
+        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Canvas"));
+        let size = size_of(canvas);
+        let mut placed = Placed {
+            view: self.settle(canvas, panel, ui.ctx().pixels_per_point()),
+            panel,
+            pixels_per_point: ui.ctx().pixels_per_point(),
+        };
+        let is_pan_held = self.navigate(ui, &response, &mut placed, out);
+        self.view = Some(placed.view);
+        let seen = placed.visible(size);
+        if seen != self.seen {
+            self.seen = seen;
+            out.push(Command::LookAt(seen));
+        }
+
+        let is_before_held = response.hovered()
+            && !ui.ctx().text_edit_focused()
+            && ui.input(|input| input.key_down(Key::C) && !input.modifiers.any());
+        let compare = if is_before_held {
+            Compare::Before
+        } else {
+            state.look.compare
+        };
+        let tokens = tokens(ui);
+        let painter = ui.painter().with_clip_rect(panel);
+        frame_picture(&painter, &placed, size);
+        let level = state.paint.level;
+        let has_room = placed.view.zoom * level.stride_px() as f32 >= 6.0;
+        canvas.surface.paint(
+            &painter,
+            &Look {
+                placed,
+                compare,
+                grid_px: (state.look.has_grid && has_room).then(|| level.stride_px()),
+                colours: tokens.canvas,
+            },
+        );
+        self.compare_handle(ui, state, &placed, &response, out);
+
+        let pointer = response.hover_pos();
+        self.hovered = pointer.and_then(|at| cell_at(canvas, level, placed.canvas_from_screen(at)));
+        if state.workspace != Workspace::Paint || self.is_dragging_split {
+            return;
+        }
+        let tool = self.tool_in_hand(ui, state);
+        if is_pan_held || tool == Tool::Pan {
+            if response.hovered() {
+                ui.ctx().set_cursor_icon(if response.dragged() {
+                    CursorIcon::Grabbing
+                } else {
+                    CursorIcon::Grab
+                });
+            }
+        } else {
+            self.use_tool(ui, state, tool, &placed, &response, out);
+            if let Some(at) = pointer {
+                self.cursor(ui, &painter, state, tool, &placed, at);
+            }
+        }
+        label_compare(&painter, &placed, compare, &tokens);
+    }
+
+    /// The view that was asked for, in the panel's size.
+    fn settle(&mut self, canvas: &Canvas, panel: Rect, pixels_per_point: f32) -> View {
+        let fit = View::fit(size_of(canvas), panel, pixels_per_point);
+        if self.opening != canvas.opening {
+            self.opening = canvas.opening;
+            self.view = None;
+            self.seen = document::Rect::default();
+            self.is_painting = false;
+        }
+        let now = self.view.unwrap_or(fit);
+        match canvas.view {
+            ViewWish::Fit => fit,
+            ViewWish::Zoom(zoom) => View { zoom, ..now },
+            ViewWish::Step(factor) => View {
+                zoom: (now.zoom * factor).clamp(View::MIN_ZOOM, View::MAX_ZOOM),
+                ..now
+            },
+            ViewWish::At(view) => view,
+        }
+    }
+
+    /// Wheel, middle button, Space and the pan tool. Says whether panning has the pointer.
+    fn navigate(
+        &mut self,
+        ui: &Ui,
+        response: &Response,
+        placed: &mut Placed,
+        out: &mut Commands,
+    ) -> bool {
+        let before = placed.view;
+        let is_space =
+            ui.input(|input| input.key_down(Key::Space)) && !ui.ctx().text_edit_focused();
+        let is_pan = is_space || response.dragged_by(PointerButton::Middle);
+        if is_pan && response.dragged() {
+            placed.view = placed.panned(response.drag_delta());
+        }
+        if let Some(at) = response.hover_pos() {
+            let (scroll, zoom, modifiers) = ui.input(|input| {
+                (
+                    input.smooth_scroll_delta,
+                    input.zoom_delta(),
+                    input.modifiers,
+                )
+            });
+            if modifiers.command && scroll == Vec2::ZERO && zoom != 1.0 {
+                // Ctrl and the wheel change the brush, as in Krita and Photoshop.
+                self.wheel_brush(zoom, out);
+            } else if zoom != 1.0 {
+                placed.view = placed.zoomed(zoom, at);
+            } else if modifiers.shift && scroll != Vec2::ZERO {
+                placed.view = placed.panned(vec2(scroll.x + scroll.y, 0.0));
+            } else if scroll.y != 0.0 {
+                placed.view = placed.zoomed((scroll.y / 240.0).exp(), at);
+            }
+        }
+        if placed.view != before {
+            out.push(Command::SetView(placed.view));
+        } else if self.view.is_some_and(|view| view != placed.view) {
+            // A wish was settled; from here on it is a view like any other, except that fitting stays.
+            ui.ctx().request_repaint();
+        }
+        is_pan
+    }
+
+    fn wheel_brush(&self, zoom: f32, out: &mut Commands) {
+        out.push(if zoom > 1.0 {
+            Command::BrushLarger
+        } else {
+            Command::BrushSmaller
+        });
+    }
+
+    fn tool_in_hand(&self, ui: &Ui, state: &State) -> Tool {
+        let is_alt = ui.input(|input| input.modifiers.alt);
+        if is_alt && state.paint.tool == Tool::Brush && !self.is_painting {
+            Tool::Eyedropper
+        } else {
+            state.paint.tool
+        }
+    }
+
+    fn use_tool(
+        &mut self,
+        ui: &Ui,
+        state: &State,
+        tool: Tool,
+        placed: &Placed,
+        response: &Response,
+        out: &mut Commands,
+    ) {
+        let (is_down, pressed, points) = ui.input(|input| {
+            let points: Vec<Pos2> = input
+                .events
+                .iter()
+                .filter_map(|event| match event {
+                    egui::Event::PointerMoved(at) => Some(*at),
+                    _ => None,
+                })
+                .collect();
+            (
+                input.pointer.primary_down(),
+                input.pointer.primary_pressed(),
+                points,
+            )
+        });
+        let at = response.interact_pointer_pos().or(response.hover_pos());
+        let canvas_at = |at: Pos2| {
+            let p = placed.canvas_from_screen(at);
+            (p.x, p.y)
+        };
+        if tool == Tool::Eyedropper {
+            if (pressed && response.contains_pointer())
+                || response.dragged_by(PointerButton::Primary)
+            {
+                out.extend(at.map(|at| Command::PickAt(canvas_at(at))));
+            }
+            return;
+        }
+        if self.is_painting {
+            for point in points.into_iter().chain(at) {
+                let is_far = self
+                    .last_point
+                    .is_none_or(|last| (point - last).length() >= STEP_POINTS);
+                if is_far {
+                    self.last_point = Some(point);
+                    out.push(Command::Stroke(StrokeStep::To(canvas_at(point))));
+                }
+            }
+            if ui.input(|input| input.key_pressed(Key::Escape)) {
+                self.is_painting = false;
+                out.push(Command::Stroke(StrokeStep::Abort));
+            } else if !is_down {
+                self.is_painting = false;
+                out.push(Command::Stroke(StrokeStep::End));
+            }
+        } else if pressed
+            && response.contains_pointer()
+            && state.look.compare != Compare::Before
+            && let Some(at) = at
+        {
+            self.is_painting = true;
+            self.last_point = Some(at);
+            out.push(Command::Stroke(StrokeStep::Begin(canvas_at(at))));
+        }
+    }
+
+    /// The cells that the next dab would touch.
+    fn cursor(
+        &self,
+        ui: &Ui,
+        painter: &egui::Painter,
+        state: &State,
+        tool: Tool,
+        placed: &Placed,
+        at: Pos2,
+    ) {
+        if tool == Tool::Eyedropper {
+            ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
+            return;
+        }
+        let Some(canvas) = &state.canvas else { return };
+        let level = state.paint.level;
+        let stride = level.stride_px() as f32;
+        let mut brush = state.paint.brush();
+        brush.scatter = 0.0;
+        let p = placed.canvas_from_screen(at);
+        let geometry = canvas.document.geometry();
+        if brush.size > MAX_OUTLINE_CELLS {
+            let radius = brush.size as f32 * stride * placed.scale() / 2.0;
+            painter.circle_stroke(at, radius, Stroke::new(3.0, Color32::from_black_alpha(120)));
+            painter.circle_stroke(at, radius, Stroke::new(1.0, Color32::WHITE));
+            return;
+        }
+        let mut cells = std::collections::BTreeSet::new();
+        let centre = (p.x / stride, p.y / stride);
+        brush.dab(centre, level, geometry, canvas.document.wrap(), |index| {
+            cells.insert(index);
+        });
+        let columns = geometry.grid_width(level);
+        let mut edges = Vec::new();
+        for &index in &cells {
+            let (x, y) = (index % columns, index / columns);
+            let rect = placed.screen_rect(geometry.cell_pixels(level, index));
+            let holds = |dx: i64, dy: i64| {
+                let (x, y) = (i64::from(x) + dx, i64::from(y) + dy);
+                x >= 0
+                    && y >= 0
+                    && x < i64::from(columns)
+                    && cells.contains(&((y * i64::from(columns) + x) as u32))
+            };
+            for (is_inside, from, to) in [
+                (holds(-1, 0), rect.left_top(), rect.left_bottom()),
+                (holds(1, 0), rect.right_top(), rect.right_bottom()),
+                (holds(0, -1), rect.left_top(), rect.right_top()),
+                (holds(0, 1), rect.left_bottom(), rect.right_bottom()),
+            ] {
+                if !is_inside {
+                    edges.push([from, to]);
+                }
+            }
+        }
+        for (width, colour) in [(3.0, Color32::from_black_alpha(130)), (1.0, Color32::WHITE)] {
+            painter.extend(
+                edges
+                    .iter()
+                    .map(|edge| Shape::line_segment(*edge, Stroke::new(width, colour))),
+            );
+        }
+        ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
+    }
+
+    /// The line between before and after, as something to drag.
+    fn compare_handle(
+        &mut self,
+        ui: &Ui,
+        state: &State,
+        placed: &Placed,
+        response: &Response,
+        out: &mut Commands,
+    ) {
+        let Compare::Split(column) = state.look.compare else {
+            self.is_dragging_split = false;
+            return;
+        };
+        let x = placed.screen_from_canvas(vec2(column, 0.0)).x;
+        let is_near = response
+            .hover_pos()
+            .is_some_and(|at| (at.x - x).abs() < 6.0);
+        let (is_down, is_pressed) = ui.input(|input| {
+            (
+                input.pointer.primary_down(),
+                input.pointer.primary_pressed(),
+            )
+        });
+        if is_near && is_pressed && !self.is_painting {
+            self.is_dragging_split = true;
+        }
+        if !is_down {
+            self.is_dragging_split = false;
+        }
+        if is_near || self.is_dragging_split {
+            ui.ctx().set_cursor_icon(CursorIcon::ResizeHorizontal);
+        }
+        if self.is_dragging_split
+            && let Some(at) = response.interact_pointer_pos()
+        {
+            let width = state.canvas.as_ref().map_or(0, |c| c.document.width());
+            let column = placed.canvas_from_screen(at).x.clamp(0.0, width as f32);
+            out.push(Command::SetCompare(Compare::Split(column)));
+        }
+    }
+}
+
+fn size_of(canvas: &Canvas) -> Vec2 {
+    vec2(
+        canvas.document.width() as f32,
+        canvas.document.height() as f32,
+    )
+}
+
+fn cell_at(canvas: &Canvas, level: Level, at_px: Vec2) -> Option<HoveredCell> {
+    if at_px.x < 0.0 || at_px.y < 0.0 {
+        return None;
+    }
+    let size = size_of(canvas);
+    if at_px.x >= size.x || at_px.y >= size.y {
+        return None;
+    }
+    let stride = level.stride_px();
+    let (column, row) = (at_px.x as u32 / stride, at_px.y as u32 / stride);
+    let code = canvas.document.edited().level(level).get(column, row);
+    Some(HoveredCell {
+        level,
+        column,
+        row,
+        code,
+    })
+}
+
+/// A soft edge, so that the picture stands out from the ground.
+fn frame_picture(painter: &egui::Painter, placed: &Placed, size: Vec2) {
+    let rect = Rect::from_two_pos(
+        placed.screen_from_canvas(Vec2::ZERO),
+        placed.screen_from_canvas(size),
+    );
+    painter.add(
+        egui::Shadow {
+            offset: [0, 2],
+            blur: 18,
+            spread: 0,
+            color: Color32::from_black_alpha(90),
+        }
+        .as_shape(rect, 0),
+    );
+}
+
+fn label_compare(
+    painter: &egui::Painter,
+    placed: &Placed,
+    compare: Compare,
+    tokens: &theme::Tokens,
+) {
+    let labels: &[(Pos2, egui::Align2, &str)] = match compare {
+        Compare::Now => return,
+        Compare::Before => &[(
+            placed.panel.left_top() + vec2(14.0, 12.0),
+            egui::Align2::LEFT_TOP,
+            "Before",
+        )],
+        Compare::Difference => &[(
+            placed.panel.left_top() + vec2(14.0, 12.0),
+            egui::Align2::LEFT_TOP,
+            "Difference",
+        )],
+        Compare::Split(_) => &[
+            (
+                placed.panel.left_top() + vec2(14.0, 12.0),
+                egui::Align2::LEFT_TOP,
+                "Before",
+            ),
+            (
+                placed.panel.right_top() + vec2(-14.0, 12.0),
+                egui::Align2::RIGHT_TOP,
+                "Now",
+            ),
+        ],
+    };
+    for (at, align, text) in labels {
+        let galley = painter.layout_no_wrap(
+            (*text).to_owned(),
+            theme::medium(theme::TEXT_SMALL),
+            tokens.text,
+        );
+        let rect = align.anchor_size(*at, galley.size());
+        painter.rect_filled(rect.expand2(vec2(8.0, 4.0)), 5, tokens.panel);
+        painter.galley(rect.min, galley, tokens.text);
+    }
+}
+
+fn nothing_open(ui: &mut Ui, state: &State, out: &mut Commands) {
+    if !state.jobs.is_empty() {
+        ui.centered_and_justified(|ui| ui.spinner());
+        return;
+    }
+    empty_state(
+        ui,
+        Icon::ImagePlus,
+        "No picture is open",
+        "Open one of yours, drop one on the window, or start with a sample.",
+        |ui| {
+            command_button(ui, state, out, Command::OpenPicture);
+            if let Some((name, _)) = SAMPLES.first()
+                && ui.button("Open a sample").clicked()
+            {
+                out.push(Command::OpenSample(name));
+            }
+        },
+    );
+}

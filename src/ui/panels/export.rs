@@ -1,0 +1,88 @@
+//! Writing the picture to a file.
+
+use eframe::egui::{TextEdit, Ui};
+use lucide_icons::Icon;
+
+use crate::app::{Command, Existing, ExportFormat, Purpose, State, export_path};
+use crate::ui::theme;
+use crate::ui::widgets::{
+    Commands, command_button, heading, primary_button, segmented, small, weak,
+};
+
+#[derive(Default)]
+pub struct ExportPanel {
+    folder: String,
+}
+
+impl ExportPanel {
+    pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
+        let mut form = state.export.clone();
+        heading(ui, "Export");
+        let Some(canvas) = &state.canvas else {
+            weak(ui, "Open a picture first.");
+            return;
+        };
+        ui.add_space(theme::GAP_S);
+        small(ui, "Format");
+        let formats = [
+            (
+                ExportFormat::Png,
+                "PNG",
+                "Every pixel as it is; can bring the document back",
+            ),
+            (
+                ExportFormat::WebP,
+                "WebP",
+                "Every pixel as it is, smaller files",
+            ),
+        ];
+        if let Some(format) = segmented(ui, form.format, &formats) {
+            form.format = format;
+        }
+        ui.add_space(theme::GAP_S);
+        small(ui, "File name");
+        ui.add(TextEdit::singleline(&mut form.pattern).desired_width(f32::INFINITY))
+            .on_hover_text("{name}, {date}, {time} and {model} are filled in");
+        ui.add_space(theme::GAP_S);
+        small(ui, "Folder");
+        if self.folder.is_empty() || !ui.ctx().text_edit_focused() {
+            self.folder = form.folder.display().to_string();
+        }
+        let field = TextEdit::singleline(&mut self.folder).desired_width(f32::INFINITY);
+        if ui.add(field).lost_focus() && self.folder != form.folder.display().to_string() {
+            out.push(Command::ExportFolder(self.folder.trim().into()));
+        }
+        command_button(ui, state, out, Command::ChooseExportFolder);
+        ui.checkbox(&mut form.has_dated_folder, "A folder for each day");
+        ui.add_enabled_ui(form.format == ExportFormat::Png, |ui| {
+            ui.checkbox(&mut form.has_restore_data, "Keep the edits inside the PNG")
+                .on_hover_text("Dropping the file on Tessera brings the document back");
+        });
+        let mut replaces = form.existing == Existing::Replace;
+        ui.checkbox(&mut replaces, "Replace a file of the same name")
+            .on_hover_text("Off: the new one gets a number");
+        form.existing = if replaces {
+            Existing::Replace
+        } else {
+            Existing::Refuse
+        };
+        ui.add_space(theme::GAP_M);
+        let path = export_path(&form, &canvas.name, canvas.model_name());
+        small(ui, format!("Goes to {}", path.display()));
+        ui.add_space(theme::GAP_S);
+        let is_busy = state.has_job(Purpose::Export);
+        ui.add_enabled_ui(!is_busy, |ui| {
+            if primary_button(ui, Icon::Download, "Export").clicked() {
+                out.push(Command::Export);
+            }
+        });
+        if let Some(path) = &state.last_export {
+            ui.add_space(theme::GAP_M);
+            weak(ui, format!("Written: {}", path.display()));
+            command_button(ui, state, out, Command::RevealInFolder(path.clone()));
+        }
+        if form != state.export {
+            out.push(Command::SetExport(form));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! One file per panel: `fn show(ui, &State, &mut Commands)`, on a struct where it keeps something of its own.
+
+pub mod canvas;
+pub mod codebook;
+pub mod dataset;
+pub mod export;
+pub mod history;
+pub mod palette;
+pub mod tools;
+pub mod train;

@@ -1,0 +1,132 @@
+//! A window in a folder of its own, driven step by step.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use eframe::egui::{self, Pos2, Rect, Vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use tessera::app::{App, Options, Picker, Question, State};
+use tessera::settings::{Folders, Settings};
+
+/// Enough for a debug build on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub struct Window {
+    pub harness: Harness<'static, App>,
+    /// What the file dialogs answer next, newest last.
+    pub answers: Arc<Mutex<Vec<PathBuf>>>,
+}
+
+impl Window {
+    /// A window whose user has seen the welcome.
+    pub fn open(folder: &Path, files: &[PathBuf]) -> Self {
+        let folders = Folders::within(folder);
+        let mut settings = Settings::load(&folders.settings_file());
+        settings.welcome_seen = true;
+        settings.save(&folders.settings_file()).unwrap();
+        Self::first_start(folder, files)
+    }
+
+    pub fn first_start(folder: &Path, files: &[PathBuf]) -> Self {
+        let answers: Arc<Mutex<Vec<PathBuf>>> = Arc::default();
+        let picker: Picker = {
+            let answers = answers.clone();
+            Arc::new(move |_: &Question| answers.lock().unwrap().pop().map(|path| vec![path]))
+        };
+        let options = Options {
+            folders: Folders::within(folder),
+            files: files.to_vec(),
+            picker,
+        };
+        let harness = Harness::builder()
+            .with_size(Vec2::new(1280.0, 720.0))
+            .build_eframe(|cc| App::new(cc, options).expect("threads can be started"));
+        Self { harness, answers }
+    }
+
+    pub fn state(&self) -> &State {
+        &self.harness.state().state
+    }
+
+    /// Steps frames until `done`, and tells what the window says where that takes too long.
+    pub fn until(&mut self, what: &str, mut done: impl FnMut(&State) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !done(self.state()) {
+            if Instant::now() > deadline {
+                let notices: Vec<String> =
+                    self.state().notices.history().map(|n| n.text()).collect();
+                panic!(
+                    "{what} did not come; jobs {:?}; notices {notices:?}",
+                    self.state().jobs
+                );
+            }
+            self.harness.step();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.harness.run_steps(3);
+    }
+
+    /// A document is open and its codes are drawn.
+    pub fn until_paintable(&mut self) {
+        self.until("a picture to paint on", |state| {
+            state.canvas.is_some() && state.palette.is_some()
+        });
+    }
+
+    pub fn click(&mut self, label: &str) {
+        // A list row is found before the text inside it.
+        let found = self.harness.get_all_by_label(label).next();
+        found.expect("something is called so").click();
+        self.harness.run_steps(3);
+    }
+
+    pub fn key(&mut self, modifiers: egui::Modifiers, key: egui::Key) {
+        self.harness.key_press_modifiers(modifiers, key);
+        self.harness.run_steps(3);
+    }
+
+    pub fn canvas_rect(&self) -> Rect {
+        self.harness.get_by_label("Canvas").rect()
+    }
+
+    /// The screen point of a point of the picture, given as shares of its size, while it is fitted.
+    pub fn on_picture(&self, x: f32, y: f32) -> Pos2 {
+        let canvas = self.state().canvas.as_ref().expect("a document is open");
+        let size = Vec2::new(
+            canvas.document.width() as f32,
+            canvas.document.height() as f32,
+        );
+        let panel = self.canvas_rect();
+        let view = tessera::render::View::fit(size, panel, 1.0);
+        panel.center() + (Vec2::new(x, y) * size - size / 2.0) * view.zoom
+    }
+
+    /// A stroke through these points of the picture.
+    pub fn drag(&mut self, points: &[(f32, f32)]) {
+        let points: Vec<Pos2> = points.iter().map(|&(x, y)| self.on_picture(x, y)).collect();
+        self.harness.hover_at(points[0]);
+        self.harness.run_steps(2);
+        self.harness.drag_at(points[0]);
+        self.harness.run_steps(2);
+        for &point in &points[1..] {
+            self.harness.hover_at(point);
+            self.harness.run_steps(1);
+        }
+        self.harness.drop_at(*points.last().unwrap());
+        self.harness.run_steps(2);
+    }
+
+    pub fn strokes(&self) -> usize {
+        let canvas = self.state().canvas.as_ref().expect("a document is open");
+        canvas.document.history().cursor()
+    }
+
+    /// Closes as the title bar's button does.
+    pub fn close(self) {
+        let mut app = self.harness.into_state();
+        eframe::App::on_exit(&mut app, None);
+        drop(app);
+    }
+}
