@@ -124,7 +124,6 @@ const LAYERS: &[Layer] = &[
             "rfd",
             "wgpu",
             "eframe::wgpu",
-            "image",
             "std::fs",
             "std::thread",
         ],

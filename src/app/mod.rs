@@ -152,7 +152,7 @@ impl App {
         commands.extend(shortcuts::pressed(ctx, &self.state.settings));
         let dropped: Vec<PathBuf> = ctx.input(|input| {
             (input.raw.dropped_files.iter())
-                .filter_map(|file| Some(file.path().to_path_buf()))
+                .map(|file| file.path().to_path_buf())
                 .collect()
         });
         if !dropped.is_empty() {

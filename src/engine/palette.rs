@@ -45,11 +45,7 @@ impl PaletteLevel {
     /// Width and height of the atlas in pixels.
     pub fn atlas_size(&self) -> [usize; 2] {
         let width = (self.columns * self.swatch_px) as usize;
-        let height = if width == 0 {
-            0
-        } else {
-            self.atlas_rgba8.len() / 4 / width
-        };
+        let height = (self.atlas_rgba8.len() / 4).checked_div(width).unwrap_or(0);
         [width, height]
     }
 

@@ -25,7 +25,9 @@ impl Window {
         let folders = Folders::within(folder);
         let mut settings = Settings::load(&folders.settings_file());
         settings.welcome_seen = true;
-        settings.save(&folders.settings_file()).unwrap();
+        settings
+            .save(&folders.settings_file())
+            .expect("a folder to write to");
         Self::first_start(folder, files)
     }
 
@@ -33,7 +35,7 @@ impl Window {
         let answers: Arc<Mutex<Vec<PathBuf>>> = Arc::default();
         let picker: Picker = {
             let answers = answers.clone();
-            Arc::new(move |_: &Question| answers.lock().unwrap().pop().map(|path| vec![path]))
+            Arc::new(move |_: &Question| answers.lock().ok()?.pop().map(|path| vec![path]))
         };
         let options = Options {
             folders: Folders::within(folder),
@@ -114,7 +116,7 @@ impl Window {
             self.harness.hover_at(point);
             self.harness.run_steps(1);
         }
-        self.harness.drop_at(*points.last().unwrap());
+        self.harness.drop_at(points[points.len() - 1]);
         self.harness.run_steps(2);
     }
 

@@ -23,11 +23,9 @@ impl App {
                 self.after_desk.push(Command::Import(vec![folder]));
             }
             Command::FilterPictures(filter) => {
-                if self.state.gallery.filter != filter {
-                    self.state.gallery.filter = filter;
-                    self.state.gallery.total = None;
-                    self.forget_rows();
-                }
+                self.state.gallery.filter = filter;
+                self.state.gallery.total = None;
+                self.forget_rows();
             }
             Command::ShowRows(rows) => self.show_rows(rows),
             Command::Exclude(pictures, excluded) => {

@@ -176,8 +176,8 @@ fn tile(ui: &mut Ui, state: &State, index: u64, side: f32, out: &mut Commands) {
     } else {
         Color32::WHITE
     };
-    match state.gallery.thumbnail(row.id) {
-        Some(thumbnail) => match &thumbnail.texture {
+    if let Some(thumbnail) = state.gallery.thumbnail(row.id) {
+        match &thumbnail.texture {
             Some(texture) => {
                 let [w, h] = texture.size().map(|v| v as f32);
                 // The middle of the picture, cut square.
@@ -192,8 +192,7 @@ fn tile(ui: &mut Ui, state: &State, index: u64, side: f32, out: &mut Commands) {
                     .paint_at(ui, rect);
             }
             None => icon_at(ui, rect, Icon::ImageOff),
-        },
-        None => {}
+        }
     }
     if row.excluded {
         icon_at(ui, rect, Icon::EyeOff);
