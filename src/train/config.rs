@@ -78,7 +78,9 @@ impl OptimizerConfig {
     }
 }
 
-/// New codebooks: the network first trains without quantization, then k-means sets the codes.
+/// New codebooks: the network first trains without quantization, then k-means sets the codes. What the vectors do not carry
+/// by then, the codes hardly learn later: after 100 steps that is lightness and blue against orange, after 600 all
+/// hues (models/README.md).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CodebookStart {
@@ -94,8 +96,8 @@ pub struct CodebookStart {
 impl Default for CodebookStart {
     fn default() -> Self {
         Self {
-            warmup_steps: 100,
-            warmup_share: 0.06,
+            warmup_steps: 600,
+            warmup_share: 0.1,
             batches: 16,
             iterations: 8,
         }
@@ -312,7 +314,7 @@ mod tests {
     #[test]
     fn a_short_run_starts_its_codebooks_and_looks_earlier() {
         let start = CodebookStart::default();
-        assert!(!start.is_due(99, 0.05) && start.is_due(100, 0.0) && start.is_due(3, 0.06));
+        assert!(!start.is_due(599, 0.09) && start.is_due(600, 0.0) && start.is_due(3, 0.1));
         let evaluation = EvaluationConfig {
             at_least: 4,
             ..EvaluationConfig::default()
