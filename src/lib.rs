@@ -21,3 +21,4 @@ pub mod settings;
 pub mod train;
 #[cfg(feature = "gui")]
 pub mod ui;
+pub mod window_thread;

@@ -193,6 +193,7 @@ impl Settings {
     /// Those of the disk.
     pub fn save(&self, file: &Path) -> Result<()> {
         const WHAT: &str = "could not save your preferences";
+        crate::window_thread::count_blocking("writing preferences");
         let text = serde_json::to_string_pretty(self)
             .map_err(|source| Error::new(Kind::Internal, WHAT, source.to_string(), ""))?;
         let failed = |source: &std::io::Error| Error::io(WHAT, file, source);

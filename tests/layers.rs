@@ -18,7 +18,7 @@ const WINDOW: &[&str] = &["egui", "eframe", "wgpu", "egui_wgpu", "rfd"];
 const MODEL: &[&str] = &["candle_core", "candle_nn", "gemm"];
 
 /// `error`, `progress` and `settings` stand below everything and are open to all but the kernels.
-const FOUNDATION: &[&str] = &["error", "progress"];
+const FOUNDATION: &[&str] = &["error", "progress", "window_thread"];
 
 const LAYERS: &[Layer] = &[
     Layer {
@@ -33,6 +33,11 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "memory",
+        modules: &[],
+        banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
+    },
+    Layer {
+        module: "window_thread",
         modules: &[],
         banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
     },

@@ -6,8 +6,8 @@ use eframe::egui::{ColorImage, TextureHandle, TextureOptions};
 
 use super::command::Command;
 use super::state::{
-    Canvas, Gallery, JobKey, OpenProject, Overlay, PaletteView, PreviewView, Purpose, Thumbnail,
-    Training, ViewWish, Workspace,
+    Canvas, ExemplarView, Gallery, ImportReport, JobKey, OpenProject, PaletteView, PreviewView,
+    Purpose, Thumbnail, Training, ViewWish,
 };
 use super::{App, FIRST_SAMPLE, Severity};
 use crate::document::{Level, Raster, Samples};
@@ -101,12 +101,13 @@ impl App {
         self.ended(key, purpose);
         match purpose {
             Purpose::Import => {
-                self.state.import_report = Some(outcome.report.clone());
+                self.state.import_report = ImportReport::read(&outcome.report);
                 self.state.notices.say(Severity::Success, outcome.summary);
             }
             Purpose::Train => {
                 self.state.notices.say(Severity::Success, outcome.summary);
                 self.use_best_model();
+                self.state.training.has_news = true;
             }
             Purpose::Export => {
                 self.state.last_export = outcome.files.first().map(Into::into);
@@ -114,6 +115,9 @@ impl App {
             }
             Purpose::SaveCopy | Purpose::CountUsage => {
                 self.state.notices.say(Severity::Success, outcome.summary);
+            }
+            Purpose::Device => {
+                self.state.device = serde_json::from_value(outcome.report.clone()).ok();
             }
             Purpose::OpenProject
             | Purpose::OpenFirstProject
@@ -123,7 +127,7 @@ impl App {
         match outcome.product {
             Some(Product::Project(storage)) => self.project_opened(storage),
             Some(Product::Document(document)) => self.document_opened(&document),
-            Some(Product::Palette(palette)) => self.palette_drawn(palette),
+            Some(Product::Palette(palette)) => self.palette_drawn(&palette),
             None => {}
         }
     }
@@ -173,15 +177,11 @@ impl App {
         self.state.paint.stroke_at = None;
         self.refresh_mask();
         self.draw_palette();
-        if self.state.overlay != Some(Overlay::Welcome) && self.state.workspace != Workspace::Export
-        {
-            self.state.workspace = Workspace::Paint;
-        }
         let id = opened.id;
         self.write(move |project| project.set_setting(LAST_DOCUMENT, &id.into()));
     }
 
-    fn palette_drawn(&mut self, palette: Arc<Palette>) {
+    fn palette_drawn(&mut self, palette: &Arc<Palette>) {
         let load = |level: Level| -> TextureHandle {
             let codes = palette.level(level);
             let image = ColorImage::from_rgba_unmultiplied(codes.atlas_size(), &codes.atlas_rgba8);
@@ -192,22 +192,28 @@ impl App {
         // A code that shows at first sight what painting does.
         for level in Level::ALL {
             let codes = palette.level(level);
+            let vividness = |rgba: &[u8; 4]| match rgba {
+                [r, g, b, alpha] if *alpha > 230 => r.max(g).max(b) - r.min(g).min(b),
+                _ => 0,
+            };
             let is_unset = self.state.paint.recent.is_empty()
                 && self.state.paint.code.get(level) == 0
                 || usize::from(self.state.paint.code.get(level)) >= codes.codes();
             if is_unset {
-                let most_vivid = (0u16..).zip(&codes.colours).max_by_key(|(_, rgb)| {
-                    rgb.iter().max().unwrap_or(&0) - rgb.iter().min().unwrap_or(&0)
-                });
+                let most_vivid = (0u16..)
+                    .zip(&codes.colours)
+                    .max_by_key(|(_, rgba)| vividness(rgba));
                 let code = most_vivid.map_or(0, |(code, _)| code);
                 self.state.paint.code.set(level, code);
             }
         }
         self.state.palette = Some(PaletteView {
-            palette,
+            palette: palette.clone(),
             structure,
             detail,
+            exemplars: None,
         });
+        self.show_exemplars();
     }
 
     fn take_metrics(&mut self, metrics: &Metrics) {
@@ -299,6 +305,35 @@ impl App {
         }
     }
 
+    /// Patches of the artist's pictures in which the code in hand stands, where they were counted.
+    pub(super) fn show_exemplars(&mut self) {
+        let level = self.state.paint.level;
+        let code = self.state.paint.current_code();
+        let Some(view) = &self.state.palette else {
+            return;
+        };
+        if view
+            .exemplars
+            .as_ref()
+            .is_some_and(|shown| (shown.level, shown.code) == (level, code))
+        {
+            return;
+        }
+        let found = view.palette.level(level).exemplars.get(&code);
+        let textures = found
+            .into_iter()
+            .flatten()
+            .map(|patch| self.texture_of(patch))
+            .collect();
+        if let Some(view) = &mut self.state.palette {
+            view.exemplars = Some(ExemplarView {
+                level,
+                code,
+                textures,
+            });
+        }
+    }
+
     fn texture_of(&self, raster: &Raster) -> TextureHandle {
         let size = [raster.width() as usize, raster.height() as usize];
         let image = ColorImage::from_rgba_unmultiplied(size, &raster.rgba8());
@@ -328,7 +363,8 @@ impl App {
             let waiting = std::mem::take(&mut self.waiting_files);
             if !waiting.is_empty() {
                 self.apply(Command::OpenFiles(waiting));
-            } else {
+            }
+            if !self.state.has_job(Purpose::OpenDocument) {
                 self.open_document(last.map_or(OpenWhat::Sample(FIRST_SAMPLE), OpenWhat::Stored));
             }
         }

@@ -24,9 +24,10 @@ pub use notices::{Entry, Notices, Severity};
 pub use run::run;
 pub use shortcuts::{conflicts, of as shortcut_of, parse as parse_shortcut, text_for, text_of};
 pub use state::{
-    Canvas, CanvasLook, CodeMarks, ExportForm, ExportFormat, FrameTimes, Gallery, JobKey, Lane,
-    OpenProject, Overlay, Paint, PaletteView, PerLevel, PreviewView, Purpose, RunningJob, State,
-    Thumbnail, TrainForm, Training, ViewWish, Workspace, name_of,
+    Canvas, CanvasLook, CodeMarks, DeviceInUse, ExemplarView, ExportForm, ExportFormat, FrameTimes,
+    Gallery, ImportReport, JobKey, Lane, OpenProject, Overlay, Paint, PaletteView, PerLevel,
+    PreviewView, Purpose, RunningJob, State, Thumbnail, TrainForm, Training, ViewWish, Workspace,
+    name_of,
 };
 
 // What the panels name of the layers below.
@@ -120,6 +121,7 @@ impl App {
 
     /// Opens the project named, or the last one, or the first.
     fn start(&mut self, files: Vec<PathBuf>) {
+        self.find_device();
         if !files.is_empty() {
             self.apply(Command::OpenFiles(files));
         }
@@ -179,10 +181,12 @@ impl App {
 impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.frame_started = Some(Instant::now());
+        let _drawing = crate::window_thread::mark();
         self.decide(ctx);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let _drawing = crate::window_thread::mark();
         self.shell.show(ui, &self.state, &mut self.pending);
         // What was asked for while drawing is done before the frame ends: a dab must not wait for the next one.
         if !self.pending.is_empty() {
@@ -247,6 +251,7 @@ impl State {
             selected_run: None,
             metrics: Default::default(),
             model: CheckpointChoice::Best,
+            has_news: false,
         };
         Self {
             overlay: (!settings.welcome_seen).then_some(Overlay::Welcome),
@@ -269,6 +274,7 @@ impl State {
             import_report: None,
             jobs: Default::default(),
             notices: Notices::default(),
+            device: None,
             renderer,
             frames: FrameTimes::default(),
         }

@@ -11,6 +11,7 @@ use super::command::Tool;
 use super::notices::Notices;
 use crate::document::{Brush, DetailPolicy, Document, Level, Shape};
 use crate::engine::{CheckpointChoice, Existing, JobId, Model, Overview, Palette, Preset, Storage};
+use crate::error::Notice;
 use crate::project::{DocumentId, MetricRow, PictureFilter, PictureId, PictureRow, RunId};
 use crate::render::{Compare, Surface, View};
 use crate::settings::{Folders, Settings};
@@ -90,6 +91,15 @@ pub enum Purpose {
     CountUsage,
     Export,
     SaveCopy,
+    Device,
+}
+
+/// What jobs compute on.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct DeviceInUse {
+    pub name: String,
+    /// Why this one, in words.
+    pub reason: String,
 }
 
 pub struct State {
@@ -108,12 +118,35 @@ pub struct State {
     /// The file written last.
     pub last_export: Option<PathBuf>,
     /// The newest report of an import.
-    pub import_report: Option<serde_json::Value>,
+    pub import_report: Option<ImportReport>,
     pub jobs: BTreeMap<JobKey, RunningJob>,
     pub notices: Notices,
+    /// `None` until it is known.
+    pub device: Option<DeviceInUse>,
     /// What draws the window, in words.
     pub renderer: String,
     pub frames: FrameTimes,
+}
+
+/// What an import found.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct ImportReport {
+    pub imported: u64,
+    pub added: u64,
+    pub unchanged: u64,
+    pub missing: u64,
+    /// Files that somebody may have expected among the pictures, each with its reason.
+    pub rejected: Vec<Notice>,
+    /// Other files: texts and the like.
+    pub skipped: u64,
+    pub restored_documents: u64,
+}
+
+impl ImportReport {
+    pub(super) fn read(report: &serde_json::Value) -> Option<Self> {
+        serde_json::from_value(report.clone()).ok()
+    }
 }
 
 /// The project that is open.
@@ -298,6 +331,15 @@ pub struct PaletteView {
     pub palette: Arc<Palette>,
     pub(super) structure: TextureHandle,
     pub(super) detail: TextureHandle,
+    /// Of the code in hand.
+    pub exemplars: Option<ExemplarView>,
+}
+
+/// Where in the artist's pictures a code stands.
+pub struct ExemplarView {
+    pub level: Level,
+    pub code: u16,
+    pub textures: Vec<TextureHandle>,
 }
 
 impl PaletteView {
@@ -373,6 +415,8 @@ pub struct Training {
     pub metrics: BTreeMap<RunId, Vec<MetricRow>>,
     /// Which model new documents get.
     pub model: CheckpointChoice,
+    /// Whether a run has ended whose codes are not on the canvas yet.
+    pub has_news: bool,
 }
 
 /// Source, structure alone and reconstruction of each held-out picture at one step.

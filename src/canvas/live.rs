@@ -128,6 +128,7 @@ impl LiveCanvas {
         &mut self,
         changes: impl Iterator<Item = (Level, u32, u16)> + Clone,
     ) -> Result<Dirty> {
+        crate::window_thread::count_blocking("decoding");
         let config = self.codec.config();
         for (level, index, raw) in changes.clone() {
             let codes = match level {
@@ -201,6 +202,7 @@ impl LiveCanvas {
     /// # Errors
     /// `Internal` when the model fails.
     pub fn patch(&mut self, rect: Rect, depth_bits: u8) -> Result<Patch> {
+        crate::window_thread::count_blocking("decoding");
         let mut rect = rect.intersect(&self.geometry.bounds());
         if rect.is_empty() {
             // Changes in the padding are seen by nobody.

@@ -267,6 +267,7 @@ pub fn probe_bytes(bytes: &[u8], limits: &Limits) -> Result<Header> {
 /// `Limit` where the header asks for more than the limits, `Unsupported` for other formats and rare variants,
 /// `Damaged` for anything that does not decode to its end.
 pub fn decode_bytes(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
+    crate::window_thread::count_blocking("decoding a picture");
     guarded(|| {
         let opened = open(bytes, limits)?;
         match opened.reader {

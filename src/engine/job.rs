@@ -10,7 +10,7 @@ use super::jobs::project::{CheckJob, InfoJob, NewJob};
 use super::jobs::quality::QualityJob;
 use super::jobs::reconstruct::ReconstructJob;
 use super::jobs::selftest::SelfTestJob;
-use super::jobs::session::{OpenDocumentJob, OpenProjectJob, SaveCopyJob};
+use super::jobs::session::{DeviceJob, OpenDocumentJob, OpenProjectJob, SaveCopyJob};
 use super::jobs::train::TrainJob;
 use super::jobs::train_base::TrainBaseJob;
 use super::worker::JobContext;
@@ -58,6 +58,7 @@ jobs! {
     Edit(EditJob) = "Editing a picture",
     OpenProject(OpenProjectJob) = "Opening a project",
     OpenDocument(OpenDocumentJob) = "Opening a picture",
+    Device(DeviceJob) = "Looking for the device",
     SaveCopy(SaveCopyJob) = "Saving a copy of the project",
     Palette(PaletteJob) = "Drawing the codes",
     Snapshot(SnapshotJob) = "Exporting a picture",

@@ -31,7 +31,7 @@ pub use jobs::quality::QualityJob;
 pub use jobs::reconstruct::ReconstructJob;
 pub use jobs::selftest::SelfTestJob;
 pub use jobs::session::{
-    OpenDocument, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile, SaveCopyJob,
+    DeviceJob, OpenDocument, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile, SaveCopyJob,
 };
 pub use jobs::train::{TrainJob, TrainStart};
 pub use jobs::train_base::TrainBaseJob;

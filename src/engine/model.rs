@@ -71,6 +71,7 @@ impl Model {
     /// # Errors
     /// As [`Codec::load_bytes`].
     pub fn from_bytes(bytes: Vec<u8>, name: String, device: &Device) -> Result<Self> {
+        crate::window_thread::count_blocking("loading a model");
         let codec = Codec::load_bytes(&bytes, device)?;
         Ok(Self {
             hash: codec.model_hash()?,

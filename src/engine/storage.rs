@@ -78,6 +78,7 @@ impl Storage {
         &self,
         work: impl FnOnce(&mut Project) -> Result<R> + Send + 'static,
     ) -> Result<R> {
+        crate::window_thread::count_blocking("waiting for the project's file");
         let (sender, answer) = bounded(1);
         let task: Task = Box::new(move |project| {
             let result = catch_unwind(AssertUnwindSafe(|| work(project)))

@@ -26,6 +26,7 @@ pub fn write_atomic(
     existing: Existing,
     write: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
+    crate::window_thread::count_blocking("writing a file");
     let failed = |e: &io::Error| Error::io("could not write the file", path, e);
     if path.file_name().is_none() {
         return Err(Error::usage(

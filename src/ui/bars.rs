@@ -267,9 +267,13 @@ pub fn status(ui: &mut Ui, state: &State, hovered: Option<HoveredCell>, out: &mu
                 document_status(ui, state, hovered);
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     ui.spacing_mut().item_spacing.x = theme::GAP_M;
-                    small(ui, format!("Device: {}", state.settings.device)).on_hover_text(format!(
-                        "Computes on: {}. The window is drawn by {}.",
-                        state.settings.device, state.renderer
+                    let (name, reason) = match &state.device {
+                        Some(device) => (device.name.as_str(), device.reason.as_str()),
+                        None => (state.settings.device.as_str(), "it is being looked for"),
+                    };
+                    small(ui, name).on_hover_text(format!(
+                        "Computes on {name}: {reason}. The window is drawn by {}.",
+                        state.renderer
                     ));
                     if let Some((key, job)) = state.shown_job() {
                         job_status(ui, state, key, job, out);
@@ -321,6 +325,7 @@ fn job_status(ui: &mut Ui, state: &State, key: JobKey, job: &RunningJob, out: &m
         let share = job.done as f32 / job.total as f32;
         ui.add(
             ProgressBar::new(share)
+                .fill(tokens(ui).accent)
                 .desired_width(120.0)
                 .desired_height(6.0)
                 .corner_radius(3),

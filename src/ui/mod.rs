@@ -34,7 +34,9 @@ impl Shell {
         if !is_alone {
             bars::top(ui, state, out);
         }
-        bars::status(ui, state, self.canvas.hovered(), out);
+        let has_canvas = matches!(state.workspace, Workspace::Paint | Workspace::Export);
+        let hovered = self.canvas.hovered().filter(|_| has_canvas);
+        bars::status(ui, state, hovered, out);
         let tokens = theme::tokens(ui);
         match state.workspace {
             Workspace::Dataset => page(ui, |ui| self.dataset.show(ui, state, out)),
@@ -71,9 +73,37 @@ impl Shell {
                     .show(ui, |ui| self.canvas.show(ui, state, out));
             }
         }
+        drop_hint(ui);
         self.overlays.show(ui, state, out);
         toasts::show(ui, state, out);
     }
+}
+
+/// Files are held over the window.
+fn drop_hint(ui: &egui::Ui) {
+    if ui.input(|input| input.raw.hovered_files.is_empty()) {
+        return;
+    }
+    let tokens = theme::tokens(ui);
+    let screen = ui.ctx().content_rect();
+    let painter = ui.ctx().layer_painter(egui::LayerId::new(
+        egui::Order::Foreground,
+        egui::Id::unique("drop hint"),
+    ));
+    painter.rect_filled(screen, 0, tokens.ground.gamma_multiply(0.8));
+    painter.rect_stroke(
+        screen.shrink(12.0),
+        10,
+        egui::Stroke::new(2.0, tokens.accent),
+        egui::StrokeKind::Inside,
+    );
+    painter.text(
+        screen.center(),
+        egui::Align2::CENTER_CENTER,
+        "Drop a picture to paint on it, a folder to learn from it, or a project to open it",
+        theme::semibold(theme::TEXT_HEADING),
+        tokens.text,
+    );
 }
 
 /// A page without a canvas.

@@ -44,8 +44,13 @@ impl Overlays {
             Overlay::Welcome => 620.0,
             _ => 600.0,
         };
-        let response =
-            Modal::new(Id::unique(("overlay", format!("{overlay:?}")))).show(ui.ctx(), |ui| {
+        let tokens = tokens(ui);
+        let frame = egui::Frame::window(ui.style())
+            .fill(tokens.panel)
+            .inner_margin(egui::Margin::same(20));
+        let response = Modal::new(Id::unique(("overlay", format!("{overlay:?}"))))
+            .frame(frame)
+            .show(ui.ctx(), |ui| {
                 ui.set_width(width);
                 match overlay {
                     Overlay::Welcome => welcome(ui, state, out),
@@ -115,12 +120,13 @@ impl Overlays {
                         let response = list_row(ui, is_on, spec.label, |ui| {
                             ui.label(icon_text(spec.icon));
                             ui.label(spec.label);
-                            small(ui, spec.tooltip);
-                            if let Some(keys) = text_for(command, &state.settings) {
-                                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                                    small(ui, keys);
+                            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                                let keys = text_for(command, &state.settings);
+                                small(ui, keys.unwrap_or_default());
+                                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                                    small(ui, spec.tooltip);
                                 });
-                            }
+                            });
                         });
                         if is_on && (down || up) {
                             response.scroll_to_me(None);

@@ -1,8 +1,8 @@
 //! Controls that several panels share.
 
 use eframe::egui::{
-    self, Align, Button, Color32, CornerRadius, Frame, Layout, Margin, Response, RichText, Role,
-    Sense, Stroke, Ui, WidgetInfo, vec2,
+    self, Align, Align2, Button, Color32, CornerRadius, Frame, Layout, Margin, Response, RichText,
+    Role, Sense, Stroke, Ui, WidgetInfo, vec2,
 };
 use lucide_icons::Icon;
 
@@ -77,43 +77,29 @@ pub fn icon_button(ui: &mut Ui, icon: Icon, name: &str, is_on: bool) -> Response
 
 pub fn sized_icon_button(ui: &mut Ui, icon: Icon, name: &str, is_on: bool, side: f32) -> Response {
     let tokens = tokens(ui);
-    let colour = if is_on { tokens.accent } else { tokens.text };
-    let text = RichText::new(glyph(icon))
-        .font(theme::icons(side * 0.62))
-        .color(colour);
+    let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
+    let enabled = ui.is_enabled();
+    response.widget_info(|| WidgetInfo::selected(Role::Button, enabled, is_on, name));
     let fill = if is_on {
         tokens.accent_soft
+    } else if response.is_pointer_button_down_on() {
+        tokens.control_active
+    } else if response.hovered() || response.has_focus() {
+        tokens.control_hover
     } else {
         Color32::TRANSPARENT
     };
-    let hovered = ui.visuals().widgets.hovered.weak_bg_fill;
-    let response = ui
-        .scope(|ui| {
-            ui.spacing_mut().button_padding = vec2(0.0, 0.0);
-            ui.visuals_mut().widgets.hovered.weak_bg_fill = hovered;
-            ui.add(
-                Button::new(text)
-                    .fill_unless_hovered(fill)
-                    .min_size(vec2(side, side)),
-            )
-        })
-        .inner;
-    named(response, name)
-}
-
-/// Buttons that stay transparent until the pointer is over them.
-trait FillUnlessHovered {
-    fn fill_unless_hovered(self, fill: Color32) -> Self;
-}
-
-impl FillUnlessHovered for Button<'_> {
-    fn fill_unless_hovered(self, fill: Color32) -> Self {
-        if fill == Color32::TRANSPARENT {
-            self.frame_when_inactive(false)
-        } else {
-            self.fill(fill)
-        }
-    }
+    let ink = if is_on { tokens.accent } else { tokens.text };
+    ui.painter()
+        .rect_filled(rect, CornerRadius::same(theme::RADIUS), fill);
+    ui.painter().text(
+        rect.center(),
+        Align2::CENTER_CENTER,
+        glyph(icon),
+        theme::icons((side * 0.55).min(18.0)),
+        ink,
+    );
+    response
 }
 
 /// An icon button for a command.

@@ -1,5 +1,6 @@
 //! The window without a display: what a user does, by the names that a screen reader would say.
 
+mod lanes;
 mod pages;
 mod paint;
 mod shaders;

@@ -152,8 +152,9 @@ impl App {
         }
     }
 
-    /// Cells with the chosen code stay bright while that view is on.
+    /// What is shown of the chosen code: cells that hold it stay bright while that view is on.
     pub(in crate::app) fn refresh_mask(&mut self) {
+        self.show_exemplars();
         let level = self.state.paint.level;
         let code = self.state.paint.current_code();
         let is_on = self.state.look.is_where_used_on;

@@ -51,8 +51,8 @@ impl App {
                 }
             }
             Command::OpenFiles(paths) => self.open_files(paths),
-            Command::OpenSample(name) => self.open_document(OpenWhat::Sample(name)),
-            Command::OpenDocument(id) => self.open_document(OpenWhat::Stored(id)),
+            Command::OpenSample(name) => self.paint_on(OpenWhat::Sample(name)),
+            Command::OpenDocument(id) => self.paint_on(OpenWhat::Stored(id)),
             Command::RenameDocument(id, name) => {
                 if let Some(canvas) = self.state.canvas.as_mut().filter(|canvas| canvas.id == id) {
                     canvas.name.clone_from(&name);
@@ -138,6 +138,11 @@ impl App {
         }
     }
 
+    fn paint_on(&mut self, what: OpenWhat) {
+        self.state.workspace = Workspace::Paint;
+        self.open_document(what);
+    }
+
     /// A dropped or named file: a project is opened, a single picture is painted on, folders and more than one
     /// picture are imported. Which it is takes a look at the disk, which the job takes; the name tells enough here.
     fn open_files(&mut self, paths: Vec<PathBuf>) {
@@ -159,8 +164,7 @@ impl App {
                     self.waiting_files.extend(others);
                     return;
                 }
-                self.state.workspace = Workspace::Paint;
-                self.open_document(OpenWhat::File(one.clone()));
+                self.paint_on(OpenWhat::File(one.clone()));
             }
             _ if self.state.project.is_none() => self.waiting_files.extend(others),
             _ => self.apply(Command::Import(others)),
@@ -172,6 +176,7 @@ impl App {
             return;
         };
         let id = canvas.id;
-        self.open_document(OpenWhat::SourceOf(id));
+        self.state.training.has_news = false;
+        self.paint_on(OpenWhat::SourceOf(id));
     }
 }

@@ -4,7 +4,8 @@ use eframe::egui::ViewportCommand;
 
 use super::super::App;
 use super::super::command::Command;
-use super::super::state::{Overlay, Workspace};
+use super::super::state::{Lane, Overlay, Purpose, Workspace};
+use crate::engine::DeviceJob;
 use crate::progress::Stop;
 use crate::settings::{Settings, ThemeChoice};
 
@@ -44,7 +45,10 @@ impl App {
             Command::SetScale(scale) => self.set_scale(scale),
             Command::ScaleUp => self.set_scale(self.state.settings.ui_scale + 0.1),
             Command::ScaleDown => self.set_scale(self.state.settings.ui_scale - 0.1),
-            Command::SetDevice(device) => self.set(|settings| settings.device = device),
+            Command::SetDevice(device) => {
+                self.set(|settings| settings.device = device);
+                self.find_device();
+            }
             Command::BindKey(id, keys) => self.set(|settings| {
                 match keys {
                     Some(keys) => settings.key_bindings.insert(id, keys),
@@ -68,6 +72,12 @@ impl App {
         if self.state.settings != before {
             self.save_settings();
         }
+    }
+
+    /// Says in the status bar what jobs compute on, and why.
+    pub(in crate::app) fn find_device(&mut self) {
+        let choice = self.device();
+        self.submit(Lane::Foreground, Purpose::Device, DeviceJob { choice });
     }
 
     fn set_scale(&mut self, scale: f32) {

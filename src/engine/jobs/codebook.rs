@@ -1,6 +1,6 @@
 //! Every code as a labelled swatch, with how often the artist's pictures use it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::import::{for_each_picture, pictures as count_pictures};
 use crate::canvas;
 use crate::codec::Codec;
-use crate::document::{Codes, EMPTY, Raster, Samples, Wrap};
+use crate::document::{Codes, EMPTY, Level, Raster, Rect, Samples, Source, Wrap};
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::event::{Outcome, Product};
 use crate::engine::model::{Model, ModelSource};
@@ -104,8 +104,16 @@ impl PaletteJob {
         let palette = Palette {
             model_hash: self.model.hash.clone(),
             counted_pictures: usage.pictures,
-            structure: palette_level(&structure, codec.structure.codebook(), usage.structure)?,
-            detail: palette_level(&detail, codec.detail.codebook(), usage.detail)?,
+            structure: PaletteLevel {
+                counts: usage.structure,
+                exemplars: usage.exemplars.structure,
+                ..palette_level(&structure, codec.structure.codebook())?
+            },
+            detail: PaletteLevel {
+                counts: usage.detail,
+                exemplars: usage.exemplars.detail,
+                ..palette_level(&detail, codec.detail.codebook())?
+            },
         };
         Ok(Outcome::new(format!(
             "Drew {} structure and {} detail codes.",
@@ -116,7 +124,7 @@ impl PaletteJob {
     }
 }
 
-fn palette_level(swatches: &[Raster], vectors: &Tensor, counts: Vec<u64>) -> Result<PaletteLevel> {
+fn palette_level(swatches: &[Raster], vectors: &Tensor) -> Result<PaletteLevel> {
     let swatch_px = swatches.first().map_or(0, Raster::width);
     let side = swatch_px as usize;
     let columns = COLUMNS as usize;
@@ -142,11 +150,61 @@ fn palette_level(swatches: &[Raster], vectors: &Tensor, counts: Vec<u64>) -> Res
         atlas_rgba8: atlas,
         colours,
         vectors: vectors.flatten_all()?.to_vec1::<f32>()?,
-        counts,
-    })
+        ..PaletteLevel::default()
+    }
+    .arranged())
+}
+
+/// Patches of pictures in which a code stands, a few per code.
+#[derive(Default)]
+struct Exemplars {
+    structure: BTreeMap<u16, Vec<Raster>>,
+    detail: BTreeMap<u16, Vec<Raster>>,
+}
+
+impl Exemplars {
+    const PER_CODE: usize = 4;
+    /// Pixels around the cell on each side.
+    const AROUND_PX: u32 = 12;
+
+    /// At most one patch of this picture for each code.
+    fn add(&mut self, source: &Source, codes: &Codes) -> Result<()> {
+        let geometry = source.geometry();
+        let levels = [
+            (Level::Structure, &mut self.structure),
+            (Level::Detail, &mut self.detail),
+        ];
+        for (level, found) in levels {
+            let mut seen = HashSet::new();
+            for (index, &code) in (0u32..).zip(codes.level(level).cells()) {
+                if code == EMPTY || !seen.insert(code) {
+                    continue;
+                }
+                let patches = found.entry(code).or_default();
+                if patches.len() < Self::PER_CODE {
+                    let around = geometry
+                        .cell_pixels(level, index)
+                        .inflate(Self::AROUND_PX)
+                        .intersect(&geometry.bounds());
+                    patches.push(crop(source, around)?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn crop(source: &Source, rect: Rect) -> Result<Raster> {
+    let mut rgba = Vec::with_capacity(rect.area() as usize * 4);
+    for y in rect.y..rect.bottom() {
+        let start = (y as usize * source.width() as usize + rect.x as usize) * 4;
+        rgba.extend_from_slice(&source.rgba8()[start..start + rect.width as usize * 4]);
+    }
+    Raster::new(rect.width, rect.height, Samples::Rgba8(rgba))
 }
 
 struct Usage {
+    exemplars: Exemplars,
     pictures: u64,
     structure: Vec<u64>,
     detail: Vec<u64>,
@@ -158,6 +216,7 @@ impl Usage {
     fn new(model: &Model) -> Self {
         let codebooks = model.codebooks();
         Self {
+            exemplars: Exemplars::default(),
             pictures: 0,
             structure: vec![0; codebooks.structure as usize],
             detail: vec![0; codebooks.detail as usize],
@@ -176,8 +235,11 @@ impl Usage {
         let chosen: Vec<PathBuf> = paths.into_iter().step_by(step).collect();
         for (done, path) in chosen.iter().enumerate() {
             context.progress(done as u64, chosen.len() as u64);
-            let counted = pictures::load_source(path)
-                .and_then(|source| canvas::encode(&model.codec, &source, Wrap::default(), context));
+            let counted = pictures::load_source(path).and_then(|source| {
+                let codes = canvas::encode(&model.codec, &source, Wrap::default(), context)?;
+                self.exemplars.add(&source, &codes)?;
+                Ok(codes)
+            });
             match counted {
                 Ok(codes) => self.add(&codes),
                 Err(error) if error.is_cancelled() => return Err(error),

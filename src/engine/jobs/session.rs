@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::edit::{open_in, open_row};
 use crate::document::Document;
-use crate::engine::device::DeviceChoice;
+use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::documents::{self, Opened};
 use crate::engine::event::{Outcome, Product};
 use crate::engine::model::{CheckpointChoice, Model, ModelSource};
@@ -53,6 +53,21 @@ impl OpenProjectJob {
         Ok(Outcome::new(format!("{verb} {}.", file_name(&self.path)))
             .with_file(&self.path)
             .with_product(Product::Project(project)))
+    }
+}
+
+/// Finds the device that jobs will compute on.
+pub struct DeviceJob {
+    pub choice: DeviceChoice,
+}
+
+impl DeviceJob {
+    pub(in crate::engine) fn run(self, _: &JobContext) -> Result<Outcome> {
+        let chosen = open_device(self.choice)?;
+        Ok(
+            Outcome::new(format!("Computing on {}: {}.", chosen.name, chosen.reason))
+                .with_report(json!({ "name": chosen.name, "reason": chosen.reason })),
+        )
     }
 }
 

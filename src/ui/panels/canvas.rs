@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 use lucide_icons::Icon;
 
-use crate::app::{Canvas, Command, SAMPLES, State, StrokeStep, Tool, ViewWish, Workspace};
+use crate::app::{Canvas, Command, Purpose, SAMPLES, State, StrokeStep, Tool, ViewWish, Workspace};
 use crate::document::{self, Level};
 use crate::render::{Compare, Look, Placed, View};
 use crate::ui::theme::{self, tokens};
@@ -454,7 +454,7 @@ fn label_compare(
 }
 
 fn nothing_open(ui: &mut Ui, state: &State, out: &mut Commands) {
-    if !state.jobs.is_empty() {
+    if state.has_job(Purpose::OpenDocument) || state.has_job(Purpose::OpenFirstProject) {
         ui.centered_and_justified(|ui| ui.spinner());
         return;
     }

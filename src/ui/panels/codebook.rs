@@ -1,21 +1,35 @@
-//! Every code of the model: look through them, find where they are used, give them names.
+//! Every code of the model: look through them, find where they are used, give them names, exchange them.
 
-use eframe::egui::{Panel, TextEdit, Ui, vec2};
+use eframe::egui::{
+    self, Color32, CornerRadius, Panel, Rect, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui,
+    vec2,
+};
 use lucide_icons::Icon;
 
-use crate::app::{Command, State};
+use crate::app::{CodeMarks, Command, PaletteView, State, Workspace};
 use crate::document::Level;
-use crate::ui::panels::palette::{hue_key, paint_swatch, swatch, swatch_grid};
-use crate::ui::theme;
+use crate::ui::panels::palette::{Order, Sorted, counts_here, paint_swatch, swatch, swatch_grid};
+use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
     Commands, command_button, empty_state, heading, icon_button, primary_button, segmented, small,
     title, weak,
 };
 
+/// Side of a code on the map, in points.
+const MAP_SWATCH: f32 = 16.0;
+
 #[derive(Default)]
 pub struct CodebookPanel {
+    order: Order,
+    sorted: Sorted,
+    is_map: bool,
+    search: String,
+    only_favourites: bool,
     name: String,
+    /// The code whose name stands in `name`.
     named: Option<(Level, u16)>,
+    /// The code that is to be replaced by the next one chosen.
+    replaced: Option<(Level, u16)>,
 }
 
 impl CodebookPanel {
@@ -35,30 +49,123 @@ impl CodebookPanel {
         let level = state.paint.level;
         let code = state.paint.code.get(level);
         Panel::right("code details")
-            .exact_size(300.0)
-            .show(ui, |ui| self.details(ui, state, level, code, out));
-        title(ui, "Codebook");
+            .exact_size(312.0)
+            .resizable(false)
+            .frame(egui::Frame::new().inner_margin(egui::Margin {
+                left: 16,
+                ..Default::default()
+            }))
+            .show(ui, |ui| {
+                ScrollArea::vertical()
+                    .auto_shrink(false)
+                    .show(ui, |ui| self.details(ui, state, view, code, out));
+            });
         ui.horizontal(|ui| {
-            let levels = [
-                (Level::Structure, "Structure", ""),
-                (Level::Detail, "Detail", ""),
-            ];
-            if let Some(level) = segmented(ui, level, &levels) {
-                out.push(Command::SetLevel(level));
-            }
-            weak(ui, format!("{} codes", view.palette.level(level).codes()));
+            title(ui, "Codebook");
+            let model = state
+                .canvas
+                .as_ref()
+                .map_or("", |canvas| canvas.model_name());
+            weak(
+                ui,
+                format!("{} codes of the {model}", view.palette.level(level).codes()),
+            );
         });
+        ui.add_space(theme::GAP_XS);
+        self.choices(ui, state, out);
         ui.add_space(theme::GAP_S);
-        let colours = &view.palette.level(level).colours;
-        let mut codes: Vec<u16> = (0..colours.len() as u16).collect();
-        codes.sort_by_cached_key(|&code| hue_key(colours[usize::from(code)]));
+        if self.is_map {
+            map(ui, view, level, code, out);
+            return;
+        }
+        let codes = self.found(state, view);
+        if codes.is_empty() {
+            weak(ui, "No code fits this search.");
+            return;
+        }
         swatch_grid(ui, view, level, &codes, code, |code| {
             out.push(Command::SelectCode(level, code));
         });
     }
 
-    fn details(&mut self, ui: &mut Ui, state: &State, level: Level, code: u16, out: &mut Commands) {
-        let Some(view) = &state.palette else { return };
+    fn choices(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
+        ui.horizontal_wrapped(|ui| {
+            let levels = [
+                (Level::Structure, "Structure", "Layout and colour: one code per 16 × 16 px"),
+                (Level::Detail, "Detail", "Texture: one code per 4 × 4 px"),
+            ];
+            if let Some(level) = segmented(ui, state.paint.level, &levels) {
+                out.push(Command::SetLevel(level));
+            }
+            let orders = [
+                (None, "Map", "Alike codes near each other, in two directions"),
+                (Some(Order::Hue), "Colour", "By colour"),
+                (Some(Order::Like), "Alike", "Alike codes beside each other"),
+                (Some(Order::Used), "In use", "Most used in the open picture first"),
+                (
+                    Some(Order::UsedInPictures),
+                    "In my pictures",
+                    "Most used in the project's pictures first; count them with the button on the right",
+                ),
+                (Some(Order::Number), "Number", "By number"),
+            ];
+            let now = (!self.is_map).then_some(self.order);
+            match segmented(ui, now, &orders) {
+                Some(None) => self.is_map = true,
+                Some(Some(order)) => {
+                    self.is_map = false;
+                    self.order = order;
+                }
+                None => {}
+            }
+            let field = TextEdit::singleline(&mut self.search)
+                .hint_text("Name or number")
+                .desired_width(130.0);
+            if ui.add(field).changed() {
+                self.is_map = false;
+            }
+            if icon_button(ui, Icon::Star, "Favourites only", self.only_favourites)
+                .on_hover_text("Favourites only")
+                .clicked()
+            {
+                self.only_favourites ^= true;
+                self.is_map = false;
+            }
+        });
+    }
+
+    /// The codes in order that fit the search.
+    fn found(&mut self, state: &State, view: &PaletteView) -> Vec<u16> {
+        let level = state.paint.level;
+        let search = self.search.trim().to_lowercase();
+        let only_favourites = self.only_favourites;
+        let none = CodeMarks::default();
+        let marks = state
+            .project
+            .as_ref()
+            .map_or(&none, |project| &project.marks);
+        let fits = |code: &u16| {
+            let is_wanted = !only_favourites || marks.is_favourite(level, *code);
+            let is_found = search.is_empty()
+                || code.to_string() == search
+                || marks
+                    .name(level, *code)
+                    .is_some_and(|name| name.to_lowercase().contains(&search));
+            is_wanted && is_found
+        };
+        let codes = self.sorted.codes(self.order, state, view);
+        codes.iter().copied().filter(fits).collect()
+    }
+
+    fn details(
+        &mut self,
+        ui: &mut Ui,
+        state: &State,
+        view: &PaletteView,
+        code: u16,
+        out: &mut Commands,
+    ) {
+        let level = state.paint.level;
         let marks = state.project.as_ref().map(|project| &project.marks);
         if self.named != Some((level, code)) {
             self.named = Some((level, code));
@@ -67,45 +174,176 @@ impl CodebookPanel {
                 .unwrap_or_default()
                 .to_owned();
         }
-        let (rect, _) = ui.allocate_exact_size(vec2(120.0, 120.0), eframe::egui::Sense::hover());
-        paint_swatch(ui, view, level, code, rect);
-        ui.add_space(theme::GAP_S);
-        ui.horizontal(|ui| {
-            heading(ui, &format!("{level} code {code}"));
-            let is_favourite = marks.is_some_and(|marks| marks.is_favourite(level, code));
-            if icon_button(ui, Icon::Star, "Favourite", is_favourite).clicked() {
-                out.push(Command::ToggleFavourite(level, code));
-            }
+        ui.horizontal_top(|ui| {
+            let (rect, _) = ui.allocate_exact_size(vec2(96.0, 96.0), Sense::hover());
+            paint_swatch(ui, view, level, code, rect);
+            ui.vertical(|ui| {
+                ui.horizontal(|ui| {
+                    heading(ui, &format!("{} {code}", capital(level)));
+                    let is_favourite = marks.is_some_and(|marks| marks.is_favourite(level, code));
+                    if icon_button(ui, Icon::Star, "Favourite", is_favourite)
+                        .on_hover_text("Favourite")
+                        .clicked()
+                    {
+                        out.push(Command::ToggleFavourite(level, code));
+                    }
+                });
+                let field = TextEdit::singleline(&mut self.name)
+                    .hint_text("Give it a name or tags")
+                    .desired_width(f32::INFINITY);
+                if ui.add(field).lost_focus() {
+                    out.push(Command::NameCode(level, code, self.name.clone()));
+                }
+            });
         });
-        let field = TextEdit::singleline(&mut self.name).hint_text("Give it a name");
-        if ui.add(field).lost_focus() {
-            out.push(Command::NameCode(level, code, self.name.clone()));
-        }
+        ui.add_space(theme::GAP_S);
+        use_text(ui, state, view, level, code);
         ui.add_space(theme::GAP_S);
         if primary_button(ui, Icon::Brush, "Paint with it").clicked() {
-            out.push(Command::Show(crate::app::Workspace::Paint));
+            out.push(Command::Show(Workspace::Paint));
         }
+        self.replace(ui, state, view, code, out);
         ui.add_space(theme::GAP_M);
         heading(ui, "Most alike");
         ui.horizontal_wrapped(|ui| {
-            for other in view.palette.level(level).nearest(code, 12) {
+            ui.spacing_mut().item_spacing = vec2(4.0, 4.0);
+            for other in view.palette.level(level).nearest(code, 14) {
                 if swatch(ui, view, level, other, 34.0, false).clicked() {
                     out.push(Command::SelectCode(level, other));
                 }
             }
         });
         ui.add_space(theme::GAP_M);
-        let counted = view.palette.counted_pictures;
-        if counted > 0 {
-            let count = view.palette.level(level).counts.get(usize::from(code));
+        heading(ui, "In my pictures");
+        let exemplars = view
+            .exemplars
+            .as_ref()
+            .map_or(&[][..], |shown| &shown.textures);
+        if view.palette.counted_pictures == 0 {
             small(
                 ui,
-                format!(
-                    "{} cells in {counted} of your pictures",
-                    count.unwrap_or(&0)
-                ),
+                "Count the codes of the project's pictures to see where this one comes from.",
             );
+        } else if exemplars.is_empty() {
+            small(ui, "None of the counted pictures uses it.");
         }
+        ui.horizontal_wrapped(|ui| {
+            for texture in exemplars {
+                ui.add(
+                    egui::Image::from_texture((texture.id(), vec2(64.0, 64.0)))
+                        .corner_radius(CornerRadius::same(4)),
+                );
+            }
+        });
+        ui.add_space(theme::GAP_XS);
         command_button(ui, state, out, Command::CountUsage);
+    }
+
+    /// Exchanging one code for another in the whole picture, in two clicks.
+    fn replace(
+        &mut self,
+        ui: &mut Ui,
+        state: &State,
+        view: &PaletteView,
+        code: u16,
+        out: &mut Commands,
+    ) {
+        let level = state.paint.level;
+        let replaced = self.replaced.filter(|(of, _)| *of == level);
+        ui.horizontal(|ui| match replaced {
+            None => {
+                let has_cells = counts_here(state, level, view.palette.level(level).codes())
+                    .get(usize::from(code))
+                    .is_some_and(|count| *count > 0);
+                ui.add_enabled_ui(has_cells, |ui| {
+                    if ui
+                        .button("Replace it everywhere…")
+                        .on_hover_text("Exchange this code for another one in the open picture")
+                        .on_disabled_hover_text("The open picture does not use this code")
+                        .clicked()
+                    {
+                        self.replaced = Some((level, code));
+                    }
+                });
+            }
+            Some((_, from)) if from == code => {
+                weak(ui, "Choose the code that takes its place");
+                if icon_button(ui, Icon::X, "Do not replace", false).clicked() {
+                    self.replaced = None;
+                }
+            }
+            Some((_, from)) => {
+                swatch(ui, view, level, from, 24.0, false);
+                if ui.button(format!("Replace {from} by {code}")).clicked() {
+                    out.push(Command::ReplaceEverywhere {
+                        level,
+                        from,
+                        to: code,
+                    });
+                    self.replaced = None;
+                }
+                if icon_button(ui, Icon::X, "Do not replace", false).clicked() {
+                    self.replaced = None;
+                }
+            }
+        });
+    }
+}
+
+fn capital(level: Level) -> &'static str {
+    match level {
+        Level::Structure => "Structure",
+        Level::Detail => "Detail",
+    }
+}
+
+fn use_text(ui: &mut Ui, state: &State, view: &PaletteView, level: Level, code: u16) {
+    let palette = view.palette.level(level);
+    let here = counts_here(state, level, palette.codes());
+    let here = here.get(usize::from(code)).copied().unwrap_or(0);
+    small(ui, format!("{here} cells in the open picture"));
+    let counted = view.palette.counted_pictures;
+    if counted > 0 {
+        let count = palette.counts.get(usize::from(code)).copied().unwrap_or(0);
+        small(ui, format!("{count} cells in {counted} of your pictures"));
+    }
+}
+
+/// Codes in a plane, alike ones near each other.
+fn map(ui: &mut Ui, view: &PaletteView, level: Level, chosen: u16, out: &mut Commands) {
+    let palette = view.palette.level(level);
+    let room = ui.available_rect_before_wrap().shrink(MAP_SWATCH);
+    let response = ui.allocate_rect(room.expand(MAP_SWATCH), Sense::click());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Map of the codes"));
+    let place = |at: [f32; 2]| room.lerp_inside(vec2(at[0], at[1]));
+    let mut nearest: Option<(f32, u16)> = None;
+    let pointer = response.hover_pos();
+    for (code, at) in (0u16..).zip(&palette.map) {
+        let centre = place(*at);
+        let rect = Rect::from_center_size(centre, vec2(MAP_SWATCH, MAP_SWATCH));
+        paint_swatch(ui, view, level, code, rect);
+        if let Some(pointer) = pointer {
+            let distance = (pointer - centre).length();
+            if distance < MAP_SWATCH && nearest.is_none_or(|(best, _)| distance < best) {
+                nearest = Some((distance, code));
+            }
+        }
+    }
+    let mark = |code: u16, side: f32, colour: Color32| {
+        if let Some(at) = palette.map.get(usize::from(code)) {
+            let rect = Rect::from_center_size(place(*at), vec2(side, side));
+            paint_swatch(ui, view, level, code, rect);
+            let line = Stroke::new(2.0, colour);
+            ui.painter()
+                .rect_stroke(rect, CornerRadius::same(4), line, StrokeKind::Outside);
+        }
+    };
+    let tokens = tokens(ui);
+    mark(chosen, 28.0, tokens.accent);
+    if let Some((_, code)) = nearest {
+        mark(code, 36.0, tokens.text);
+        if response.clicked() {
+            out.push(Command::SelectCode(level, code));
+        }
     }
 }

@@ -9,7 +9,8 @@ use lucide_icons::Icon;
 use crate::app::{Command, PictureCounts, PictureFilter, PictureRow, Purpose, State};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    Commands, command_button, empty_state, glyph, primary_button, small, title, weak,
+    Commands, card, command_button, empty_state, glyph, icon_text, primary_button, small, title,
+    weak,
 };
 
 const TILE: f32 = 112.0;
@@ -17,6 +18,7 @@ const TILE: f32 = 112.0;
 #[derive(Default)]
 pub struct DatasetPanel {
     text: String,
+    is_report_open: bool,
 }
 
 impl DatasetPanel {
@@ -42,6 +44,7 @@ impl DatasetPanel {
         };
         self.filters(ui, state, counts, out);
         ui.add_space(theme::GAP_S);
+        self.report(ui, state);
         self.grid(ui, state, out);
     }
 
@@ -101,6 +104,55 @@ impl DatasetPanel {
         if wanted != *filter {
             out.push(Command::FilterPictures(wanted));
         }
+    }
+
+    /// What the last import left out, and why.
+    fn report(&mut self, ui: &mut Ui, state: &State) {
+        let Some(report) = &state.import_report else {
+            return;
+        };
+        if report.rejected.is_empty() {
+            return;
+        }
+        card(&tokens(ui)).show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.horizontal(|ui| {
+                let warning = tokens(ui).warning;
+                ui.label(icon_text(Icon::TriangleAlert).color(warning));
+                ui.label(format!(
+                    "{} of the files could not be used; {} pictures came in.",
+                    report.rejected.len(),
+                    report.imported
+                ));
+                let label = if self.is_report_open {
+                    "Hide the list"
+                } else {
+                    "Which, and why"
+                };
+                if ui.button(label).clicked() {
+                    self.is_report_open ^= true;
+                }
+            });
+            if self.is_report_open {
+                let row = ui.text_style_height(&eframe::egui::TextStyle::Body);
+                ScrollArea::vertical()
+                    .id_salt("import report")
+                    .max_height(150.0)
+                    .auto_shrink([false, true])
+                    .show_rows(ui, row, report.rejected.len(), |ui, range| {
+                        for notice in &report.rejected[range] {
+                            let path = notice.path.as_deref().unwrap_or_default();
+                            let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+                            ui.add(
+                                eframe::egui::Label::new(format!("{name}: {}", notice.why))
+                                    .truncate(),
+                            )
+                            .on_hover_text(format!("{path}\n{}", notice.next));
+                        }
+                    });
+            }
+        });
+        ui.add_space(theme::GAP_S);
     }
 
     fn grid(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {

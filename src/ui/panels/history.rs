@@ -28,7 +28,14 @@ impl HistoryPanel {
                 let history = canvas.document.history();
                 ui.horizontal(|ui| {
                     heading(ui, "History");
-                    small(ui, format!("{} strokes", history.strokes().len()));
+                    small(
+                        ui,
+                        match history.strokes().len() {
+                            0 => String::new(),
+                            1 => "1 stroke".into(),
+                            count => format!("{count} strokes"),
+                        },
+                    );
                 });
                 let cursor = history.cursor();
                 let has_moved = std::mem::replace(&mut self.last_cursor, cursor) != cursor;

@@ -5,35 +5,59 @@ use eframe::egui::{
     Ui, WidgetInfo, pos2, vec2,
 };
 
+use lucide_icons::Icon;
+
 use crate::app::{Command, PaletteView, State};
 use crate::document::Level;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{Commands, command_icon, heading, segmented, small};
+use crate::ui::widgets::{Commands, card, command_icon, heading, primary_button, segmented, small};
 
-const SWATCH_POINTS: f32 = 34.0;
+const SWATCH_POINTS: f32 = 30.0;
 
 /// In which order codes stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
     #[default]
     Hue,
+    /// Alike codes beside each other.
+    Like,
+    /// Most used in the open picture first.
     Used,
+    /// Most used in the counted pictures first.
+    UsedInPictures,
     Number,
+}
+
+/// An order that is worked out only when what it depends on has changed.
+#[derive(Default)]
+pub struct Sorted {
+    of: Option<(String, Level, Order, u64)>,
+    codes: Vec<u16>,
+}
+
+impl Sorted {
+    pub fn codes(&mut self, order: Order, state: &State, view: &PaletteView) -> &[u16] {
+        let level = state.paint.level;
+        // Use changes with every stroke; the other orders only with the model and the count.
+        let changes = match (order, &state.canvas) {
+            (Order::Used, Some(canvas)) => {
+                canvas.opening << 32 | canvas.document.history().cursor() as u64
+            }
+            _ => view.palette.counted_pictures,
+        };
+        let of = Some((view.palette.model_hash.clone(), level, order, changes));
+        if self.of != of {
+            self.codes = codes_in(order, state, view, level);
+            self.of = of;
+        }
+        &self.codes
+    }
 }
 
 #[derive(Default)]
 pub struct PalettePanel {
     order: Order,
-    sorted: Option<Sorted>,
-}
-
-/// An order that was worked out, and for what.
-struct Sorted {
-    model_hash: String,
-    level: Level,
-    order: Order,
-    revision: u64,
-    codes: Vec<u16>,
+    sorted: Sorted,
 }
 
 impl PalettePanel {
@@ -44,78 +68,107 @@ impl PalettePanel {
             return;
         };
         let level = state.paint.level;
+        news(ui, state, out);
         current(ui, state, view, out);
+        recent(ui, state, view, out);
         ui.add_space(theme::GAP_S);
-        ui.horizontal(|ui| {
-            let orders = [
-                (Order::Hue, "Colour", "Alike colours together"),
-                (Order::Used, "In use", "Most used in this picture first"),
-                (Order::Number, "Number", ""),
-            ];
-            if let Some(order) = segmented(ui, self.order, &orders) {
-                self.order = order;
-            }
-        });
+        let orders = [
+            (Order::Hue, "Colour", "By colour"),
+            (Order::Like, "Alike", "Alike codes beside each other"),
+            (Order::Used, "In use", "Most used in this picture first"),
+            (Order::Number, "Number", "By number"),
+        ];
+        if let Some(order) = segmented(ui, self.order, &orders) {
+            self.order = order;
+        }
         ui.add_space(theme::GAP_XS);
-        let codes = self.sorted(state, view, level);
+        let codes = self.sorted.codes(self.order, state, view);
         let chosen = state.paint.code.get(level);
         swatch_grid(ui, view, level, codes, chosen, |code| {
             out.push(Command::SelectCode(level, code));
         });
     }
-
-    fn sorted(&mut self, state: &State, view: &PaletteView, level: Level) -> &[u16] {
-        // Use changes with every stroke; the other orders do not.
-        let revision = match (self.order, &state.canvas) {
-            (Order::Used, Some(canvas)) => canvas.document.history().cursor() as u64 + 1,
-            _ => 0,
-        };
-        let is_fresh = self.sorted.as_ref().is_some_and(|sorted| {
-            sorted.model_hash == view.palette.model_hash
-                && (sorted.level, sorted.order, sorted.revision) == (level, self.order, revision)
-        });
-        if !is_fresh {
-            self.sorted = Some(Sorted {
-                model_hash: view.palette.model_hash.clone(),
-                level,
-                order: self.order,
-                revision,
-                codes: codes_in(self.order, state, view, level),
-            });
-        }
-        self.sorted.as_ref().map_or(&[], |sorted| &sorted.codes)
-    }
 }
 
-fn codes_in(order: Order, state: &State, view: &PaletteView, level: Level) -> Vec<u16> {
-    let colours = &view.palette.level(level).colours;
+/// Codes that were fine-tuned and are not on the canvas yet.
+fn news(ui: &mut Ui, state: &State, out: &mut Commands) {
+    if !state.training.has_news {
+        return;
+    }
+    card(&tokens(ui)).show(ui, |ui| {
+        heading(ui, "Your codes are ready");
+        small(ui, "This picture still shows the codes it was opened with.");
+        let spec_label = "Open it with the new codes";
+        if primary_button(ui, Icon::RefreshCw, spec_label).clicked() {
+            out.push(Command::ReopenWithModel);
+        }
+    });
+    ui.add_space(theme::GAP_S);
+}
+
+/// The codes painted with lately.
+fn recent(ui: &mut Ui, state: &State, view: &PaletteView, out: &mut Commands) {
+    let level = state.paint.level;
+    let used = state.paint.recent.iter().filter(|(l, _)| *l == level);
+    let codes: Vec<u16> = used.map(|(_, code)| *code).take(9).collect();
+    if codes.len() < 2 {
+        return;
+    }
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 3.0;
+        for code in codes {
+            let is_chosen = code == state.paint.current_code();
+            if swatch(ui, view, level, code, 24.0, is_chosen).clicked() {
+                out.push(Command::SelectCode(level, code));
+            }
+        }
+    });
+}
+
+/// The codes of a level in an order.
+pub fn codes_in(order: Order, state: &State, view: &PaletteView, level: Level) -> Vec<u16> {
+    let palette = view.palette.level(level);
+    let colours = &palette.colours;
     let mut codes: Vec<u16> = (0..colours.len() as u16).collect();
     match order {
         Order::Number => {}
         Order::Hue => codes.sort_by_cached_key(|&code| hue_key(colours[usize::from(code)])),
+        Order::Like => codes.clone_from(&palette.by_likeness),
         Order::Used => {
-            let mut counts = vec![0u32; colours.len()];
-            if let Some(canvas) = &state.canvas {
-                for &code in canvas.document.edited().level(level).cells() {
-                    if let Some(count) = counts.get_mut(usize::from(code)) {
-                        *count += 1;
-                    }
-                }
-            }
+            let counts = counts_here(state, level, colours.len());
             codes.sort_by_key(|&code| std::cmp::Reverse(counts[usize::from(code)]));
+        }
+        Order::UsedInPictures => {
+            codes.sort_by_key(|&code| std::cmp::Reverse(palette.counts.get(usize::from(code))));
         }
     }
     codes
 }
 
-/// Greys first by lightness, then colours by hue in steps, each by lightness.
-pub fn hue_key([r, g, b]: [u8; 3]) -> (u8, u16) {
+/// How many cells of the open picture hold each code.
+pub fn counts_here(state: &State, level: Level, codes: usize) -> Vec<u32> {
+    let mut counts = vec![0u32; codes];
+    if let Some(canvas) = &state.canvas {
+        for &code in canvas.document.edited().level(level).cells() {
+            if let Some(count) = counts.get_mut(usize::from(code)) {
+                *count += 1;
+            }
+        }
+    }
+    counts
+}
+
+/// Colours by hue in steps, each by lightness; then greys; then codes that show nothing.
+pub fn hue_key([r, g, b, alpha]: [u8; 4]) -> (u8, u16) {
     let (r, g, b) = (i32::from(r), i32::from(g), i32::from(b));
     let (high, low) = (r.max(g).max(b), r.min(g).min(b));
     let lightness = (r + g + b) as u16;
     let chroma = high - low;
-    if chroma < 22 {
-        return (0, lightness);
+    if alpha < 64 {
+        return (u8::MAX, lightness);
+    }
+    if chroma < 40 {
+        return (200, lightness);
     }
     let sixth = if high == r {
         (g - b) * 60 / chroma
@@ -125,7 +178,7 @@ pub fn hue_key([r, g, b]: [u8; 3]) -> (u8, u16) {
         240 + (r - g) * 60 / chroma
     };
     let hue = (sixth.rem_euclid(360) / 20) as u8;
-    (1 + hue, lightness)
+    (hue, lightness)
 }
 
 /// The code in hand, large, with the second one behind it.
@@ -155,10 +208,8 @@ fn current(ui: &mut Ui, state: &State, view: &PaletteView, out: &mut Commands) {
                 .and_then(|project| project.marks.name(level, first))
                 .map_or_else(|| format!("Code {first}"), str::to_owned);
             heading(ui, &name);
-            let used = state.canvas.as_ref().map_or(0, |canvas| {
-                let cells = canvas.document.edited().level(level).cells();
-                cells.iter().filter(|&&code| code == first).count()
-            });
+            let counts = counts_here(state, level, view.palette.level(level).codes());
+            let used = counts.get(usize::from(first)).copied().unwrap_or(0);
             small(ui, format!("{level}, {used} cells here"));
         });
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
@@ -178,11 +229,11 @@ pub fn swatch_grid(
     mut choose: impl FnMut(u16),
 ) {
     let gap = 3.0;
-    let columns = ((ui.available_width() + gap) / (SWATCH_POINTS + gap))
-        .floor()
-        .max(1.0) as usize;
+    // A little less than there is: content that fills a panel to the last fraction of a point widens it.
+    let width = ui.available_width() - 8.0;
+    let columns = ((width + gap) / (SWATCH_POINTS + gap)).floor().max(1.0) as usize;
     // The columns share the width that whole swatches leave over.
-    let side = (ui.available_width() + gap) / columns as f32 - gap;
+    let side = ((width + gap) / columns as f32 - gap).floor();
     let rows = codes.len().div_ceil(columns);
     ui.spacing_mut().item_spacing = vec2(gap, gap);
     ScrollArea::vertical()
@@ -239,6 +290,13 @@ pub fn paint_swatch(ui: &Ui, view: &PaletteView, level: Level, code: u16, rect: 
     if width == 0 || height == 0 {
         return;
     }
+    if codes
+        .colours
+        .get(usize::from(code))
+        .is_none_or(|c| c[3] < 250)
+    {
+        checker(ui, rect);
+    }
     let side = codes.swatch_px as f32;
     let (column, row) = (
         u32::from(code) % codes.columns,
@@ -256,16 +314,31 @@ pub fn paint_swatch(ui: &Ui, view: &PaletteView, level: Level, code: u16, rect: 
     .paint_at(ui, rect);
 }
 
+/// What shines through a code that is not opaque.
+fn checker(ui: &Ui, rect: Rect) {
+    let colours = tokens(ui).canvas;
+    let corner = CornerRadius::same(4);
+    ui.painter()
+        .rect_filled(rect, corner, colours.checker_light);
+    let half = rect.size() / 2.0;
+    for offset in [vec2(0.0, 0.0), half] {
+        let quarter = Rect::from_min_size(rect.min + offset, half);
+        ui.painter().rect_filled(quarter, 0, colours.checker_dark);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn greys_come_before_colours_and_hues_go_round() {
-        assert!(hue_key([10, 10, 10]) < hue_key([200, 201, 199]));
-        assert!(hue_key([250, 250, 250]) < hue_key([255, 0, 0]));
-        assert!(hue_key([255, 0, 0]) < hue_key([0, 255, 0]));
-        assert!(hue_key([0, 255, 0]) < hue_key([0, 0, 255]));
-        assert!(hue_key([90, 0, 0]) < hue_key([250, 100, 100]));
+    fn hues_go_round_and_greys_and_empty_codes_come_last() {
+        let opaque = |r, g, b| hue_key([r, g, b, 255]);
+        assert!(opaque(10, 10, 10) < opaque(200, 201, 199));
+        assert!(opaque(255, 0, 0) < opaque(0, 255, 0));
+        assert!(opaque(0, 255, 0) < opaque(0, 0, 255));
+        assert!(opaque(0, 0, 255) < opaque(0, 0, 0));
+        assert!(opaque(90, 0, 0) < opaque(250, 100, 100));
+        assert!(opaque(255, 255, 255) < hue_key([255, 0, 0, 0]));
     }
 }

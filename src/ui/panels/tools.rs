@@ -72,6 +72,7 @@ fn strip(ui: &mut Ui, state: &State, out: &mut Commands) {
         .show(ui, |ui| {
             ui.horizontal_centered(|ui| {
                 ui.spacing_mut().item_spacing.x = theme::GAP_S;
+                ui.spacing_mut().slider_width = 90.0;
                 let levels = [
                     (
                         Level::Structure,

@@ -1,96 +1,444 @@
 //! Fine-tuning: start it, watch it, keep what it made.
 
-use eframe::egui::{ProgressBar, ScrollArea, Slider, Ui, vec2};
-use egui_plot::{Line, Plot, PlotPoints};
+use std::collections::BTreeSet;
+
+use eframe::egui::{
+    self, ComboBox, CornerRadius, DragValue, Panel, ProgressBar, RichText, ScrollArea, Slider,
+    TextEdit, Ui, vec2,
+};
+use egui_plot::{Legend, Line, Plot, PlotPoints};
 use lucide_icons::Icon;
 
-use crate::app::{Command, Preset, State};
+use crate::app::{
+    CheckpointChoice, CheckpointKind, CheckpointRow, Command, Overview, Preset, PreviewView,
+    RunRow, RunStatus, State, TrainForm, utc_text,
+};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    Commands, card, command_button, duration_text, heading, primary_button, segmented, small,
-    title, weak,
+    Commands, card, command_button, duration_text, empty_state, heading, icon_button,
+    primary_button, segmented, small, title, weak,
 };
+
+/// Columns of a preview: source, structure alone, all codes.
+const PREVIEW_COLUMNS: f32 = 3.0;
 
 #[derive(Default)]
 pub struct TrainPanel {
     /// Which held-out preview is shown, counted from the newest.
     back: usize,
+    /// Runs whose figures are drawn.
+    compared: BTreeSet<i64>,
+    renamed: Option<(i64, String)>,
+    /// The run whose deletion was asked for once.
+    doomed: Option<i64>,
 }
 
 impl TrainPanel {
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
-        title(ui, "Fine-tune");
-        weak(
-            ui,
-            "The model learns the fragments that your pictures are made of. Painting goes on meanwhile.",
-        );
-        ui.add_space(theme::GAP_M);
-        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            let tokens = tokens(ui);
-            card(&tokens).show(ui, |ui| {
-                ui.set_width(ui.available_width());
-                if state.training.is_running() {
-                    running(ui, state, out);
-                } else {
-                    form(ui, state, out);
+        let overview = state.project.as_ref().and_then(|p| p.overview.as_ref());
+        Panel::left("fine-tune form")
+            .exact_size(348.0)
+            .resizable(false)
+            .show_separator_line(false)
+            .frame(egui::Frame::new().inner_margin(egui::Margin {
+                right: 16,
+                ..Default::default()
+            }))
+            .show(ui, |ui| {
+                title(ui, "Fine-tune");
+                weak(ui, "The model learns the fragments your pictures are made of. You can paint meanwhile.");
+                ui.add_space(theme::GAP_S);
+                card(&tokens(ui)).show(ui, |ui| {
+                    ui.set_width(ui.available_width());
+                    if state.training.is_running() {
+                        running(ui, state, out);
+                    } else {
+                        form(ui, state, out);
+                    }
+                });
+                ui.add_space(theme::GAP_M);
+                if let Some(overview) = overview {
+                    self.runs(ui, state, overview, out);
                 }
             });
-            ui.add_space(theme::GAP_M);
-            if !state.training.figures.is_empty() {
-                plots(ui, state);
+        ScrollArea::vertical()
+            .id_salt("run shown")
+            .auto_shrink(false)
+            .show(ui, |ui| self.run_shown(ui, state, overview, out));
+    }
+
+    fn run_shown(
+        &mut self,
+        ui: &mut Ui,
+        state: &State,
+        overview: Option<&Overview>,
+        out: &mut Commands,
+    ) {
+        let has_live = !state.training.figures.is_empty();
+        if !has_live && self.compared.is_empty() {
+            let is_starting = state.training.is_running();
+            let text = if is_starting {
+                "The first figures come after some steps."
+            } else {
+                "Start a run, or tick one on the left to see how it went."
+            };
+            empty_state(ui, Icon::ChartSpline, "Nothing to show yet", text, |ui| {
+                if !is_starting && state.why_no_training().is_some() {
+                    command_button(ui, state, out, Command::ImportFolder);
+                }
+            });
+            return;
+        }
+        let plots = [
+            (
+                "eval.psnr_db",
+                "Quality on pictures it has not learned from, dB",
+            ),
+            ("train.loss", "Loss"),
+        ];
+        let names = |run: i64| -> String {
+            (overview.into_iter().flat_map(|overview| &overview.runs))
+                .find(|row| row.id == run)
+                .map_or_else(|| format!("Run {run}"), |row| row.name.clone())
+        };
+        let width = (ui.available_width() - theme::GAP_M) / 2.0;
+        ui.horizontal_top(|ui| {
+            for (name, label) in plots {
+                ui.allocate_ui(vec2(width, 210.0), |ui| {
+                    ui.vertical(|ui| {
+                        heading(ui, label);
+                        self.plot(ui, state, name, &names);
+                    });
+                });
             }
-            self.previews(ui, state);
+        });
+        usage(ui, state, self.compared.first().copied());
+        self.previews(ui, state);
+    }
+
+    fn plot(&self, ui: &mut Ui, state: &State, name: &str, run_name: &dyn Fn(i64) -> String) {
+        let colours = tokens(ui).plot;
+        // Grid and numbers are drawn in the text's colour.
+        ui.visuals_mut().override_text_color = Some(tokens(ui).text_weak.gamma_multiply(0.8));
+        let mut lines: Vec<(String, Vec<[f64; 2]>)> = Vec::new();
+        if let Some(points) = state.training.figures.get(name) {
+            lines.push(("This run".into(), points.clone()));
+        }
+        for run in &self.compared {
+            if let Some(points) = points_of(state, *run, name) {
+                lines.push((run_name(*run), points));
+            }
+        }
+        let mut plot = Plot::new(name)
+            .height(170.0)
+            .allow_scroll(false)
+            .allow_drag(false)
+            .allow_zoom(false)
+            .allow_boxed_zoom(false)
+            .show_background(false)
+            .set_margin_fraction(vec2(0.02, 0.12));
+        if lines.len() > 1 {
+            plot = plot.legend(Legend::default());
+        }
+        plot.show(ui, |plot| {
+            for (index, (label, points)) in lines.into_iter().enumerate() {
+                let line = Line::new(label, PlotPoints::from(points))
+                    .color(colours[index % colours.len()])
+                    .width(2.0);
+                plot.line(line);
+            }
         });
     }
 
     fn previews(&mut self, ui: &mut Ui, state: &State) {
         let previews = &state.training.previews;
-        if previews.is_empty() {
+        let (Some(first), Some(last)) = (previews.first(), previews.len().checked_sub(1)) else {
+            return;
+        };
+        ui.add_space(theme::GAP_M);
+        ui.horizontal(|ui| {
+            heading(ui, "Pictures it has not learned from");
+            if last > 0 {
+                let mut at = last - self.back.min(last);
+                ui.spacing_mut().slider_width = 200.0;
+                let slider = Slider::new(&mut at, 0..=last).show_value(false);
+                if ui.add(slider).on_hover_text("Through the run").changed() {
+                    self.back = last - at;
+                }
+            }
+            if let Some(shown) = previews.get(last - self.back.min(last)) {
+                small(ui, format!("step {}", shown.step));
+            }
+        });
+        let Some(shown) = previews.get(last - self.back.min(last)) else {
+            return;
+        };
+        let before = (shown.step != first.step).then_some(first);
+        let columns = if before.is_some() { 4 } else { 3 };
+        let [width, height] = shown.texture.size().map(|v| v as f32);
+        let cell = vec2(width / PREVIEW_COLUMNS, height);
+        let side = (ui.available_width() / columns as f32 - theme::GAP_S).min(260.0);
+        let size = cell * (side / cell.x.max(1.0));
+        ui.horizontal_top(|ui| {
+            column(ui, shown, 0, size, "Original");
+            if let Some(first) = before {
+                column(ui, first, 2, size, "Codes at the start");
+            }
+            column(ui, shown, 2, size, "Codes now");
+            column(ui, shown, 1, size, "Structure alone, now");
+        });
+    }
+
+    fn runs(&mut self, ui: &mut Ui, state: &State, overview: &Overview, out: &mut Commands) {
+        if overview.runs.is_empty() {
             return;
         }
-        ui.add_space(theme::GAP_M);
-        heading(ui, "Pictures it has not learned from");
-        small(ui, "Original, layout alone, and as the codes show it");
-        let last = previews.len() - 1;
-        let mut at = last - self.back.min(last);
-        if last > 0
-            && ui
-                .add(Slider::new(&mut at, 0..=last).show_value(false))
-                .changed()
+        heading(ui, "Runs");
+        ScrollArea::vertical()
+            .id_salt("runs")
+            .auto_shrink([false, false])
+            .show(ui, |ui| {
+                for run in overview.runs.iter().rev() {
+                    self.run(ui, state, overview, run, out);
+                    ui.add_space(theme::GAP_XS);
+                }
+            });
+    }
+
+    fn run(
+        &mut self,
+        ui: &mut Ui,
+        state: &State,
+        overview: &Overview,
+        run: &RunRow,
+        out: &mut Commands,
+    ) {
+        let best = best_of(overview, run.id);
+        let is_running = run.status == RunStatus::Running && state.training.is_running();
+        card(&tokens(ui)).inner_margin(8).show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.horizontal(|ui| {
+                let mut is_shown = self.compared.contains(&run.id);
+                let response = ui.checkbox(&mut is_shown, "");
+                if response.on_hover_text("Show its figures").changed() {
+                    if is_shown {
+                        self.compared.insert(run.id);
+                        out.push(Command::SelectRun(run.id));
+                    } else {
+                        self.compared.remove(&run.id);
+                    }
+                }
+                match &mut self.renamed {
+                    Some((id, text)) if *id == run.id => {
+                        let response = ui.add(TextEdit::singleline(text).desired_width(150.0));
+                        response.request_focus();
+                        if ui.input(|input| input.key_pressed(egui::Key::Enter)) {
+                            let name = text.trim().to_owned();
+                            if !name.is_empty() {
+                                out.push(Command::RenameRun(run.id, name));
+                            }
+                            self.renamed = None;
+                        }
+                    }
+                    _ => heading(ui, &run.name),
+                }
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    ui.spacing_mut().item_spacing.x = 0.0;
+                    self.run_buttons(ui, run, best, is_running, out);
+                });
+            });
+            let quality = best.and_then(quality_db);
+            let quality = quality.map_or(String::new(), |db| format!(", {db:.2} dB"));
+            small(
+                ui,
+                format!(
+                    "{}{quality}, {}",
+                    status_text(run.status, is_running),
+                    utc_text(run.created_ms)
+                ),
+            );
+            if let Some(best) = best {
+                let choice = CheckpointChoice::Id(best.id);
+                if state.training.model == choice {
+                    small(ui, "New pictures are opened with this one");
+                } else if ui
+                    .button("Use this one")
+                    .on_hover_text("Open pictures with the codes of this run from now on")
+                    .clicked()
+                {
+                    out.push(Command::UseModel(choice));
+                }
+            }
+        });
+    }
+
+    fn run_buttons(
+        &mut self,
+        ui: &mut Ui,
+        run: &RunRow,
+        best: Option<&CheckpointRow>,
+        is_running: bool,
+        out: &mut Commands,
+    ) {
+        let is_doomed = self.doomed == Some(run.id);
+        ui.add_enabled_ui(!is_running, |ui| {
+            let hint = if is_doomed {
+                "Click once more to delete the run; documents opened with it keep their codes"
+            } else {
+                "Delete the run"
+            };
+            if icon_button(ui, Icon::Trash2, "Delete the run", is_doomed)
+                .on_hover_text(hint)
+                .clicked()
+            {
+                if is_doomed {
+                    self.compared.remove(&run.id);
+                    out.push(Command::DeleteRun(run.id));
+                    self.doomed = None;
+                } else {
+                    self.doomed = Some(run.id);
+                }
+            }
+        });
+        if icon_button(ui, Icon::Pencil, "Rename the run", false)
+            .on_hover_text("Rename")
+            .clicked()
         {
-            self.back = last - at;
+            self.renamed = Some((run.id, run.name.clone()));
         }
-        if let Some(preview) = previews.get(at) {
-            small(ui, format!("Step {}", preview.step));
-            ui.image((preview.texture.id(), preview.texture.size_vec2()));
+        if let Some(best) = best
+            && icon_button(ui, Icon::Pin, "Keep its model", best.pinned)
+                .on_hover_text("Keep its model for good")
+                .clicked()
+        {
+            out.push(Command::PinCheckpoint(best.id, !best.pinned));
         }
     }
 }
 
+/// One column of a preview's picture.
+fn column(ui: &mut Ui, preview: &PreviewView, index: u8, size: egui::Vec2, label: &str) {
+    let (left, right) = (
+        f32::from(index) / PREVIEW_COLUMNS,
+        f32::from(index + 1) / PREVIEW_COLUMNS,
+    );
+    ui.vertical(|ui| {
+        small(ui, label);
+        ui.add(
+            egui::Image::from_texture((preview.texture.id(), size))
+                .fit_to_exact_size(size)
+                .uv(egui::Rect::from_min_max(
+                    egui::pos2(left, 0.0),
+                    egui::pos2(right, 1.0),
+                ))
+                .corner_radius(CornerRadius::same(4)),
+        );
+    });
+}
+
+fn status_text(status: RunStatus, is_running: bool) -> &'static str {
+    match status {
+        RunStatus::Running if is_running => "Learning now",
+        RunStatus::Running | RunStatus::Paused => "Paused",
+        RunStatus::Finished => "Finished",
+        RunStatus::Cancelled => "Stopped",
+        RunStatus::Failed => "Failed",
+    }
+}
+
+/// The run's best model, or where there is none its last.
+fn best_of(overview: &Overview, run: i64) -> Option<&CheckpointRow> {
+    let of_run = |kind| {
+        (overview.checkpoints.iter())
+            .find(|row| row.run == Some(run) && row.kind == kind && row.weights_bytes > 0)
+    };
+    of_run(CheckpointKind::Best).or_else(|| of_run(CheckpointKind::Last))
+}
+
+fn quality_db(checkpoint: &CheckpointRow) -> Option<f64> {
+    checkpoint
+        .metrics
+        .get("evaluation")?
+        .get("psnr_db")?
+        .as_f64()
+}
+
+fn points_of(state: &State, run: i64, name: &str) -> Option<Vec<[f64; 2]>> {
+    let rows = state.training.metrics.get(&run)?;
+    Some(
+        rows.iter()
+            .filter_map(|row| Some([row.step as f64, *row.numbers.get(name)?]))
+            .filter(|point| point[1].is_finite())
+            .collect(),
+    )
+}
+
+/// How many of the codes the held-out pictures use.
+fn usage(ui: &mut Ui, state: &State, compared: Option<i64>) {
+    let last = |name: &str| -> Option<f64> {
+        let live = state
+            .training
+            .figures
+            .get(name)
+            .and_then(|points| points.last());
+        let stored = || points_of(state, compared?, name)?.last().copied();
+        live.copied().or_else(stored).map(|point| point[1])
+    };
+    let shares = [
+        ("Structure codes in use", last("eval.structure_usage")),
+        ("Detail codes in use", last("eval.detail_usage")),
+    ];
+    if shares.iter().all(|(_, share)| share.is_none()) {
+        return;
+    }
+    ui.add_space(theme::GAP_S);
+    ui.horizontal(|ui| {
+        for (label, share) in shares {
+            if let Some(share) = share {
+                small(ui, label);
+                ui.add(
+                    ProgressBar::new(share as f32)
+                        .fill(tokens(ui).accent)
+                        .desired_width(120.0)
+                        .desired_height(8.0),
+                )
+                .on_hover_text("Share of the codebook that the held-out pictures need");
+                small(ui, format!("{:.0} %", share * 100.0));
+                ui.add_space(theme::GAP_S);
+            }
+        }
+    });
+}
+
 fn form(ui: &mut Ui, state: &State, out: &mut Commands) {
+    let mut form = state.training.form;
     let presets = [
         (
             Preset::Quick,
             "Quick look",
-            "Is this folder worth it? About 3 minutes",
+            "3 minutes: is this folder worth it?",
         ),
-        (Preset::Standard, "Standard", "About 15 minutes"),
-        (Preset::Thorough, "Thorough", "About an hour"),
+        (
+            Preset::Standard,
+            "Standard",
+            "15 minutes: good for most folders",
+        ),
+        (Preset::Thorough, "Thorough", "An hour: the best it can do"),
     ];
+    if let Some(preset) = segmented(ui, form.preset, &presets) {
+        form.preset = preset;
+        form.minutes = None;
+    }
+    let hint = presets.iter().find(|(preset, ..)| *preset == form.preset);
+    match (form.minutes, hint) {
+        (Some(minutes), _) => weak(ui, format!("Takes about {}", duration_text(minutes * 60.0))),
+        (None, Some((_, _, hint))) => weak(ui, *hint),
+        (None, None) => weak(ui, ""),
+    };
+    ui.collapsing("Advanced", |ui| advanced(ui, state, &mut form));
+    ui.add_space(theme::GAP_XS);
+    let why = state.why_no_training();
     ui.horizontal(|ui| {
-        if let Some(preset) = segmented(ui, state.training.form.preset, &presets) {
-            out.push(Command::SetPreset(preset));
-        }
-        let hint = presets
-            .iter()
-            .find(|(preset, ..)| *preset == state.training.form.preset);
-        if let Some((_, _, hint)) = hint {
-            weak(ui, *hint);
-        }
-    });
-    ui.add_space(theme::GAP_S);
-    ui.horizontal(|ui| {
-        let why = state.why_no_training();
         ui.add_enabled_ui(why.is_none(), |ui| {
             if primary_button(ui, Icon::Play, "Start").clicked() {
                 out.push(Command::StartTraining);
@@ -102,10 +450,75 @@ fn form(ui: &mut Ui, state: &State, out: &mut Commands) {
         if can_resume {
             command_button(ui, state, out, Command::ResumeTraining);
         }
-        if let Some(why) = why {
-            weak(ui, format!("Not yet: {why}."));
-        }
     });
+    if let Some(why) = why {
+        weak(ui, format!("Not yet: {why}."));
+    }
+    if form != state.training.form {
+        out.push(Command::SetTraining(form));
+    }
+}
+
+fn advanced(ui: &mut Ui, state: &State, form: &mut TrainForm) {
+    egui::Grid::new("advanced").num_columns(2).show(ui, |ui| {
+        ui.label("Minutes");
+        let usual = match form.preset {
+            Preset::Quick => 3.0,
+            Preset::Standard => 15.0,
+            Preset::Thorough => 60.0,
+        };
+        let mut minutes = form.minutes.unwrap_or(usual);
+        if ui
+            .add(DragValue::new(&mut minutes).range(0.1..=1440.0).speed(0.2))
+            .changed()
+        {
+            form.minutes = Some(minutes);
+        }
+        ui.end_row();
+        ui.label("Starts from");
+        let overview = state.project.as_ref().and_then(|p| p.overview.as_ref());
+        let checkpoints = overview.map_or(&[][..], |overview| &overview.checkpoints);
+        let name = |choice: CheckpointChoice| match choice {
+            CheckpointChoice::Best => "The best so far".to_owned(),
+            CheckpointChoice::Last => "The last so far".to_owned(),
+            CheckpointChoice::Id(id) => {
+                let row = checkpoints.iter().find(|row| row.id == id);
+                row.map_or_else(|| format!("Model {id}"), |row| model_name(row, overview))
+            }
+        };
+        ComboBox::from_id_salt("starts from")
+            .selected_text(name(form.starts_from))
+            .width(150.0)
+            .show_ui(ui, |ui| {
+                let mut choices = vec![CheckpointChoice::Best];
+                choices.extend(
+                    (checkpoints.iter())
+                        .filter(|row| row.weights_bytes > 0 && row.kind != CheckpointKind::Last)
+                        .map(|row| CheckpointChoice::Id(row.id)),
+                );
+                for choice in choices {
+                    ui.selectable_value(&mut form.starts_from, choice, name(choice));
+                }
+            });
+        ui.end_row();
+        ui.label("Seed");
+        ui.add(DragValue::new(&mut form.seed));
+        ui.end_row();
+    });
+}
+
+fn model_name(row: &CheckpointRow, overview: Option<&Overview>) -> String {
+    if !row.name.is_empty() {
+        return row.name.clone();
+    }
+    let run = overview
+        .into_iter()
+        .flat_map(|overview| &overview.runs)
+        .find(|run| Some(run.id) == row.run);
+    run.map_or_else(
+        || format!("Model {}", row.id),
+        |run| format!("{} ({})", run.name, row.kind.as_str()),
+    )
 }
 
 fn running(ui: &mut Ui, state: &State, out: &mut Commands) {
@@ -122,46 +535,33 @@ fn running(ui: &mut Ui, state: &State, out: &mut Commands) {
         let eta = job.eta_secs.map_or("–".into(), duration_text);
         weak(ui, format!("{eta} left"));
     });
-    ui.add(ProgressBar::new(share).desired_height(8.0));
+    ui.add(
+        ProgressBar::new(share)
+            .fill(tokens(ui).accent)
+            .desired_height(8.0)
+            .desired_width(ui.available_width()),
+    );
+    let last =
+        |name: &str| -> Option<[f64; 2]> { state.training.figures.get(name)?.last().copied() };
+    if let Some([step, _]) = last("train.loss") {
+        let mut text = format!("Step {step:.0}");
+        if let Some([_, speed]) = last("train.pictures_per_second") {
+            text.push_str(&format!(", {speed:.0} crops a second"));
+        }
+        if let Some([_, quality]) = last("eval.psnr_db") {
+            text.push_str(&format!(", {quality:.2} dB"));
+        }
+        small(ui, text);
+    }
     ui.add_space(theme::GAP_XS);
     ui.horizontal(|ui| {
         ui.add_enabled_ui(!state.training.is_stopping, |ui| {
             command_button(ui, state, out, Command::PauseTraining);
             command_button(ui, state, out, Command::CancelTraining);
         });
-        if state.training.is_stopping {
-            weak(ui, "Writing down where it stands…");
-        }
     });
-}
-
-fn plots(ui: &mut Ui, state: &State) {
-    let width = (ui.available_width() - theme::GAP_M) / 2.0;
-    ui.horizontal_top(|ui| {
-        for (name, label) in [
-            ("train.loss", "Loss (lower is better)"),
-            (
-                "eval.psnr_db",
-                "Quality on held-out pictures, dB (higher is better)",
-            ),
-        ] {
-            ui.allocate_ui(vec2(width, 190.0), |ui| {
-                ui.vertical(|ui| {
-                    heading(ui, label);
-                    let colour = tokens(ui).plot[0];
-                    Plot::new(name)
-                        .height(160.0)
-                        .allow_scroll(false)
-                        .allow_drag(false)
-                        .allow_zoom(false)
-                        .show(ui, |plot| {
-                            if let Some(points) = state.training.figures.get(name) {
-                                let points = PlotPoints::from(points.clone());
-                                plot.line(Line::new(label, points).color(colour).width(2.0));
-                            }
-                        });
-                });
-            });
-        }
-    });
+    if state.training.is_stopping {
+        let text = RichText::new("Writing down where it stands…");
+        ui.label(text.color(tokens(ui).text_weak));
+    }
 }
