@@ -10,6 +10,11 @@ use crate::engine::Wake;
 use crate::error::{Error, Result};
 use crate::project::EXTENSION;
 
+/// Name extensions of picture files.
+pub(super) const PICTURES: &[&str] = &[
+    "png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ico",
+];
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
@@ -90,9 +95,6 @@ fn with_extension(mut path: PathBuf) -> PathBuf {
 /// The system's own dialogs.
 pub fn system_picker() -> Picker {
     Arc::new(|question| {
-        const PICTURES: &[&str] = &[
-            "png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ico",
-        ];
         let dialog = rfd::AsyncFileDialog::new();
         let one = |handle: rfd::FileHandle| vec![handle.path().to_path_buf()];
         let many = |handles: Vec<rfd::FileHandle>| {

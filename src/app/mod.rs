@@ -89,6 +89,8 @@ impl App {
     pub fn new(cc: &eframe::CreationContext<'_>, options: Options) -> Result<Self> {
         let ctx = cc.egui_ctx.clone();
         crate::ui::theme::install(&ctx);
+        // Ctrl with + and − are commands like any other here.
+        ctx.options_mut(|options| options.zoom_with_keyboard = false);
         let wake: Wake = Arc::new({
             let ctx = ctx.clone();
             move || ctx.request_repaint()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::command::Command;
-use super::super::dialogs::Question;
+use super::super::dialogs::{PICTURES, Question};
 use super::super::state::{Lane, Overlay, Purpose, Workspace};
 use super::super::{App, Severity};
 use crate::engine::{
@@ -147,18 +147,21 @@ impl App {
     /// picture are imported. Which it is takes a look at the disk, which the job takes; the name tells enough here.
     fn open_files(&mut self, paths: Vec<PathBuf>) {
         self.state.overlay = None;
-        let is_project = |path: &Path| {
-            path.extension()
-                .is_some_and(|extension| extension.eq_ignore_ascii_case(EXTENSION))
+        let has_extension = |path: &Path, known: &[&str]| {
+            path.extension().is_some_and(|extension| {
+                known
+                    .iter()
+                    .any(|known| extension.eq_ignore_ascii_case(known))
+            })
         };
         let (projects, others): (Vec<_>, Vec<_>) =
-            paths.into_iter().partition(|path| is_project(path));
+            (paths.into_iter()).partition(|path| has_extension(path, &[EXTENSION]));
         if let Some(project) = projects.into_iter().next_back() {
             self.apply(Command::OpenProjectAt(project));
         }
         match others.as_slice() {
             [] => {}
-            [one] if one.extension().is_some() => {
+            [one] if has_extension(one, PICTURES) => {
                 if self.state.project.is_none() {
                     // Opened as soon as there is a project to keep it in.
                     self.waiting_files.extend(others);

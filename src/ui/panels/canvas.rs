@@ -37,6 +37,8 @@ pub struct CanvasPanel {
     last_point: Option<Pos2>,
     is_painting: bool,
     is_dragging_split: bool,
+    /// What of the wheel has not made a step of the brush's size yet.
+    wheel: f32,
 }
 
 impl CanvasPanel {
@@ -160,7 +162,7 @@ impl CanvasPanel {
             });
             if modifiers.command && scroll == Vec2::ZERO && zoom != 1.0 {
                 // Ctrl and the wheel change the brush, as in Krita and Photoshop.
-                self.wheel_brush(zoom, out);
+                self.wheel_brush(zoom.ln(), out);
             } else if zoom != 1.0 {
                 placed.view = placed.zoomed(zoom, at);
             } else if modifiers.shift && scroll != Vec2::ZERO {
@@ -178,12 +180,18 @@ impl CanvasPanel {
         is_pan
     }
 
-    fn wheel_brush(&self, zoom: f32, out: &mut Commands) {
-        out.push(if zoom > 1.0 {
-            Command::BrushLarger
-        } else {
-            Command::BrushSmaller
-        });
+    /// A notch of the wheel comes spread over several frames; it makes one or two steps.
+    fn wheel_brush(&mut self, turn: f32, out: &mut Commands) {
+        const STEP: f32 = 0.12;
+        self.wheel += turn;
+        if self.wheel.abs() >= STEP {
+            out.push(if self.wheel > 0.0 {
+                Command::BrushLarger
+            } else {
+                Command::BrushSmaller
+            });
+            self.wheel = 0.0;
+        }
     }
 
     fn tool_in_hand(&self, ui: &Ui, state: &State) -> Tool {
