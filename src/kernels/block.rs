@@ -20,7 +20,7 @@ use super::depthwise::{Plane, convolve};
 use super::host::HostRef;
 use super::norm::inverse_rms;
 use super::pool::Buffer;
-use super::product::{Left, PANEL, PackCell, Packed, ROWS, product_panel, row_stride};
+use super::product::{Left, PANEL, PackCell, Packed, ROWS, Scale, product_panel, row_stride};
 use super::simd::{dispatch, gelu};
 use super::{Block, Padding, ranges};
 
@@ -98,32 +98,28 @@ impl<'a> Weights<'a> {
     }
 
     fn packed_up(&self) -> Arc<Packed> {
-        let gain: &[f32] = &self.gain;
         self.packs.up.get(self.versions[0], || {
-            Packed::transposed(&self.up, self.hidden(), self.channels(), |_, c| gain[c])
+            Packed::transposed(&self.up, self.hidden(), self.channels(), Scale::Inner(&self.gain))
         })
     }
 
     /// `up·gain`, from the hidden layer to the norm.
     pub(super) fn packed_up_back(&self) -> Arc<Packed> {
-        let gain: &[f32] = &self.gain;
         self.packs.up_back.get(self.versions[0], || {
-            Packed::straight(&self.up, self.hidden(), self.channels(), |_, c| gain[c])
+            Packed::straight(&self.up, self.hidden(), self.channels(), Scale::Columns(&self.gain))
         })
     }
 
     fn packed_down(&self) -> Arc<Packed> {
-        let scale: &[f32] = &self.scale;
         self.packs.down.get(self.versions[1], || {
-            Packed::transposed(&self.down, self.channels(), self.hidden(), |c, _| scale[c])
+            Packed::transposed(&self.down, self.channels(), self.hidden(), Scale::Columns(&self.scale))
         })
     }
 
     /// `γ·down`, to carry a gradient from the output to the hidden layer.
     pub(super) fn packed_down_back(&self) -> Arc<Packed> {
-        let scale: &[f32] = &self.scale;
         self.packs.down_back.get(self.versions[1], || {
-            Packed::straight(&self.down, self.channels(), self.hidden(), |c, _| scale[c])
+            Packed::straight(&self.down, self.channels(), self.hidden(), Scale::Inner(&self.scale))
         })
     }
 

@@ -16,6 +16,8 @@ use super::{Block, ranges};
 
 /// Parts that sum the convolution kernel's gradient for themselves.
 const KERNEL_GROUPS: usize = 16;
+/// Values of a cache line.
+const LINE: usize = 16;
 /// Up to this many positions per channel, the sums of several groups over all weights would cost more than keeping
 /// the hidden layer for sums panel by panel.
 const POSITIONS_PER_CHANNEL: usize = 6;
@@ -118,11 +120,12 @@ impl Backward<'_> {
         self.weights.channels().next_multiple_of(ROWS)
     }
 
+    /// Not cleared: the first chunk overwrites them.
     fn new_sums(&self) -> Sums {
         let len = self.padded_channels() * self.panels * PANEL;
         Sums {
-            up: Buffer::zeroed(len),
-            down: Buffer::zeroed(len),
+            up: Buffer::dirty(len),
+            down: Buffer::dirty(len),
         }
     }
 
@@ -150,7 +153,7 @@ impl Backward<'_> {
             .zip(&groups)
             .map(|(mut out, group)| {
                 let (mut sums, mut biases) = (self.new_sums(), self.new_bias_sums());
-                for chunk in *group {
+                for (index, chunk) in group.iter().enumerate() {
                     let (here, rest) =
                         std::mem::take(&mut out).split_at_mut(chunk.len() * channels);
                     out = rest;
@@ -166,6 +169,7 @@ impl Backward<'_> {
                             grad_hidden: &mut Buffer::dirty(self.panels * rows * PANEL),
                         },
                         sums: Some(&mut sums),
+                        accumulate: index > 0,
                         biases: &mut biases,
                     });
                 }
@@ -204,6 +208,7 @@ impl Backward<'_> {
                         grad_hidden,
                     },
                     sums: None,
+                    accumulate: false,
                     biases: &mut biases,
                 });
                 biases
@@ -263,9 +268,10 @@ impl WithSimd for PanelSums<'_> {
             let panel = at..at + count * PANEL;
             let (norm, dy) = (&self.norm[start * stride..], &self.dy[start * stride..]);
             let hidden = &self.hidden[panel.clone()];
-            outer_panel(simd, dy, stride, columns, hidden, count, self.down);
+            let more = start > 0;
+            outer_panel(simd, dy, stride, columns, hidden, count, self.down, more);
             let grad = &self.grad_hidden[panel];
-            outer_panel(simd, norm, stride, columns, grad, count, self.up);
+            outer_panel(simd, norm, stride, columns, grad, count, self.up, more);
         }
     }
 }
@@ -278,6 +284,8 @@ struct BackwardChunk<'a> {
     rows: Rows<'a>,
     /// Where the weights' gradients are added up at once.
     sums: Option<&'a mut Sums>,
+    /// Whether other chunks' sums are there already.
+    accumulate: bool,
     biases: &'a mut BiasSums,
 }
 
@@ -298,6 +306,7 @@ impl WithSimd for BackwardChunk<'_> {
                     grad_hidden,
                 },
             mut sums,
+            accumulate,
             biases,
         } = self;
         let channels = context.plane.channels;
@@ -340,8 +349,10 @@ impl WithSimd for BackwardChunk<'_> {
             if let Some(Sums { up, down }) = &mut sums {
                 let tile = j * padded_channels * PANEL..(j + 1) * padded_channels * PANEL;
                 let (up, down) = (&mut up[tile.clone()], &mut down[tile]);
-                outer_panel(simd, dy, stride, padded_channels, hidden, count, down);
-                outer_panel(simd, norm, stride, padded_channels, grad_hidden, count, up);
+                let columns = padded_channels;
+                outer_panel(simd, dy, stride, columns, hidden, count, down, accumulate);
+                let grad = grad_hidden;
+                outer_panel(simd, norm, stride, columns, grad, count, up, accumulate);
             }
         }
 
@@ -415,13 +426,25 @@ fn weight_gradients(block: &Block, weights: &Weights<'_>, sums: &[Sums], biases:
                 .zip(gain_parts.par_chunks_mut(channels))
                 .enumerate()
                 .for_each(|(j, (to, gain))| {
-                    let width = to.len() / channels;
                     let from = &up[j * PANEL * channels..][..to.len()];
-                    for c in 0..channels {
-                        let sum = total(sums.iter().map(|sums| &*sums.up), j * tile + c * PANEL);
-                        for (h, sum) in sum.iter().enumerate().take(width) {
-                            put(&mut to[h * channels + c], sum * gains[c], more);
-                            gain[c] += sum * from[h * channels + c];
+                    // A cache line of each weight row at a time: the rows may fall on the same cache sets.
+                    for first in (0..channels).step_by(LINE) {
+                        let line = first..channels.min(first + LINE);
+                        let mut columns = [[0.0; PANEL]; LINE];
+                        for (c, column) in line.clone().zip(&mut columns) {
+                            let sums = sums.iter().map(|sums| &*sums.up);
+                            *column = total(sums, j * tile + c * PANEL);
+                        }
+                        let rows = to.chunks_exact_mut(channels);
+                        for (h, (to, from)) in rows.zip(from.chunks_exact(channels)).enumerate() {
+                            let row = to[line.clone()].iter_mut().zip(&from[line.clone()]);
+                            let factors = gains[line.clone()].iter().zip(&mut gain[line.clone()]);
+                            for (((to, from), (factor, gain)), column) in
+                                row.zip(factors).zip(&columns)
+                            {
+                                put(to, column[h] * factor, more);
+                                *gain += column[h] * from;
+                            }
                         }
                     }
                 });

@@ -6,11 +6,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
 
 use super::host::{self, HostRef, argument};
 use super::pool::Buffer;
 use super::shuffle::Direction;
 use super::{Block, Linear, Padding, RmsNorm, block, linear, norm, plain, shuffle};
+
+/// Positions that are copied together.
+const PIECE: usize = 256;
+/// Values that are added together.
+const PIECE_VALUES: usize = 16 * 1024;
 
 /// One layer of a [`Chain`]. Activations are `[n, h, w, c]`.
 #[derive(Debug, Clone)]
@@ -235,23 +241,29 @@ impl Layer {
             Self::UnitRms => norm::forward(x, &vec![1.0; extent.channels], y),
             Self::Block(block) => block::forward(block, x, extent, padding, y, kept)?,
             Self::Concat => {
-                let more = second.len() / extent.positions();
-                let rows = x
-                    .chunks_exact(extent.channels)
-                    .zip(second.chunks_exact(more));
-                for (y, (x, second)) in y.chunks_exact_mut(extent.channels + more).zip(rows) {
-                    y[..extent.channels].copy_from_slice(x);
-                    y[extent.channels..].copy_from_slice(second);
-                }
+                let (own, more) = (extent.channels, second.len() / extent.positions());
+                y.par_chunks_mut(PIECE * (own + more))
+                    .zip(x.par_chunks(PIECE * own))
+                    .zip(second.par_chunks(PIECE * more))
+                    .for_each(|((y, x), second)| {
+                        let rows = x.chunks_exact(own).zip(second.chunks_exact(more));
+                        for (y, (x, second)) in y.chunks_exact_mut(own + more).zip(rows) {
+                            y[..own].copy_from_slice(x);
+                            y[own..].copy_from_slice(second);
+                        }
+                    });
             }
             Self::AddLinear(layer) => {
-                let mut added = Buffer::dirty(extent.channels * (second.len() / layer.inputs()?));
-                linear::forward(layer, second, &mut added)?;
-                for (y, x) in y.chunks_mut(added.len()).zip(x.chunks(added.len())) {
-                    for ((y, x), added) in y.iter_mut().zip(x).zip(&*added) {
-                        *y = x + added;
-                    }
+                let channels = extent.channels;
+                if second.len() == layer.inputs()? && extent.positions() > 1 {
+                    let mut row = Buffer::dirty(channels);
+                    linear::forward(layer, second, &mut row)?;
+                    y.par_chunks_mut(PIECE * channels)
+                        .for_each(|y| y.chunks_exact_mut(channels).for_each(|y| y.copy_from_slice(&row)));
+                } else {
+                    linear::forward(layer, second, y)?;
                 }
+                add(x, y);
             }
         }
         Ok(())
@@ -282,16 +294,12 @@ impl Layer {
             (Self::UnitRms, dx) => norm::backward(x, dy, &vec![1.0; extent.channels], None, dx),
             (Self::Block(block), dx) => block::backward(block, pass, dx)?,
             (Self::Concat, dx) => {
-                let rows = dy.chunks_exact(extent.channels + second.channels);
+                let (own, more) = (extent.channels, second.channels);
                 if let Some(dx) = dx {
-                    for (dx, dy) in dx.chunks_exact_mut(extent.channels).zip(rows.clone()) {
-                        dx.copy_from_slice(&dy[..extent.channels]);
-                    }
+                    part_of_rows(dy, own + more, 0, own, dx);
                 }
                 if let Some(gradient) = second.gradient {
-                    for (to, dy) in gradient.chunks_exact_mut(second.channels).zip(rows) {
-                        to.copy_from_slice(&dy[extent.channels..]);
-                    }
+                    part_of_rows(dy, own + more, own, more, gradient);
                 }
             }
             (Self::AddLinear(layer), dx) => {
@@ -303,7 +311,7 @@ impl Layer {
                     linear::backward(layer, second.values, dy, gradient)?;
                 }
                 if let Some(dx) = dx {
-                    dx.copy_from_slice(dy);
+                    part_of_rows(dy, extent.channels, 0, extent.channels, dx);
                 }
             }
             (Self::SpaceToDepth(_) | Self::DepthToSpace(_), None) => {}
@@ -312,15 +320,49 @@ impl Layer {
     }
 }
 
-/// Of rows of `channels` values; in `f64`, as there are many.
+/// `to += values`.
+fn add(values: &[f32], to: &mut [f32]) {
+    to.par_chunks_mut(PIECE_VALUES)
+        .zip(values.par_chunks(PIECE_VALUES))
+        .for_each(|(to, values)| {
+            for (to, value) in to.iter_mut().zip(values) {
+                *to += value;
+            }
+        });
+}
+
+/// Columns `first..first + count` of rows of `width` values.
+fn part_of_rows(rows: &[f32], width: usize, first: usize, count: usize, to: &mut [f32]) {
+    to.par_chunks_mut(PIECE * count)
+        .zip(rows.par_chunks(PIECE * width))
+        .for_each(|(to, rows)| {
+            for (to, row) in to.chunks_exact_mut(count).zip(rows.chunks_exact(width)) {
+                to.copy_from_slice(&row[first..first + count]);
+            }
+        });
+}
+
+/// The sum of rows of `channels` values, by pieces in order.
 fn sum_of_rows(rows: &[f32], channels: usize) -> Vec<f32> {
-    let mut sums = vec![0.0f64; channels];
-    for row in rows.chunks_exact(channels) {
-        for (sum, value) in sums.iter_mut().zip(row) {
-            *sum += f64::from(*value);
+    let pieces: Vec<Vec<f32>> = rows
+        .par_chunks(PIECE * channels)
+        .map(|rows| {
+            let mut sums = vec![0.0; channels];
+            for row in rows.chunks_exact(channels) {
+                for (sum, value) in sums.iter_mut().zip(row) {
+                    *sum += value;
+                }
+            }
+            sums
+        })
+        .collect();
+    let mut total = vec![0.0; channels];
+    for piece in pieces {
+        for (total, value) in total.iter_mut().zip(piece) {
+            *total += value;
         }
     }
-    sums.into_iter().map(|sum| sum as f32).collect()
+    total
 }
 
 /// A chain holds its parameters itself and writes their gradients to their slots; its arguments in candle's graph are the

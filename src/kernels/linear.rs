@@ -11,7 +11,7 @@ use super::Linear;
 use super::chain::Extent;
 use super::host::HostRef;
 use super::pool::Buffer;
-use super::product::{Left, PANEL, PackCell, Packed, ROWS, outer_panel, product_panel, row_stride};
+use super::product::{Left, PANEL, PackCell, Packed, ROWS, Scale, outer_panel, product_panel, row_stride};
 use super::ranges;
 use super::simd::dispatch;
 
@@ -42,7 +42,7 @@ impl Linear {
         let version = self.weight.version();
         let weight = HostRef::new(self.weight.var())?;
         Ok((self.packs.forward).get(version, || {
-            Packed::transposed(&weight, outputs, inputs, |_, _| 1.0)
+            Packed::transposed(&weight, outputs, inputs, Scale::One)
         }))
     }
 
@@ -51,7 +51,7 @@ impl Linear {
         let version = self.weight.version();
         let weight = HostRef::new(self.weight.var())?;
         Ok((self.packs.backward).get(version, || {
-            Packed::straight(&weight, outputs, inputs, |_, _| 1.0)
+            Packed::straight(&weight, outputs, inputs, Scale::One)
         }))
     }
 }
@@ -132,17 +132,28 @@ impl WithSimd for ProductChunk<'_> {
         let count = self.x.len() / self.inputs;
         let rows = count.next_multiple_of(ROWS);
         let stride = row_stride(self.inputs);
-        let mut left = Buffer::dirty(rows * stride);
-        copy_rows(self.x, self.inputs, &mut left, stride);
+        let are_whole = rows == count;
+        let mut padded = Buffer::dirty(if are_whole { 0 } else { rows * stride });
+        let left = if are_whole {
+            Left::rows(self.x, rows, self.inputs)
+        } else {
+            copy_rows(self.x, self.inputs, &mut padded, stride);
+            Left::rows(&padded, rows, stride)
+        };
         let mut panel = Buffer::dirty(rows * PANEL);
         for j in 0..self.right.panels() {
-            let left = Left::rows(&left, rows, stride);
-            let bias = self.bias.map(|bias| &bias[j * PANEL..]);
+            let first = j * PANEL;
+            let bias = self.bias.map(|bias| &bias[first..]);
+            let width = PANEL.min(self.outputs - first);
+            if are_whole && width == PANEL {
+                let out = &mut self.out[first..];
+                product_panel(simd, left, self.right, j, bias, out, self.outputs);
+                continue;
+            }
             product_panel(simd, left, self.right, j, bias, &mut panel, PANEL);
-            let width = PANEL.min(self.outputs - j * PANEL);
             let out = self.out.chunks_exact_mut(self.outputs);
             for (out, from) in out.zip(panel.chunks_exact(PANEL)) {
-                out[j * PANEL..][..width].copy_from_slice(&from[..width]);
+                out[first..first + width].copy_from_slice(&from[..width]);
             }
         }
     }
@@ -173,10 +184,11 @@ fn weight_gradients(layer: &Linear, x: &[f32], dy: &[f32], inputs: usize, output
             .into_par_iter()
             .map(|rows| {
                 let mut sums = Sums {
-                    weight: Buffer::zeroed(panels * padded_outputs * PANEL),
+                    weight: Buffer::dirty(panels * padded_outputs * PANEL),
                     bias: Buffer::zeroed(outputs),
                 };
                 for chunk in ranges::even(rows.len(), CHUNK, ROWS, 1) {
+                    let accumulate = chunk.start > 0;
                     let rows = rows.start + chunk.start..rows.start + chunk.end;
                     dispatch(GradientChunk {
                         x,
@@ -185,6 +197,7 @@ fn weight_gradients(layer: &Linear, x: &[f32], dy: &[f32], inputs: usize, output
                         outputs,
                         rows,
                         sums: &mut sums,
+                        accumulate,
                     });
                 }
                 (sums.weight, sums.bias)
@@ -219,6 +232,8 @@ struct GradientChunk<'a> {
     outputs: usize,
     rows: Range<usize>,
     sums: &'a mut Sums,
+    /// Whether other rows' sums are there already.
+    accumulate: bool,
 }
 
 impl WithSimd for GradientChunk<'_> {
@@ -227,7 +242,10 @@ impl WithSimd for GradientChunk<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self {
-            inputs, outputs, ..
+            inputs,
+            outputs,
+            accumulate,
+            ..
         } = self;
         let count = self.rows.len();
         let x = &self.x[self.rows.start * inputs..self.rows.end * inputs];
@@ -249,7 +267,7 @@ impl WithSimd for GradientChunk<'_> {
                 to[..width].copy_from_slice(&from[j * PANEL..][..width]);
                 to[width..].fill(0.0);
             }
-            outer_panel(simd, &dy, stride, columns, &panel, count, sums);
+            outer_panel(simd, &dy, stride, columns, &panel, count, sums, accumulate);
         }
     }
 }

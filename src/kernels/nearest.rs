@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::host::HostRef;
-use super::product::{PANEL, Packed};
+use super::product::{PANEL, Packed, Scale};
 use super::simd::{dispatch, load};
 
 /// Vectors per parallel piece.
@@ -38,7 +38,7 @@ pub(super) fn nearest_code(x: &Tensor, codebook: &Tensor) -> Result<Tensor> {
     }
     // What pads the last panel never wins.
     offsets.resize(codes.next_multiple_of(PANEL), f32::NEG_INFINITY);
-    let right = Packed::transposed(&code_values, codes, dim, |_, _| 1.0);
+    let right = Packed::transposed(&code_values, codes, dim, Scale::One);
     let mut ids = vec![NONE; rows];
     ids.par_chunks_mut(CHUNK)
         .zip(values.par_chunks(CHUNK * dim))

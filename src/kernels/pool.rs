@@ -22,9 +22,13 @@ fn lock() -> MutexGuard<'static, Pool> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `len` values that go back to the pool when dropped.
+/// Values that go back to the pool when dropped.
 #[derive(Debug)]
-pub(super) struct Buffer(Vec<f32>);
+pub(super) struct Buffer {
+    /// At least `len` of them. What lies beyond stays written to, so that a later taker of more need not.
+    values: Vec<f32>,
+    len: usize,
+}
 
 impl Buffer {
     /// Holds whatever its last user left: the taker writes before it reads.
@@ -45,20 +49,21 @@ impl Buffer {
         drop(pool);
         if values.len() < len {
             values.resize(len, 0.0);
-        } else {
-            values.truncate(len);
         }
-        Self(values)
+        Self { values, len }
     }
 
     /// Takes a vector over, to go to the pool in the end.
     pub(super) fn from_vec(values: Vec<f32>) -> Self {
-        Self(values)
+        let len = values.len();
+        Self { values, len }
     }
 
     /// For good: candle frees what it is given.
     pub(super) fn into_vec(mut self) -> Vec<f32> {
-        std::mem::take(&mut self.0)
+        let mut values = std::mem::take(&mut self.values);
+        values.truncate(self.len);
+        values
     }
 
     pub(super) fn zeroed(len: usize) -> Self {
@@ -70,14 +75,10 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let mut values = std::mem::take(&mut self.0);
+        let values = std::mem::take(&mut self.values);
         let capacity = values.capacity();
         if capacity == 0 {
             return;
-        }
-        // Full length, so that the next taker need not write to grow it.
-        if values.len() < capacity {
-            values.resize(capacity, 0.0);
         }
         let mut pool = lock();
         if pool.kept_values + capacity <= MAX_KEPT_VALUES {
@@ -91,12 +92,12 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0
+        &self.values[..self.len]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+        &mut self.values[..self.len]
     }
 }

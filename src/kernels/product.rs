@@ -33,49 +33,89 @@ pub(super) struct Packed {
     columns: usize,
 }
 
+/// What the entries of a packed matrix are multiplied by.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scale<'a> {
+    One,
+    /// One factor per inner index.
+    Inner(&'a [f32]),
+    /// One factor per column.
+    Columns(&'a [f32]),
+}
+
+impl Scale<'_> {
+    /// Of a panel whose first column is `first`.
+    fn apply(self, first: usize, panel: &mut [f32]) {
+        let (rows, _) = panel.as_chunks_mut::<PANEL>();
+        match self {
+            Self::One => {}
+            Self::Inner(factors) => {
+                for (row, factor) in rows.iter_mut().zip(factors) {
+                    for value in row {
+                        *value *= factor;
+                    }
+                }
+            }
+            Self::Columns(factors) => {
+                let mut here = [0.0; PANEL];
+                for (here, factor) in here.iter_mut().zip(&factors[first..]) {
+                    *here = *factor;
+                }
+                for row in rows {
+                    for (value, factor) in row.iter_mut().zip(here) {
+                        *value *= factor;
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl Packed {
-    /// Packs `Wᵀ` of `weight` `[columns, inner]`, whose entry `[n, k]` is scaled by `scale(n, k)`.
+    /// Packs `Wᵀ` of `weight` `[columns, inner]`.
     pub(super) fn transposed(
         weight: &[f32],
         columns: usize,
         inner: usize,
-        scale: impl Fn(usize, usize) -> f32 + Sync,
+        scale: Scale<'_>,
     ) -> Self {
         // A cache line of a weight row at a time: the rows may fall on the same cache sets.
         const LINE: usize = 16;
         Self::fill(inner, columns, |first, panel| {
-            for (block, rows) in panel.chunks_mut(LINE * PANEL).enumerate() {
-                for i in 0..PANEL {
-                    let n = first + i;
-                    for (k, row) in rows.chunks_exact_mut(PANEL).enumerate() {
-                        let k = block * LINE + k;
-                        row[i] = if n < columns {
-                            weight[n * inner + k] * scale(n, k)
-                        } else {
-                            0.0
-                        };
+            let width = PANEL.min(columns - first);
+            let (rows, _) = panel.as_chunks_mut::<PANEL>();
+            if width < PANEL {
+                rows.fill([0.0; PANEL]);
+            }
+            for (block, rows) in rows.chunks_mut(LINE).enumerate() {
+                for i in 0..width {
+                    let from = &weight[(first + i) * inner + block * LINE..][..rows.len()];
+                    for (row, weight) in rows.iter_mut().zip(from) {
+                        row[i] = *weight;
                     }
                 }
             }
+            scale.apply(first, panel);
         })
     }
 
-    /// Packs `weight` `[inner, columns]` itself, whose entry `[k, n]` is scaled by `scale(k, n)`.
+    /// Packs `weight` `[inner, columns]` itself.
     pub(super) fn straight(
         weight: &[f32],
         inner: usize,
         columns: usize,
-        scale: impl Fn(usize, usize) -> f32 + Sync,
+        scale: Scale<'_>,
     ) -> Self {
         Self::fill(inner, columns, |first, panel| {
             let width = PANEL.min(columns - first);
-            for (k, to) in panel.chunks_exact_mut(PANEL).enumerate() {
-                let row = &weight[k * columns + first..][..width];
-                for (i, (to, weight)) in to.iter_mut().zip(row).enumerate() {
-                    *to = weight * scale(k, first + i);
-                }
+            for (to, row) in panel
+                .chunks_exact_mut(PANEL)
+                .zip(weight.chunks_exact(columns))
+            {
+                to[..width].copy_from_slice(&row[first..first + width]);
                 to[width..].fill(0.0);
             }
+            scale.apply(first, panel);
         })
     }
 
@@ -248,9 +288,11 @@ fn product_tiles<S: Simd, const MR: usize, const NV: usize>(
     }
 }
 
-/// `sums[i] += Σ_r x[r][i] · panel[r]` over `rows` rows: the weight gradient of `columns` (a multiple of [`ROWS`])
-/// inputs and one panel of outputs. `x` has `x_stride` values per row, `panel` and `sums` [`PANEL`].
+/// `sums[i] = Σ_r x[r][i] · panel[r]` over `rows` rows, added to what is there if `accumulate`: the weight gradient of
+/// `columns` (a multiple of [`ROWS`]) inputs and one panel of outputs. `x` has `x_stride` values per row, `panel` and
+/// `sums` [`PANEL`].
 #[inline(always)]
+#[allow(clippy::too_many_arguments)] // a product's operands, shapes and result
 pub(super) fn outer_panel<S: Simd>(
     simd: S,
     x: &[f32],
@@ -259,14 +301,16 @@ pub(super) fn outer_panel<S: Simd>(
     panel: &[f32],
     rows: usize,
     sums: &mut [f32],
+    accumulate: bool,
 ) {
     match S::F32_LANES {
-        16 | 4 => outer_tiles::<S, 8, 2>(simd, x, x_stride, columns, panel, rows, sums),
-        _ => outer_tiles::<S, 4, 2>(simd, x, x_stride, columns, panel, rows, sums),
+        16 | 4 => outer_tiles::<S, 8, 2>(simd, x, x_stride, columns, panel, rows, sums, accumulate),
+        _ => outer_tiles::<S, 4, 2>(simd, x, x_stride, columns, panel, rows, sums, accumulate),
     }
 }
 
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 fn outer_tiles<S: Simd, const MR: usize, const NV: usize>(
     simd: S,
     x: &[f32],
@@ -275,6 +319,7 @@ fn outer_tiles<S: Simd, const MR: usize, const NV: usize>(
     panel: &[f32],
     rows: usize,
     sums: &mut [f32],
+    accumulate: bool,
 ) {
     assert!(columns.is_multiple_of(ROWS) && columns <= x_stride);
     assert!(x.len() >= rows * x_stride && panel.len() >= rows * PANEL);
@@ -286,9 +331,11 @@ fn outer_tiles<S: Simd, const MR: usize, const NV: usize>(
             unsafe {
                 let out = sums.as_mut_ptr().add(i * PANEL + column);
                 let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
-                for r in 0..MR {
-                    for v in 0..NV {
-                        sums[r][v] = load::<S>(out.add(r * PANEL + v * S::F32_LANES));
+                if accumulate {
+                    for r in 0..MR {
+                        for v in 0..NV {
+                            sums[r][v] = load::<S>(out.add(r * PANEL + v * S::F32_LANES));
+                        }
                     }
                 }
                 let mut x = x.as_ptr().add(i);
