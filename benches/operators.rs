@@ -137,7 +137,7 @@ criterion_group! {
 }
 
 fn main() {
-    tessera::memory::configure();
+    tessera::process::configure();
     benches();
     Criterion::default().configure_from_args().final_summary();
 }

@@ -19,7 +19,7 @@ const BATCH: usize = 8;
 const SIDE_PX: usize = 128;
 
 fn main() {
-    tessera::memory::configure();
+    tessera::process::configure();
     let arguments: Vec<String> = std::env::args().collect();
     let rounds = arguments
         .iter()

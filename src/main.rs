@@ -6,5 +6,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    tessera::process::configure();
     tessera::app::run(std::env::args_os().skip(1))
 }

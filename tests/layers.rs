@@ -32,7 +32,7 @@ const LAYERS: &[Layer] = &[
         banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
     },
     Layer {
-        module: "memory",
+        module: "process",
         modules: &[],
         banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
     },
@@ -111,7 +111,7 @@ const LAYERS: &[Layer] = &[
         module: "engine",
         modules: &[
             "settings", "document", "dataset", "kernels", "codec", "prior", "train", "canvas",
-            "project", "export", "memory",
+            "project", "export", "process",
         ],
         banned: WINDOW,
     },
@@ -143,12 +143,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "main",
-        modules: &["app"],
+        modules: &["app", "process"],
         banned: &["candle_core", "rusqlite", "std::fs"],
     },
     Layer {
         module: "bin/tessera-cli",
-        modules: &["engine", "settings", "memory"],
+        modules: &["engine", "settings", "process"],
         banned: WINDOW,
     },
 ];

@@ -25,7 +25,7 @@ const CROP_PX: usize = 128;
 const PICTURE_PX: usize = 1024;
 
 fn main() {
-    tessera::memory::configure();
+    tessera::process::configure();
     let Some(folder) = std::env::args().skip(1).find(|a| !a.starts_with('-')) else {
         println!("peer_worker is driven by benches/peer/run");
         return;

@@ -99,27 +99,47 @@ impl<'a> Weights<'a> {
 
     fn packed_up(&self) -> Arc<Packed> {
         self.packs.up.get(self.versions[0], || {
-            Packed::transposed(&self.up, self.hidden(), self.channels(), Scale::Inner(&self.gain))
+            Packed::transposed(
+                &self.up,
+                self.hidden(),
+                self.channels(),
+                Scale::Inner(&self.gain),
+            )
         })
     }
 
     /// `up·gain`, from the hidden layer to the norm.
     pub(super) fn packed_up_back(&self) -> Arc<Packed> {
         self.packs.up_back.get(self.versions[0], || {
-            Packed::straight(&self.up, self.hidden(), self.channels(), Scale::Columns(&self.gain))
+            Packed::straight(
+                &self.up,
+                self.hidden(),
+                self.channels(),
+                Scale::Columns(&self.gain),
+            )
         })
     }
 
     fn packed_down(&self) -> Arc<Packed> {
         self.packs.down.get(self.versions[1], || {
-            Packed::transposed(&self.down, self.channels(), self.hidden(), Scale::Columns(&self.scale))
+            Packed::transposed(
+                &self.down,
+                self.channels(),
+                self.hidden(),
+                Scale::Columns(&self.scale),
+            )
         })
     }
 
     /// `γ·down`, to carry a gradient from the output to the hidden layer.
     pub(super) fn packed_down_back(&self) -> Arc<Packed> {
         self.packs.down_back.get(self.versions[1], || {
-            Packed::straight(&self.down, self.channels(), self.hidden(), Scale::Inner(&self.scale))
+            Packed::straight(
+                &self.down,
+                self.channels(),
+                self.hidden(),
+                Scale::Inner(&self.scale),
+            )
         })
     }
 

@@ -258,8 +258,10 @@ impl Layer {
                 if second.len() == layer.inputs()? && extent.positions() > 1 {
                     let mut row = Buffer::dirty(channels);
                     linear::forward(layer, second, &mut row)?;
-                    y.par_chunks_mut(PIECE * channels)
-                        .for_each(|y| y.chunks_exact_mut(channels).for_each(|y| y.copy_from_slice(&row)));
+                    y.par_chunks_mut(PIECE * channels).for_each(|y| {
+                        y.chunks_exact_mut(channels)
+                            .for_each(|y| y.copy_from_slice(&row))
+                    });
                 } else {
                     linear::forward(layer, second, y)?;
                 }

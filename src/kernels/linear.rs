@@ -11,7 +11,9 @@ use super::Linear;
 use super::chain::Extent;
 use super::host::HostRef;
 use super::pool::Buffer;
-use super::product::{Left, PANEL, PackCell, Packed, ROWS, Scale, outer_panel, product_panel, row_stride};
+use super::product::{
+    Left, PANEL, PackCell, Packed, ROWS, Scale, outer_panel, product_panel, row_stride,
+};
 use super::ranges;
 use super::simd::dispatch;
 

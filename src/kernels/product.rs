@@ -100,12 +100,7 @@ impl Packed {
     }
 
     /// Packs `weight` `[inner, columns]` itself.
-    pub(super) fn straight(
-        weight: &[f32],
-        inner: usize,
-        columns: usize,
-        scale: Scale<'_>,
-    ) -> Self {
+    pub(super) fn straight(weight: &[f32], inner: usize, columns: usize, scale: Scale<'_>) -> Self {
         Self::fill(inner, columns, |first, panel| {
             let width = PANEL.min(columns - first);
             for (to, row) in panel

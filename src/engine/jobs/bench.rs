@@ -16,7 +16,7 @@ use crate::engine::model::ModelSource;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Result};
 use crate::kernels::Padding;
-use crate::memory::peak_bytes;
+use crate::process::peak_bytes;
 use crate::progress::Observer;
 use crate::train::measure::{MeasuredStep, random_pixels};
 
