@@ -205,6 +205,7 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
+        log::info!("deciding and drawing, {}", self.state.frames.summary());
         // A run that is only paused goes on at the next start.
         let Some(key) = self.state.training.job else {
             return;

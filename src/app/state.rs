@@ -478,8 +478,24 @@ impl FrameTimes {
         self.last_ms.iter().copied()
     }
 
-    pub fn longest_ms(&self) -> f32 {
-        self.milliseconds().fold(0.0, f32::max)
+    /// The time that this share (0 to 1) of the newest frames stayed within, in milliseconds.
+    pub fn quantile_ms(&self, share: f32) -> f32 {
+        let mut sorted: Vec<f32> = self.milliseconds().collect();
+        sorted.sort_by(f32::total_cmp);
+        let last = sorted.len().saturating_sub(1);
+        let at = (share.clamp(0.0, 1.0) * last as f32).round() as usize;
+        sorted.get(at).copied().unwrap_or(0.0)
+    }
+
+    /// In words, for the log and the About box.
+    pub fn summary(&self) -> String {
+        format!(
+            "{} frames: half within {:.1} ms, 95 of 100 within {:.1} ms, longest {:.1} ms",
+            self.last_ms.len(),
+            self.quantile_ms(0.5),
+            self.quantile_ms(0.95),
+            self.quantile_ms(1.0)
+        )
     }
 }
 

@@ -60,7 +60,7 @@ jobs! {
     OpenDocument(OpenDocumentJob) = "Opening a picture",
     Device(DeviceJob) = "Looking for the device",
     SaveCopy(SaveCopyJob) = "Saving a copy of the project",
-    Palette(PaletteJob) = "Drawing the codes",
+    Palette(PaletteJob) = "Working out the codes",
     Snapshot(SnapshotJob) = "Exporting a picture",
     Codebook(CodebookJob) = "Drawing the codebook",
     Export(ExportJob) = "Exporting a document",

@@ -12,7 +12,7 @@ use crate::codec::Codec;
 use crate::document::Codebooks;
 use crate::error::{Error, Kind, Result};
 use crate::project::{
-    CheckpointId, CheckpointKind, CheckpointRow, ContentHash, NewCheckpoint, Project,
+    CheckpointId, CheckpointKind, CheckpointRow, ContentHash, NewCheckpoint, Project, RunRow,
 };
 
 /// The checkpoint that is shipped inside the program; see `models/README.md`.
@@ -146,9 +146,10 @@ impl ModelSource {
                     let Some(row) = choose(project, choice)? else {
                         return Ok(None);
                     };
+                    let run = row.run.map(|run| project.run(run)).transpose()?;
                     Ok(Some((
                         project.checkpoint_weights(row.id)?,
-                        checkpoint_name(&row),
+                        checkpoint_name(&row, run.as_ref()),
                     )))
                 })?;
                 match found {
@@ -187,15 +188,10 @@ fn choose(project: &Project, choice: CheckpointChoice) -> Result<Option<Checkpoi
     }
 }
 
-fn checkpoint_name(row: &CheckpointRow) -> String {
-    if row.name.is_empty() {
-        format!(
-            "checkpoint {} ({}, step {})",
-            row.id,
-            row.kind.as_str(),
-            row.step
-        )
-    } else {
-        row.name.clone()
+fn checkpoint_name(row: &CheckpointRow, run: Option<&RunRow>) -> String {
+    if !row.name.is_empty() {
+        return row.name.clone();
     }
+    let of = run.map_or_else(|| format!("checkpoint {}", row.id), |run| run.name.clone());
+    format!("{of} ({}, step {})", row.kind.as_str(), row.step)
 }

@@ -232,10 +232,10 @@ pub fn is_possible(state: &State, command: &Command) -> bool {
     match command {
         Command::Undo => history.is_some_and(|history| history.can_undo()),
         Command::Redo => history.is_some_and(|history| history.can_redo()),
-        Command::Export
-        | Command::ReopenWithModel
-        | Command::CountUsage
-        | Command::ToggleWhereUsed => state.canvas.is_some(),
+        Command::Export | Command::ReopenWithModel | Command::ToggleWhereUsed => {
+            state.canvas.is_some()
+        }
+        Command::CountUsage => state.canvas.is_some() && !state.has_job(Purpose::CountUsage),
         Command::StartTraining => state.why_no_training().is_none(),
         Command::PauseTraining | Command::CancelTraining => {
             state.training.is_running() && !state.training.is_stopping

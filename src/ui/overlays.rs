@@ -80,7 +80,7 @@ impl Overlays {
         }
         let wanted = self.text.to_lowercase();
         let words: Vec<&str> = wanted.split_whitespace().collect();
-        let found: Vec<Command> = Command::all()
+        let mut found: Vec<Command> = Command::all()
             .into_iter()
             .filter(|command| {
                 command.spec().is_some_and(|spec| {
@@ -89,6 +89,11 @@ impl Overlays {
                 })
             })
             .collect();
+        // What is called so stands before what only mentions it.
+        found.sort_by_cached_key(|command| {
+            let label = command.spec().map_or("", |spec| spec.label).to_lowercase();
+            !words.iter().all(|word| label.contains(word))
+        });
         let (down, up, enter) = ui.input(|input| {
             (
                 input.key_pressed(Key::ArrowDown),
@@ -426,10 +431,7 @@ fn about(ui: &mut Ui, state: &State, _out: &mut Commands) {
     }
     small(
         ui,
-        format!(
-            "Longest of the last frames: {:.1} ms",
-            state.frames.longest_ms()
-        ),
+        format!("Deciding and drawing, {}", state.frames.summary()),
     );
     ui.add_space(theme::GAP_M);
     heading(ui, "Licences");

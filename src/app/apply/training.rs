@@ -46,6 +46,7 @@ impl App {
                     "Pictures are opened with this model from now on",
                 );
             }
+            Command::CountUsage if self.state.has_job(Purpose::CountUsage) => {}
             Command::CountUsage => {
                 if let (Some(model), Some(storage)) = (self.model_in_hand(), self.storage()) {
                     self.submit(

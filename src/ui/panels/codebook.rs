@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 use lucide_icons::Icon;
 
-use crate::app::{CodeMarks, Command, PaletteView, State, Workspace};
+use crate::app::{CodeMarks, Command, PaletteView, Purpose, State, Workspace};
 use crate::document::Level;
 use crate::ui::panels::palette::{Order, Sorted, counts_here, paint_swatch, swatch, swatch_grid};
 use crate::ui::theme::{self, tokens};
@@ -236,7 +236,10 @@ impl CodebookPanel {
             }
         });
         ui.add_space(theme::GAP_XS);
-        command_button(ui, state, out, Command::CountUsage);
+        let is_counting = state.has_job(Purpose::CountUsage);
+        ui.add_enabled_ui(!is_counting, |ui| {
+            command_button(ui, state, out, Command::CountUsage);
+        });
     }
 
     /// Exchanging one code for another in the whole picture, in two clicks.
