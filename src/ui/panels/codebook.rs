@@ -68,7 +68,7 @@ impl CodebookPanel {
                 .map_or("", |canvas| canvas.model_name());
             weak(
                 ui,
-                format!("{} codes of the {model}", view.palette.level(level).codes()),
+                format!("{} codes, {model}", view.palette.level(level).codes()),
             );
         });
         ui.add_space(theme::GAP_XS);
