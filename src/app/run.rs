@@ -13,6 +13,9 @@ const USAGE: &str = "Usage: tessera [--glow] [FILE…]\n\n\
     FILE is a picture to paint on, a folder of pictures to import, or a .tessera project.\n\
     Set TESSERA_HOME to keep preferences and the first project in a folder of your choice.\n";
 
+/// The desktop entry, the icon and the package have the same name (`packaging/linux`).
+const APP_ID: &str = "art.tessera.Tessera";
+
 /// Opens the window and stays until it is closed.
 pub fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     env_logger::Builder::from_env(
@@ -52,7 +55,7 @@ fn open_window(files: Vec<PathBuf>, renderer: eframe::Renderer) -> Result<(), St
         .map_err(|source| format!("the icon inside the program is damaged: {source}"))?;
     let viewport = egui::ViewportBuilder::default()
         .with_title("Tessera")
-        .with_app_id("tessera")
+        .with_app_id(APP_ID)
         .with_inner_size([1280.0, 800.0])
         .with_min_inner_size([860.0, 560.0])
         .with_drag_and_drop(true)
