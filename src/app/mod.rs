@@ -191,10 +191,13 @@ impl eframe::App for App {
         let _drawing = crate::window_thread::mark();
         self.shell.show(ui, &self.state, &mut self.pending);
         // What was asked for while drawing is done before the frame ends: a dab must not wait for the next one.
-        if !self.pending.is_empty() {
-            for command in std::mem::take(&mut self.pending) {
-                self.apply(command);
-            }
+        let mut shows_something_new = false;
+        for command in std::mem::take(&mut self.pending) {
+            // The gallery says in every frame what it shows; what it lacks wakes the window when it has come.
+            shows_something_new |= !matches!(command, Command::ShowRows(_));
+            self.apply(command);
+        }
+        if shows_something_new {
             ui.ctx().request_repaint();
         }
         if let Some(started) = self.frame_started.take() {
