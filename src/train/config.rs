@@ -217,7 +217,7 @@ impl Default for TrainConfig {
             report_every: 20,
             evaluate_every: 200,
             checkpoint_every: 200,
-            checkpoint_seconds: 120.0,
+            checkpoint_seconds: 30.0,
             evaluation: EvaluationConfig::default(),
             early_stop: Some(EarlyStop {
                 patience: 8,
