@@ -328,6 +328,20 @@ impl Document {
         Ok(deltas)
     }
 
+    /// All cells that differ from the source, as changes from it.
+    pub fn changes(&self) -> Vec<CellDelta> {
+        let of = |level| {
+            let (encoded, edited) = (self.encoded.level(level), self.edited.level(level));
+            self.changed_cells(level).map(move |index| CellDelta {
+                level,
+                index,
+                before: encoded.cells()[index as usize],
+                after: edited.cells()[index as usize],
+            })
+        };
+        Level::ALL.into_iter().flat_map(of).collect()
+    }
+
     /// The detail cells under a structure cell.
     pub fn detail_under(&self, structure_index: u32) -> impl Iterator<Item = u32> + use<> {
         let cells = (self.geometry)

@@ -7,11 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use super::queue::Wake;
+use super::thread;
 use super::worker::from_panic;
 use crate::canvas::{LiveCanvas, Patch};
 use crate::codec::Codec;
 use crate::document::{CellDelta, Dirty, Document, Level, Rect};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 
 /// Patches that may wait for the window before decoding waits for it.
 const WAITING_PATCHES: usize = 64;
@@ -63,20 +64,10 @@ impl DecodeLane {
             changed: Condvar::new(),
             wake,
         });
-        let thread = std::thread::Builder::new()
-            .name("tessera-decode".into())
-            .spawn({
-                let shared = shared.clone();
-                move || lane(&shared)
-            })
-            .map_err(|source| {
-                Error::new(
-                    Kind::Io,
-                    "could not start the decode thread",
-                    source.to_string(),
-                    "Close other programs and start Tessera again",
-                )
-            })?;
+        let thread = thread::start("tessera-decode", "the decode thread", {
+            let shared = shared.clone();
+            move || lane(&shared)
+        })?;
         Ok(Self {
             shared,
             thread: Some(thread),

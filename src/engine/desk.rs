@@ -12,10 +12,11 @@ use serde_json::Value;
 
 use super::queue::Wake;
 use super::storage::Storage;
+use super::thread;
 use super::worker::from_panic;
 use crate::dataset::{Limits, decode_bytes};
 use crate::document::{Raster, Samples};
-use crate::error::{Error, Kind, Notice, Result};
+use crate::error::{Notice, Result};
 use crate::project::{
     CheckpointRow, DocumentId, DocumentRow, MetricRow, PictureCounts, PictureFilter, PictureId,
     PictureRow, Project, RunId, RunRow,
@@ -117,20 +118,10 @@ impl Desk {
             changed: Condvar::new(),
             wake,
         });
-        let thread = std::thread::Builder::new()
-            .name("tessera-desk".into())
-            .spawn({
-                let shared = shared.clone();
-                move || lane(&shared)
-            })
-            .map_err(|source| {
-                Error::new(
-                    Kind::Io,
-                    "could not start the thread for the project's lists",
-                    source.to_string(),
-                    "Close other programs and start Tessera again",
-                )
-            })?;
+        let thread = thread::start("tessera-desk", "the thread for the project's lists", {
+            let shared = shared.clone();
+            move || lane(&shared)
+        })?;
         Ok(Self {
             shared,
             thread: Some(thread),

@@ -8,7 +8,7 @@ use super::model::{MODEL_HASH, Model};
 use super::pictures;
 use super::storage::Storage;
 use crate::canvas;
-use crate::document::{CellDelta, Document, History, Level, Raster, Source, Stroke, Wrap};
+use crate::document::{Document, History, Raster, Source, Stroke, Wrap};
 use crate::error::{Error, Kind, Result};
 use crate::export::{Metadata, Restore, encode_png, read_restore_data};
 use crate::progress::Observer;
@@ -101,21 +101,9 @@ pub(super) fn restore(
 }
 
 fn difference(document: &Document) -> Stroke {
-    let deltas = Level::ALL.into_iter().flat_map(|level| {
-        let (before, after) = (
-            document.encoded().level(level),
-            document.edited().level(level),
-        );
-        document.changed_cells(level).map(move |index| CellDelta {
-            level,
-            index,
-            before: before.cells()[index as usize],
-            after: after.cells()[index as usize],
-        })
-    });
     Stroke {
         label: "Restored edits".into(),
-        deltas: deltas.collect(),
+        deltas: document.changes(),
     }
 }
 

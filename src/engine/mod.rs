@@ -14,6 +14,7 @@ mod queue;
 mod samples;
 pub mod selftest;
 mod storage;
+mod thread;
 mod worker;
 
 pub use decode_lane::{DecodeLane, DecodedPatch};

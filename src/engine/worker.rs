@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use super::event::{Event, EventKind, JobId, Metrics, Outcome, Preview};
 use super::job::Job;
 use super::queue::{EventQueue, Wake};
+use super::thread;
 use crate::error::{Error, Kind, Notice, Result};
 use crate::progress::{Observer, Stop};
 use crate::train::eta::Eta;
@@ -46,20 +47,10 @@ impl Worker {
         let (sender, receiver) = bounded(WAITING_JOBS);
         let events = EventQueue::new(wake);
         let controls = Controls::default();
-        let thread = std::thread::Builder::new()
-            .name("tessera-jobs".into())
-            .spawn({
-                let (events, controls) = (events.clone(), controls.clone());
-                move || lane(&receiver, &events, &controls)
-            })
-            .map_err(|source| {
-                Error::new(
-                    Kind::Io,
-                    "could not start the background worker",
-                    source.to_string(),
-                    "Close other programs and start Tessera again",
-                )
-            })?;
+        let thread = thread::start("tessera-jobs", "the background worker", {
+            let (events, controls) = (events.clone(), controls.clone());
+            move || lane(&receiver, &events, &controls)
+        })?;
         Ok(Self {
             sender: Some(sender),
             controls,

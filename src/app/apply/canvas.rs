@@ -331,21 +331,7 @@ impl App {
     /// Pixels for everything that differs from the source: for a document that was edited before it was opened.
     pub(in crate::app) fn show_edits(&self, canvas: &Canvas) {
         let document = &canvas.document;
-        let deltas: Vec<CellDelta> = Level::ALL
-            .into_iter()
-            .flat_map(|level| {
-                let (encoded, edited) = (
-                    document.encoded().level(level),
-                    document.edited().level(level),
-                );
-                document.changed_cells(level).map(move |index| CellDelta {
-                    level,
-                    index,
-                    before: encoded.cells()[index as usize],
-                    after: edited.cells()[index as usize],
-                })
-            })
-            .collect();
+        let deltas = document.changes();
         if !deltas.is_empty() {
             self.lanes.decode.change(&deltas, document.revision());
         }
