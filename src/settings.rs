@@ -118,6 +118,8 @@ pub struct Panels {
     pub dock: bool,
     /// The list of strokes in it.
     pub history: bool,
+    /// The list of layers in it.
+    pub layers: bool,
 }
 
 impl Default for Panels {
@@ -125,6 +127,7 @@ impl Default for Panels {
         Self {
             dock: true,
             history: true,
+            layers: true,
         }
     }
 }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use candle_core::Device;
-use tessera::canvas::{Chain, Direct, Patch, open, render};
+use tessera::canvas::{Patch, open, render_document};
 use tessera::codec::{Codec, CodecConfig};
 use tessera::document::{
-    Brush, DetailPolicy, Document, Ink, Level, Raster, Rect, Samples, Source, Wrap,
+    Brush, DetailPolicy, Document, Ink, LayerLook, Level, Raster, Rect, Samples, Source, Target,
+    Wrap,
 };
 use tessera::engine::{DecodeLane, DecodedPatch};
 
@@ -35,9 +36,7 @@ fn document(codec: &Codec, width: u32, height: u32) -> Document {
 
 /// What the document looks like, decoded whole.
 fn whole(codec: &Codec, document: &Document) -> Raster {
-    let chain = Chain::new(codec, document.geometry(), document.wrap()).unwrap();
-    let mut direct = Direct::new(chain, document.encoded(), document.edited());
-    render(&document.edits(), document.source(), &mut direct, 8, &()).unwrap()
+    render_document(codec, document, 8, &()).unwrap()
 }
 
 /// A window: what it shows, and how it learns that there is more.
@@ -115,7 +114,7 @@ fn paint(document: &mut Document, lane: &DecodeLane, level: Level, at: (f32, f32
     };
     let deltas = document.dab(level, at, &Brush::default(), ink).unwrap();
     assert!(!deltas.is_empty());
-    lane.change(&deltas, document.revision());
+    lane.change(&deltas, document);
 }
 
 /// Within one level of 255: a patch is decoded in other windows than the whole, with other roundings.
@@ -146,8 +145,7 @@ fn strokes_undo_and_another_document_end_in_the_right_pixels() {
     assert_alike(&window.shown, &whole(&codec, &first));
 
     let undone = first.undo().unwrap();
-    let back: Vec<_> = undone.deltas.iter().map(|d| d.reversed()).collect();
-    window.lane.change(&back, first.revision());
+    window.lane.change(&undone.deltas, &first);
     window.wait_for(first.revision());
     assert_eq!(window.shown, **first.source().rgba8());
 
@@ -240,4 +238,70 @@ fn nobody_taking_patches_blocks_neither_painting_nor_the_end() {
     let count = woken.load(Ordering::Relaxed);
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(woken.load(Ordering::Relaxed), count, "its thread has ended");
+}
+
+#[test]
+fn layers_are_followed_while_they_are_painted_moved_and_blended() {
+    let codec = codec();
+    let mut doc = document(&codec, 208, 144);
+    let mut window = Window::start(&codec, &doc);
+    let stroke = |window: &Window, doc: &mut Document, code: u16| {
+        doc.begin("paint").unwrap();
+        for step in 0u8..8 {
+            let at = (
+                f32::from(step) + 0.5,
+                f32::from((step + code as u8) % 8) + 0.5,
+            );
+            paint(
+                doc,
+                &window.lane,
+                Level::ALL[usize::from(step) % 2],
+                at,
+                code,
+            );
+        }
+        doc.commit();
+    };
+    let settle = |window: &mut Window, doc: &Document| {
+        window.wait_for(doc.revision());
+        assert_alike(&window.shown, &whole(&codec, doc));
+    };
+    let opacity = |doc: &mut Document, id, opacity_percent| {
+        let look = doc.layers().get(id).unwrap().look().clone();
+        let look = LayerLook {
+            opacity_percent,
+            ..look
+        };
+        doc.set_layer_look(id, look).unwrap();
+    };
+    stroke(&window, &mut doc, 3);
+    for code in [5, 9] {
+        doc.add_layer().unwrap();
+        // Not told at once: the next stroke brings the new layer along.
+        stroke(&window, &mut doc, code);
+    }
+    settle(&mut window, &doc);
+    opacity(&mut doc, 1, 40);
+    window.lane.change(&[], &doc);
+    settle(&mut window, &doc);
+    // On every layer of a blended stack: below, in it, and above.
+    for layer in [0, 1, 2] {
+        doc.set_active(Target {
+            layer,
+            is_mask: false,
+        });
+        stroke(&window, &mut doc, 12 + layer as u16);
+        settle(&mut window, &doc);
+    }
+    doc.move_layer(1, 2).unwrap();
+    window.lane.change(&[], &doc);
+    settle(&mut window, &doc);
+    doc.try_opacity(1, 80);
+    window.lane.change(&[], &doc);
+    settle(&mut window, &doc);
+    while let Some(undone) = doc.undo() {
+        window.lane.change(&undone.deltas, &doc);
+    }
+    window.wait_for(doc.revision());
+    assert_eq!(window.shown, **doc.source().rgba8());
 }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use candle_core::Device;
 use common::halo;
 use proptest::prelude::*;
-use tessera::canvas::{Chain, Direct, LiveCanvas, open, render};
+use tessera::canvas::{LiveCanvas, open, render_document};
 use tessera::codec::{Codec, CodecConfig};
 use tessera::document::script::EditScript;
 use tessera::document::{
-    Brush, Codebooks, DetailPolicy, Document, Ink, Level, Raster, Samples, Source, Wrap,
+    Brush, Codebooks, DetailPolicy, Document, Ink, LayerLook, Level, Raster, Samples, Source, Wrap,
 };
 use tessera::export::{
     Existing, Metadata, Provenance, encode_restore_data, read_restore_data, write_png,
@@ -58,17 +58,8 @@ fn source(width: u32, height: u32, sixteen: bool, seed: u32) -> Source {
 }
 
 fn export(codec: &Codec, document: &Document) -> Raster {
-    let chain = Chain::new(codec, document.geometry(), document.wrap()).unwrap();
-    let mut direct = Direct::new(chain, document.encoded(), document.edited());
     let depth = document.source().depth_bits();
-    render(
-        &document.edits(),
-        document.source(),
-        &mut direct,
-        depth,
-        &(),
-    )
-    .unwrap()
+    render_document(codec, document, depth, &()).unwrap()
 }
 
 fn sample(raster: &Raster, at: usize) -> u16 {
@@ -201,6 +192,143 @@ fn ten_rounds_of_edit_export_and_reopen_change_nothing_outside_the_halo() {
         erase_all(&mut doc);
         assert_eq!(export(&codec, &doc), original);
     }
+}
+
+/// What an artist does to layers, by numbers.
+fn on_layers(document: &mut Document, steps: &[(u8, u8, u8)]) {
+    for &(what, which, value) in steps {
+        let layers = document.layers().layers();
+        let layer = layers[usize::from(which) % layers.len()].clone();
+        let id = layer.id();
+        let mut look = layer.look().clone();
+        // Refused steps (the only layer deleted, nothing below to merge with) change nothing.
+        let _ = match what % 6 {
+            0 => document.add_layer().map(Some),
+            1 => document.delete_layer(id).map(Some),
+            2 => document.move_layer(id, usize::from(value)),
+            3 => document.merge_down(id).map(Some),
+            4 => {
+                look.opacity_percent = [0, 20, 50, 100, 100][usize::from(value) % 5];
+                document.set_layer_look(id, look)
+            }
+            _ => {
+                look.is_visible ^= true;
+                document.set_layer_look(id, look)
+            }
+        };
+    }
+    // Strokes need a layer that is shown.
+    let active = document.active().layer;
+    let look = document.layers().get(active).unwrap().look().clone();
+    let shown = LayerLook {
+        is_visible: true,
+        ..look
+    };
+    document.set_layer_look(active, shown).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn layers_leave_what_they_do_not_reach_and_a_patch_is_a_crop_of_the_whole(
+        width in 130u32..200, height in 90u32..150, x: bool, y: bool, sixteen: bool, seed: u32,
+        rounds in prop::collection::vec((operation(), prop::collection::vec(any::<(u8, u8, u8)>(), 0..4)), 1..5),
+        at in (0u32..60, 0u32..60, 20u32..90, 20u32..90),
+    ) {
+        let codec = Arc::new(codec());
+        let wrap = Wrap { x, y };
+        let mut doc = open(&codec, source(width, height, sixteen, seed), wrap, &()).unwrap();
+        let original = Raster::from_source(doc.source(), doc.source().depth_bits());
+        doc.add_layer().unwrap();
+        for (operation, steps) in &rounds {
+            run(&mut doc, std::slice::from_ref(operation));
+            on_layers(&mut doc, steps);
+        }
+        let whole = export(&codec, &doc);
+        let inside = halo(&codec, &doc);
+        for (pixel, inside) in inside.iter().enumerate() {
+            if !inside {
+                for c in 0..4 {
+                    let at = pixel * 4 + c;
+                    prop_assert_eq!(sample(&whole, at), sample(&original, at));
+                }
+            }
+        }
+        let rect = tessera::document::Rect::new(at.0, at.1, at.2, at.3).intersect(&doc.geometry().bounds());
+        let mut live = LiveCanvas::new(Arc::clone(&codec), &doc, LiveCanvas::DEFAULT_BUDGET_BYTES).unwrap();
+        let patch = live.patch(rect, whole.depth_bits()).unwrap();
+        let one_level = if sixteen { 300 } else { 1 };
+        for (i, pixel) in (0..rect.area() as usize).flat_map(|i| (0..4).map(move |c| (i, c))) {
+            let (px, py) = (rect.x as usize + i % rect.width as usize, rect.y as usize + i / rect.width as usize);
+            let shown = match &patch.samples {
+                Samples::Rgba8(s) => u16::from(s[i * 4 + pixel]),
+                Samples::Rgba16(s) => s[i * 4 + pixel],
+            };
+            let alpha = sample(&whole, (py * width as usize + px) * 4 + 3);
+            let full = sample(&whole, (py * width as usize + px) * 4 + pixel);
+            // The colour of what is nearly clear is a quotient of two small numbers.
+            let is_solid = pixel == 3 || u32::from(alpha) * 4 > if sixteen { 65_535 } else { 255 };
+            prop_assert!(!is_solid || shown.abs_diff(full) <= one_level * 4, "{px}, {py}: {shown} and {full}");
+        }
+        // Everything undone is the source.
+        while doc.undo().is_some() {}
+        prop_assert_eq!(export(&codec, &doc), original);
+    }
+}
+
+#[test]
+fn a_blended_layer_is_between_the_picture_without_and_the_picture_with_it() {
+    let codec = codec();
+    let mut doc = open(&codec, source(160, 96, false, 3), Wrap::default(), &()).unwrap();
+    run(&mut doc, &[r#"{"op":"fill","level":"structure","code":7,"rect":{"x":1,"y":1,"width":4,"height":3}}"#.into()]);
+    let without = export(&codec, &doc);
+    doc.add_layer().unwrap();
+    run(&mut doc, &[r#"{"op":"fill","level":"structure","code":15,"rect":{"x":3,"y":2,"width":5,"height":3}}"#.into()]);
+    let with = export(&codec, &doc);
+    let look = |opacity_percent| LayerLook {
+        opacity_percent,
+        ..LayerLook::new("Veil")
+    };
+    doc.set_layer_look(1, look(40)).unwrap();
+    let blended = export(&codec, &doc);
+    let mut differing = 0;
+    for pixel in 0..160 * 96 {
+        let of = |raster: &Raster| [0, 1, 2, 3].map(|c| f32::from(sample(raster, pixel * 4 + c)));
+        let (a, b, mixed) = (of(&without), of(&with), of(&blended));
+        let alpha = a[3] * 0.6 + b[3] * 0.4;
+        assert!((mixed[3] - alpha).abs() <= 1.0);
+        if a == b {
+            assert_eq!(mixed, a);
+            continue;
+        }
+        differing += 1;
+        for c in 0..3 {
+            let light = (a[c] * a[3] * 0.6 + b[c] * b[3] * 0.4) / 255.0;
+            assert!(
+                (mixed[c] * mixed[3] / 255.0 - light).abs() <= 1.5,
+                "{a:?} {b:?} {mixed:?}"
+            );
+        }
+    }
+    assert!(differing > 1000);
+    // A full layer over it hides it.
+    doc.add_layer().unwrap();
+    run(&mut doc, &[r#"{"op":"fill","level":"structure","code":2,"rect":{"x":0,"y":0,"width":10,"height":6}}"#.into()]);
+    let covered = export(&codec, &doc);
+    let only = doc.active().layer;
+    for id in [0, 1] {
+        doc.set_layer_look(
+            id,
+            LayerLook {
+                is_visible: false,
+                ..look(100)
+            },
+        )
+        .unwrap();
+    }
+    assert_eq!(doc.active().layer, only);
+    assert!(covered == export(&codec, &doc));
 }
 
 #[test]

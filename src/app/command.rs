@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use eframe::egui::{Key, KeyboardShortcut, Modifiers};
 use lucide_icons::Icon;
 
+use super::layer_command::LayerCommand;
 use super::state::{ExportForm, Overlay, TrainForm, Workspace};
 use crate::document::{DetailPolicy, Level, Rect, Shape};
 use crate::engine::{CheckpointChoice, Preset};
@@ -88,6 +89,12 @@ pub enum Command {
     Redo,
     /// To the state after this many strokes.
     GoToHistory(usize),
+    /// Gives the present state a name.
+    TakeSnapshot,
+    /// Back to a state with a name, by its number; one step of the history.
+    BackToSnapshot(u32),
+    RenameSnapshot(u32, String),
+    DeleteSnapshot(u32),
     SetTool(Tool),
     SetLevel(Level),
     ToggleLevel,
@@ -121,6 +128,10 @@ pub enum Command {
         from: u16,
         to: u16,
     },
+
+    // Layers
+    Layer(LayerCommand),
+    ToggleLayers,
 
     // Codebook
     CountUsage,
@@ -184,7 +195,8 @@ impl Command {
     /// The commands that can be given without more words: for menus, shortcuts and the command palette.
     pub fn all() -> Vec<Command> {
         use Command as C;
-        vec![
+        let layers = LayerCommand::LISTED.map(C::Layer);
+        let mut all = vec![
             C::OpenPicture,
             C::OpenPath,
             C::ImportFolder,
@@ -241,8 +253,12 @@ impl Command {
             C::Open(Overlay::Help),
             C::Open(Overlay::About),
             C::CancelJob,
+            C::ToggleLayers,
+            C::TakeSnapshot,
             C::Quit,
-        ]
+        ];
+        all.extend(layers);
+        all
     }
 
     /// `None` for commands that carry more than a user could say in one word.
@@ -586,6 +602,21 @@ impl Command {
                 alternative: plain(Key::F11),
                 ..spec
             }),
+            C::TakeSnapshot => spec(
+                "edit.snapshot",
+                "Take a snapshot",
+                "Keep the present state under a name, whatever is undone later",
+                Icon::Bookmark,
+                None,
+            ),
+            C::Layer(command) => command.spec(),
+            C::ToggleLayers => spec(
+                "view.layers",
+                "Layers list",
+                "Show or hide the list of layers",
+                Icon::Layers,
+                None,
+            ),
             C::ToggleHistory => spec(
                 "view.history",
                 "History list",

@@ -166,6 +166,7 @@ impl App {
             id: opened.id,
             name: opened.name.clone(),
             document,
+            snapshots: opened.snapshots.clone(),
             model: opened.model.clone(),
             surface,
             view: ViewWish::Fit,

@@ -12,7 +12,9 @@ use super::notices::Notices;
 use crate::document::{Brush, DetailPolicy, Document, Level, Shape};
 use crate::engine::{CheckpointChoice, Existing, JobId, Model, Overview, Palette, Preset, Storage};
 use crate::error::Notice;
-use crate::project::{DocumentId, MetricRow, PictureFilter, PictureId, PictureRow, RunId};
+use crate::project::{
+    DocumentId, MetricRow, NamedState, PictureFilter, PictureId, PictureRow, RunId,
+};
 use crate::render::{Compare, Surface, View};
 use crate::settings::{Folders, Settings};
 
@@ -201,6 +203,8 @@ pub struct Canvas {
     pub id: DocumentId,
     pub name: String,
     pub document: Document,
+    /// States that were given a name, oldest first.
+    pub snapshots: Vec<NamedState>,
     pub(super) model: Model,
     pub surface: Surface,
     pub view: ViewWish,

@@ -82,6 +82,29 @@ impl Influence {
     }
 }
 
+/// How strongly the cells that `is_marked` says cover `rect` (in padded pixels, sides multiples of 4): 1 within
+/// them, falling to 0 over the feather of an edit; row by row.
+pub(super) fn cover(
+    (geometry, wrap): (Geometry, Wrap),
+    reach: Reach,
+    rect: Rect,
+    is_marked: impl Fn(Level, u32) -> bool,
+) -> Vec<f32> {
+    let blocks = rect.to_cells(DETAIL_STRIDE_PX);
+    let mut mask = vec![0f32; rect.area() as usize];
+    for level in Level::ALL {
+        let feather = feather_px(level).min(reach.of(level));
+        let margin = feather.div_ceil(DETAIL_STRIDE_PX);
+        let marked = Changed::marked(geometry, wrap, level, blocks, margin, |cell| {
+            is_marked(level, cell as u32)
+        });
+        if marked.any {
+            marked.feather_into(feather, rect, &mut mask);
+        }
+    }
+    mask
+}
+
 /// Changed cells of one level as blocks of 4×4 pixels, on a rectangle of blocks and a margin.
 struct Changed {
     blocks: Vec<bool>,
@@ -94,6 +117,21 @@ struct Changed {
 impl Changed {
     fn around(edits: &Edits, level: Level, rect: Rect, margin: u32) -> Self {
         let (old, new) = (edits.encoded.level(level), edits.edited.level(level));
+        Self::marked(edits.geometry, edits.wrap, level, rect, margin, |cell| {
+            old.cells()[cell] != new.cells()[cell]
+        })
+    }
+
+    /// Blocks of the cells that `is_marked` says.
+    fn marked(
+        geometry: Geometry,
+        wrap: Wrap,
+        level: Level,
+        rect: Rect,
+        margin: u32,
+        is_marked: impl Fn(usize) -> bool,
+    ) -> Self {
+        let (grid_width, grid_height) = (geometry.grid_width(level), geometry.grid_height(level));
         let per = (level.stride_px() / DETAIL_STRIDE_PX) as i64;
         let (width, height) = (rect.width + 2 * margin, rect.height + 2 * margin);
         // The cell under a block, or none beyond a border.
@@ -109,22 +147,20 @@ impl Changed {
         let columns: Vec<_> = (0..width)
             .map(|x| {
                 let at = i64::from(rect.x) + i64::from(x) - i64::from(margin);
-                cell(at, old.width(), edits.wrap.x)
+                cell(at, grid_width, wrap.x)
             })
             .collect();
         let mut blocks = vec![false; width as usize * height as usize];
         let mut any = false;
         for (y, line) in blocks.chunks_exact_mut(width as usize).enumerate() {
             let at = i64::from(rect.y) + y as i64 - i64::from(margin);
-            let Some(row) = cell(at, old.height(), edits.wrap.y) else {
+            let Some(row) = cell(at, grid_height, wrap.y) else {
                 continue;
             };
-            let start = row * old.width() as usize;
-            let old = &old.cells()[start..start + old.width() as usize];
-            let new = &new.cells()[start..start + old.len()];
+            let start = row * grid_width as usize;
             for (block, column) in line.iter_mut().zip(&columns) {
                 if let Some(column) = *column
-                    && old[column] != new[column]
+                    && is_marked(start + column)
                 {
                     *block = true;
                     any = true;

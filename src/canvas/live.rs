@@ -15,11 +15,12 @@ use super::cache::{Layer, TileCache};
 use super::composite::{Target, Version, WindowDecoder, composite};
 use super::decode::{Chain, Reach, tiles};
 use super::influence::Edits;
+use super::passes::{Blend, blend};
 use super::window::Window;
 use crate::codec::Codec;
 use crate::document::{
-    CellDelta, Codes, Dirty, Document, Geometry, Level, Raster, Rect, Samples, SamplesMut, Source,
-    Wrap, code_from_raw,
+    CellDelta, Codebooks, Codes, Dirty, Document, EMPTY, Geometry, LayerStack, Level, Pass, Raster,
+    Rect, Samples, SamplesMut, Source, Wrap, code_from_raw,
 };
 use crate::error::{Error, Kind, Result};
 use crate::progress::Observer;
@@ -48,15 +49,19 @@ pub struct LiveCanvas {
     wrap: Wrap,
     source: Source,
     encoded: Arc<Codes>,
-    edited: Codes,
-    caches: Caches,
+    layers: LayerStack,
+    /// At least one; the last one's codes are those of the whole picture.
+    passes: Vec<LivePass>,
+    encoded_cache: TileCache,
     budget_bytes: u64,
 }
 
-#[derive(Debug, Default)]
-struct Caches {
-    encoded: TileCache,
-    edited: TileCache,
+/// One decode: the codes under the layers up to some place, and what is known of their pixels.
+#[derive(Debug)]
+struct LivePass {
+    pass: Pass,
+    codes: Codes,
+    cache: TileCache,
 }
 
 impl LiveCanvas {
@@ -69,13 +74,23 @@ impl LiveCanvas {
     /// `Unsupported` for a codec that does not fit documents; `Usage` for codes that it does not have.
     pub fn new(codec: Arc<Codec>, document: &Document, budget_bytes: u64) -> Result<Self> {
         Chain::new(&codec, document.geometry(), document.wrap())?;
-        let config = codec.config();
-        let codebooks = crate::document::Codebooks {
-            structure: config.structure.codes as u32,
-            detail: config.detail.codes as u32,
-        };
+        let codebooks = codebooks_of(&codec);
         for codes in [document.encoded(), document.edited()] {
             codes.check(document.geometry(), Some(codebooks))?;
+        }
+        let layers = document.layers().clone();
+        let passes = match layers.passes().as_slice() {
+            [only] => vec![LivePass {
+                pass: only.clone(),
+                codes: Codes::clone(document.edited()),
+                cache: TileCache::default(),
+            }],
+            several => (several.iter())
+                .map(|pass| LivePass::new(pass.clone(), &layers, document.encoded()))
+                .collect(),
+        };
+        for pass in &passes[..passes.len() - 1] {
+            (pass.codes).check(document.geometry(), Some(codebooks))?;
         }
         Ok(Self {
             codec,
@@ -83,20 +98,22 @@ impl LiveCanvas {
             wrap: document.wrap(),
             source: document.source().clone(),
             encoded: Arc::clone(document.encoded()),
-            edited: Codes::clone(document.edited()),
-            caches: Caches::default(),
+            layers,
+            passes,
+            encoded_cache: TileCache::default(),
             budget_bytes,
         })
     }
 
     /// The codes as the canvas shows them.
-    pub const fn edited(&self) -> &Codes {
-        &self.edited
+    pub fn edited(&self) -> &Codes {
+        &self.passes[self.passes.len() - 1].codes
     }
 
     /// What the caches hold, in bytes.
-    pub const fn cached_bytes(&self) -> u64 {
-        self.caches.encoded.bytes() + self.caches.edited.bytes()
+    pub fn cached_bytes(&self) -> u64 {
+        let own: u64 = self.passes.iter().map(|pass| pass.cache.bytes()).sum();
+        self.encoded_cache.bytes() + own
     }
 
     /// How far a change reaches.
@@ -108,10 +125,12 @@ impl LiveCanvas {
         }
     }
 
-    /// Takes changes over and returns the rectangles (padded pixels) that may look different now.
+    /// Takes changes of the picture's codes over and returns the rectangles (padded pixels) that may look
+    /// different now. For pictures of one decode; [`LiveCanvas::follow`] is for all.
     ///
     /// # Errors
-    /// `Usage` for a cell outside the canvas or a code that the model does not have.
+    /// `Usage` for a cell outside the canvas or a code that the model does not have; `Internal` where layers
+    /// are blended.
     pub fn apply(&mut self, deltas: &[CellDelta]) -> Result<Dirty> {
         self.change(deltas.iter().map(|d| (d.level, d.index, d.after)))
     }
@@ -128,44 +147,136 @@ impl LiveCanvas {
         &mut self,
         changes: impl Iterator<Item = (Level, u32, u16)> + Clone,
     ) -> Result<Dirty> {
-        crate::window_thread::count_blocking("decoding");
-        let config = self.codec.config();
+        if self.passes.len() > 1 {
+            return Err(Error::new(
+                Kind::Internal,
+                "could not paint",
+                "the layers are blended",
+                "",
+            ));
+        }
         for (level, index, raw) in changes.clone() {
-            let codes = match level {
-                Level::Structure => config.structure.codes,
-                Level::Detail => config.detail.codes,
-            };
-            let code = code_from_raw(raw);
-            let known = match code {
-                Some(code) => usize::from(code) < codes,
-                None => level == Level::Detail,
-            };
-            if !known || index as usize >= self.geometry.cell_count(level) {
-                return Err(Error::usage(
-                    "could not paint",
-                    format!("{level} cell {index} cannot have code {raw}"),
-                    "",
-                ));
+            self.check(level, index, raw)?;
+        }
+        let cells: Vec<_> = changes.collect();
+        let dirty = self.reached(cells.iter().map(|(level, index, _)| (*level, *index)));
+        self.set(0, &cells)?;
+        Ok(dirty)
+    }
+
+    /// Takes over what has changed in the layers' cells. `cells` are all that did; which layers there are and
+    /// how they are shown must be as before. Returns what may look different now.
+    ///
+    /// # Errors
+    /// As [`LiveCanvas::apply`].
+    pub fn follow(&mut self, layers: LayerStack, cells: &[(Level, u32)]) -> Result<Dirty> {
+        self.layers = layers;
+        for place in 0..self.passes.len() {
+            let mut changes = Vec::new();
+            for &(level, index) in cells {
+                let raw = self.code_in(place, level, index);
+                self.check(level, index, raw)?;
+                if self.passes[place].codes.level(level).raw_at(index) != Some(raw) {
+                    changes.push((level, index, raw));
+                }
+            }
+            self.set(place, &changes)?;
+        }
+        Ok(self.reached(cells.iter().copied()))
+    }
+
+    /// Takes over other layers, or layers shown differently. Returns what may look different now.
+    ///
+    /// # Errors
+    /// `Usage` for codes that the model does not have.
+    pub fn rearrange(&mut self, layers: LayerStack) -> Result<Dirty> {
+        crate::window_thread::count_blocking("decoding");
+        let fresh: Vec<LivePass> = (layers.passes().into_iter())
+            .map(|pass| LivePass::new(pass, &layers, &self.encoded))
+            .collect();
+        let codebooks = codebooks_of(&self.codec);
+        for pass in &fresh {
+            pass.codes.check(self.geometry, Some(codebooks))?;
+        }
+        let is_one = self.passes.len() == 1 && fresh.len() == 1;
+        let mut cells = Vec::new();
+        for level in Level::ALL {
+            if is_one && self.passes[0].pass.opacity_percent == fresh[0].pass.opacity_percent {
+                let pairs = (self.passes[0].codes.level(level).cells().iter())
+                    .zip(fresh[0].codes.level(level).cells());
+                let differing = (0u32..).zip(pairs).filter(|(_, (old, new))| old != new);
+                cells.extend(differing.map(|(index, _)| (level, index)));
+            } else {
+                for stack in [&self.layers, &layers] {
+                    for layer in stack.layers() {
+                        cells.extend(layer.cells(level).iter().map(|(index, _)| (level, index)));
+                    }
+                }
             }
         }
-        let mut structure = Dirty::default();
-        let mut dirty = Dirty::default();
-        let (wrap, reach) = (self.wrap, self.reach());
-        let mut detail = Dirty::default();
-        for (level, index, raw) in changes {
-            self.edited.level_mut(level).set(index, code_from_raw(raw));
+        let dirty = self.reached(cells);
+        self.layers = layers;
+        self.passes = fresh;
+        Ok(dirty)
+    }
+
+    /// The stored code of a cell in a pass.
+    fn code_in(&self, place: usize, level: Level, index: u32) -> u16 {
+        (self.layers)
+            .code_of(self.passes[place].pass.layers.end, level, index)
+            .or_else(|| self.encoded.level(level).raw_at(index))
+            .unwrap_or(EMPTY)
+    }
+
+    fn check(&self, level: Level, index: u32, raw: u16) -> Result<()> {
+        let config = self.codec.config();
+        let codes = match level {
+            Level::Structure => config.structure.codes,
+            Level::Detail => config.detail.codes,
+        };
+        let known = match code_from_raw(raw) {
+            Some(code) => usize::from(code) < codes,
+            None => level == Level::Detail,
+        };
+        if known && (index as usize) < self.geometry.cell_count(level) {
+            return Ok(());
+        }
+        Err(Error::usage(
+            "could not paint",
+            format!("{level} cell {index} cannot have code {raw}"),
+            "",
+        ))
+    }
+
+    /// The rectangles (padded pixels) that changes of these cells reach.
+    pub fn reached(&self, cells: impl IntoIterator<Item = (Level, u32)>) -> Dirty {
+        let (mut structure, mut detail) = (Dirty::default(), Dirty::default());
+        for (level, index) in cells {
             let cell = self.geometry.cell_pixels(level, index);
             match level {
                 Level::Structure => structure.add(cell),
                 Level::Detail => detail.add(cell),
             }
         }
-        dirty.extend(&structure.with_halo(reach.structure_px, self.geometry, wrap));
-        dirty.extend(&detail.with_halo(reach.detail_px, self.geometry, wrap));
-        let budget = self.budget_bytes;
-        self.stages()?.1.update(&structure)?;
-        self.caches.trim(budget);
-        Ok(dirty)
+        let reach = self.reach();
+        let mut dirty = structure.with_halo(reach.structure_px, self.geometry, self.wrap);
+        dirty.extend(&detail.with_halo(reach.detail_px, self.geometry, self.wrap));
+        dirty
+    }
+
+    /// Sets codes of one pass.
+    fn set(&mut self, place: usize, changes: &[(Level, u32, u16)]) -> Result<()> {
+        crate::window_thread::count_blocking("decoding");
+        let mut structure = Dirty::default();
+        for &(level, index, raw) in changes {
+            (self.passes[place].codes.level_mut(level)).set(index, code_from_raw(raw));
+            if level == Level::Structure {
+                structure.add(self.geometry.cell_pixels(level, index));
+            }
+        }
+        self.stages(place)?.1.update(&structure)?;
+        self.trim();
+        Ok(())
     }
 
     /// Computes what painting within `rect` (padded pixels) will need, so that the first dab there
@@ -175,25 +286,27 @@ impl LiveCanvas {
     /// `Internal` when the model fails; `Cancelled`.
     pub fn warm(&mut self, rect: Rect, observer: &dyn Observer) -> Result<()> {
         let rect = rect.intersect(&self.geometry.padded_bounds());
-        let budget = self.budget_bytes;
         for tile in tiles(rect, BATCH_TILES * 128) {
-            observer.check()?;
-            let (_, mut stages) = self.stages()?;
-            stages.warm(tile)?;
-            self.caches.trim(budget);
+            for place in 0..self.passes.len() {
+                observer.check()?;
+                self.stages(place)?.1.warm(tile)?;
+                self.trim();
+            }
         }
         Ok(())
     }
 
     /// The decode of `rect` (within the padded canvas) from the caches, as [`Chain::decode_window`]
-    /// gives it.
+    /// gives it; of the codes under all layers.
     ///
     /// # Errors
     /// `Internal` when the model fails.
     pub fn decode(&mut self, version: Version, rect: Rect) -> Result<Vec<f32>> {
-        let budget = self.budget_bytes;
-        let values = self.stages()?.1.decode(version, rect)?;
-        self.caches.trim(budget);
+        let values = self
+            .stages(self.passes.len() - 1)?
+            .1
+            .decode(version, rect)?;
+        self.trim();
         Ok(values)
     }
 
@@ -208,10 +321,37 @@ impl LiveCanvas {
             // Changes in the padding are seen by nobody.
             rect = Rect::default();
         }
+        let samples = match self.blend() {
+            None => self.picture(0, rect, depth_bits)?,
+            Some(blend) => blend_rect(self, &blend, rect, depth_bits)?,
+        };
+        self.trim();
+        Ok(Patch { rect, samples })
+    }
+
+    /// The whole edited picture, as [`super::render_document`] gives it.
+    ///
+    /// # Errors
+    /// As [`super::render_document`].
+    pub fn render(&mut self, depth_bits: u8, observer: &dyn Observer) -> Result<Raster> {
+        let passes: Vec<_> = (self.passes.iter())
+            .map(|pass| (pass.pass.clone(), &pass.codes))
+            .collect();
+        super::passes::render(
+            &self.codec,
+            (self.geometry, self.wrap),
+            (&self.source, &self.encoded, &self.layers),
+            &passes,
+            depth_bits,
+            observer,
+        )
+    }
+
+    /// The surgical picture of one pass.
+    fn picture(&mut self, place: usize, rect: Rect, depth_bits: u8) -> Result<Samples> {
         let source = self.source.clone();
         let mut samples = copy_source(&source, rect, depth_bits);
-        let budget = self.budget_bytes;
-        let (edits, mut stages) = self.stages()?;
+        let (edits, mut stages) = self.stages(place)?;
         let mut target = Target {
             samples: match &mut samples {
                 Samples::Rgba8(s) => SamplesMut::Rgba8(s),
@@ -222,61 +362,90 @@ impl LiveCanvas {
         for tile in tiles(rect, PATCH_TILE_PX) {
             composite(&edits, &source, &mut stages, tile, &mut target)?;
         }
-        self.caches.trim(budget);
-        Ok(Patch { rect, samples })
+        Ok(samples)
     }
 
-    /// The whole edited picture, as [`super::render`] gives it.
-    ///
-    /// # Errors
-    /// As [`super::render`].
-    pub fn render(&mut self, depth_bits: u8, observer: &dyn Observer) -> Result<Raster> {
-        let chain = Chain::new(&self.codec, self.geometry, self.wrap)?;
-        let edits = Edits {
-            geometry: self.geometry,
-            wrap: self.wrap,
-            encoded: &self.encoded,
-            edited: &self.edited,
-        };
-        super::composite::render(
-            &edits,
-            &self.source,
-            &mut Direct::new(chain, &self.encoded, &self.edited),
-            depth_bits,
-            observer,
+    /// How the passes are blended; `None` where the one there is is the picture.
+    fn blend(&self) -> Option<Blend> {
+        let passes = self.passes.iter().map(|pass| pass.pass.clone()).collect();
+        Blend::of(
+            passes,
+            self.layers.clone(),
+            self.geometry,
+            self.wrap,
+            self.reach(),
         )
     }
 
-    fn stages(&mut self) -> Result<(Edits<'_>, Stages<'_>)> {
+    fn trim(&mut self) {
+        // Pixels as encoded are the larger half and as much needed at every dab as activations.
+        self.encoded_cache.trim(self.budget_bytes * 2 / 3);
+        let left = self.budget_bytes.saturating_sub(self.encoded_cache.bytes());
+        let share = left / self.passes.len() as u64;
+        for pass in &mut self.passes {
+            pass.cache.trim(share);
+        }
+    }
+
+    fn stages(&mut self, place: usize) -> Result<(Edits<'_>, Stages<'_>)> {
         let chain = Chain::new(&self.codec, self.geometry, self.wrap)?;
+        let pass = &mut self.passes[place];
         let edits = Edits {
             geometry: self.geometry,
             wrap: self.wrap,
             encoded: &self.encoded,
-            edited: &self.edited,
+            edited: &pass.codes,
+        };
+        let caches = Caches {
+            encoded: &mut self.encoded_cache,
+            edited: &mut pass.cache,
         };
         let stages = Stages {
             chain,
             edits,
-            caches: &mut self.caches,
+            caches,
         };
         Ok((edits, stages))
     }
 }
 
-impl Caches {
-    const fn of(&mut self, version: Version) -> &mut TileCache {
-        match version {
-            Version::Encoded => &mut self.encoded,
-            Version::Edited => &mut self.edited,
+impl LivePass {
+    fn new(pass: Pass, layers: &LayerStack, encoded: &Codes) -> Self {
+        Self {
+            codes: layers.compose(pass.layers.end, encoded),
+            pass,
+            cache: TileCache::default(),
         }
     }
+}
 
-    fn trim(&mut self, budget: u64) {
-        // Pixels as encoded are the larger half and as much needed at every dab as activations.
-        self.encoded.trim(budget * 2 / 3);
-        self.edited
-            .trim(budget.saturating_sub(self.encoded.bytes()));
+fn codebooks_of(codec: &Codec) -> Codebooks {
+    let config = codec.config();
+    Codebooks {
+        structure: config.structure.codes as u32,
+        detail: config.detail.codes as u32,
+    }
+}
+
+fn blend_rect(canvas: &mut LiveCanvas, how: &Blend, rect: Rect, depth_bits: u8) -> Result<Samples> {
+    let start = copy_source(&canvas.source, rect, depth_bits);
+    blend(how, rect, start, |place| {
+        canvas.picture(place, rect, depth_bits)
+    })
+}
+
+/// The caches that one decode needs.
+struct Caches<'a> {
+    encoded: &'a mut TileCache,
+    edited: &'a mut TileCache,
+}
+
+impl Caches<'_> {
+    const fn of(&mut self, version: Version) -> &mut TileCache {
+        match version {
+            Version::Encoded => self.encoded,
+            Version::Edited => self.edited,
+        }
     }
 }
 
@@ -315,7 +484,7 @@ impl WindowDecoder for Direct<'_> {
 struct Stages<'a> {
     chain: Chain<'a>,
     edits: Edits<'a>,
-    caches: &'a mut Caches,
+    caches: Caches<'a>,
 }
 
 impl<'a> Stages<'a> {
@@ -555,7 +724,7 @@ fn batches(missing: &[(u32, u32)]) -> Vec<Rect> {
         .collect()
 }
 
-fn copy_source(source: &Source, rect: Rect, depth_bits: u8) -> Samples {
+pub(super) fn copy_source(source: &Source, rect: Rect, depth_bits: u8) -> Samples {
     let rows = (rect.y..rect.bottom()).map(|y| {
         let start = (y as usize * source.width() as usize + rect.x as usize) * 4;
         start..start + rect.width as usize * 4

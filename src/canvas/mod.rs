@@ -10,6 +10,7 @@ mod influence;
 mod live;
 pub mod measure;
 mod open;
+mod passes;
 mod window;
 
 pub use composite::{Version, WindowDecoder, render};
@@ -17,11 +18,12 @@ pub use decode::{Chain, Reach};
 pub use influence::Edits;
 pub use live::{Direct, LiveCanvas, Patch};
 pub use open::{encode, open, padding_of};
+pub use passes::render_document;
 
 use crate::document::Document;
 
 impl Document {
-    /// What compositing needs to know of the document.
+    /// What compositing needs to know of the document, where its layers are not blended.
     pub fn edits(&self) -> Edits<'_> {
         Edits {
             geometry: self.geometry(),

@@ -12,7 +12,7 @@ pub const STRUCTURE_STRIDE_PX: usize = 16;
 /// Channels of a picture: premultiplied sRGB and alpha.
 pub const PIXEL_CHANNELS: usize = 4;
 /// A code grid keeps `u16`, and its largest value means *empty*.
-pub const MAX_CODES: usize = 65_535;
+pub const MAX_CODES: usize = 65_534;
 
 const MAX_STAGES: usize = 4;
 const MAX_WIDTH: usize = 2_048;

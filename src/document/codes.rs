@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::geometry::{Geometry, Level, Rect};
 use crate::error::{Error, Kind, Result};
 
-/// How an empty (masked) cell is stored. Codebooks therefore have at most 65,535 codes.
+/// How an empty (masked) cell is stored.
 pub const EMPTY: u16 = u16::MAX;
+/// In changes of a layer: it has no code of its own at a cell. Codebooks therefore have at most 65,534 codes.
+pub const ABSENT: u16 = u16::MAX - 1;
 
 /// The codes of one level, row by row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,7 +221,7 @@ impl Codes {
     }
 }
 
-/// How many codes each codebook has (1 to 65,535).
+/// How many codes each codebook has (1 to 65,534).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Codebooks {
     pub structure: u32,

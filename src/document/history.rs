@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::codes::{Codes, EMPTY};
+use super::codes::{ABSENT, Codes, EMPTY};
 use super::geometry::{Geometry, Level, Rect, Wrap};
+use super::layers::{BASE_LAYER, LayerEdit, LayerStack, Target};
 use crate::error::{Error, Kind, Result};
 
-/// One cell that a stroke changed. `before` and `after` are stored codes ([`EMPTY`] for none).
+/// One cell that a stroke changed. `before` and `after` are stored codes ([`EMPTY`] for empty detail); within a
+/// stroke they are what its [`Target`] has there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CellDelta {
@@ -32,15 +34,33 @@ impl CellDelta {
 }
 
 /// One undoable edit. Each cell appears at most once, with `before != after`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stroke {
     /// What the person did, for the history list: "Brush, code 17".
     pub label: String,
+    /// What the deltas change.
+    pub target: Target,
     pub deltas: Vec<CellDelta>,
+    /// Changes of the layers themselves, done after the deltas.
+    pub edits: Vec<LayerEdit>,
 }
 
 impl Stroke {
+    /// A stroke on the layer that every document begins with.
+    pub fn new(label: impl Into<String>, deltas: Vec<CellDelta>) -> Self {
+        Self {
+            label: label.into(),
+            target: Target::default(),
+            deltas,
+            edits: Vec::new(),
+        }
+    }
+
+    /// Whether it does nothing.
+    pub fn is_empty(&self) -> bool {
+        self.deltas.is_empty() && self.edits.is_empty()
+    }
+
     /// Checks a stroke from a file before it is applied.
     ///
     /// # Errors
@@ -48,17 +68,25 @@ impl Stroke {
     pub fn check(&self, geometry: Geometry) -> Result<()> {
         for delta in &self.deltas {
             let outside = delta.index as usize >= geometry.cell_count(delta.level);
-            let emptied = delta.level == Level::Structure && delta.after == EMPTY;
-            if outside || emptied {
+            let emptied = !self.target.is_mask
+                && delta.level == Level::Structure
+                && [delta.before, delta.after].contains(&EMPTY);
+            let is_odd = match self.target {
+                Target { is_mask: true, .. } => delta.before.max(delta.after) > 1,
+                Target { layer, .. } => {
+                    layer == BASE_LAYER && [delta.before, delta.after].contains(&ABSENT)
+                }
+            };
+            if outside || emptied || is_odd {
                 return Err(Error::new(
                     Kind::Damaged,
                     "could not apply a stroke",
                     format!(
                         "it {} {} cell {}",
-                        if outside {
-                            "points outside the picture at"
-                        } else {
-                            "empties"
+                        match (outside, emptied) {
+                            (true, _) => "points outside the picture at",
+                            (_, true) => "empties",
+                            _ => "gives no code to",
                         },
                         delta.level,
                         delta.index
@@ -67,22 +95,55 @@ impl Stroke {
                 ));
             }
         }
-        Ok(())
+        self.edits
+            .iter()
+            .try_for_each(|edit| edit.check(geometry, None))
     }
 
-    pub fn apply(&self, codes: &mut Codes) {
+    /// Does it to the layers over `encoded`.
+    pub fn apply(&self, stack: &mut LayerStack, encoded: &Codes) {
         for delta in &self.deltas {
-            codes
-                .level_mut(delta.level)
-                .set_raw(delta.index, delta.after);
+            stack.put(self.target, delta.level, delta.index, delta.after, encoded);
+        }
+        for edit in &self.edits {
+            stack.apply(edit);
         }
     }
 
-    pub fn revert(&self, codes: &mut Codes) {
+    /// Takes it back.
+    pub fn revert(&self, stack: &mut LayerStack, encoded: &Codes) {
+        for edit in self.edits.iter().rev() {
+            stack.apply(&edit.inverse());
+        }
         for delta in self.deltas.iter().rev() {
-            codes
-                .level_mut(delta.level)
-                .set_raw(delta.index, delta.before);
+            stack.put(self.target, delta.level, delta.index, delta.before, encoded);
+        }
+    }
+
+    /// Whether it was made on these layers: everything is as it says it found it.
+    pub fn follows(&self, stack: &LayerStack, encoded: &Codes) -> bool {
+        let has_target = self.deltas.is_empty() || stack.get(self.target.layer).is_some();
+        let as_found = |delta: &CellDelta| {
+            stack.value(self.target, delta.level, delta.index, encoded) == delta.before
+        };
+        if !has_target || !self.deltas.iter().all(as_found) {
+            return false;
+        }
+        match self.edits.as_slice() {
+            [] => true,
+            edits => {
+                let mut trial = stack.clone();
+                Stroke {
+                    edits: Vec::new(),
+                    ..self.clone()
+                }
+                .apply(&mut trial, encoded);
+                edits.iter().all(|edit| {
+                    let fits = edit.fits(&trial);
+                    trial.apply(edit);
+                    fits
+                })
+            }
         }
     }
 
@@ -199,14 +260,16 @@ fn span(start: u32, len: u32, by: u32, size: u32, wraps: bool) -> Vec<(u32, u32)
 #[derive(Debug, Clone, Default)]
 pub(super) struct OpenStroke {
     label: String,
+    pub target: Target,
     deltas: Vec<CellDelta>,
     position: HashMap<(Level, u32), u32>,
 }
 
 impl OpenStroke {
-    pub fn new(label: String) -> Self {
+    pub fn new(label: String, target: Target) -> Self {
         Self {
             label,
+            target,
             ..Self::default()
         }
     }
@@ -227,7 +290,9 @@ impl OpenStroke {
         self.deltas.retain(|d| d.before != d.after);
         Stroke {
             label: self.label,
+            target: self.target,
             deltas: self.deltas,
+            edits: Vec::new(),
         }
     }
 }

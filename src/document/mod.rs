@@ -5,23 +5,30 @@ mod brush;
 mod codes;
 mod geometry;
 mod history;
+mod layer_ops;
+mod layers;
 mod raster;
 pub mod script;
-
 mod source;
+mod sparse;
 
 use std::sync::Arc;
 
 pub use brush::{Brush, Shape};
-pub use codes::{CodeGrid, Codebooks, Codes, EMPTY, code_from_raw, raw_code};
+pub use codes::{ABSENT, CodeGrid, Codebooks, Codes, EMPTY, code_from_raw, raw_code};
 pub use geometry::{
     DETAIL_STRIDE_PX, Geometry, Level, MAX_PIXELS, MAX_SIDE_PX, Rect, STRUCTURE_STRIDE_PX, Wrap,
 };
 use history::OpenStroke;
 pub use history::{CellDelta, Dirty, History, Stroke};
+pub use layers::{
+    BASE_LAYER, Layer, LayerEdit, LayerId, LayerLook, LayerStack, MAX_LAYER_NAME_BYTES, MAX_LAYERS,
+    Pass, Target,
+};
 pub use raster::{Raster, Samples, SamplesMut, to_16_bit};
 use serde::{Deserialize, Serialize};
 pub use source::{Source, to_8_bit};
+pub use sparse::SparseGrid;
 
 use crate::error::{Error, Kind, Result};
 
@@ -50,14 +57,21 @@ pub enum Ink {
 
 /// A picture being edited.
 ///
-/// The codes as encoded never change; erasing a cell puts the encoded code back, and where nothing
-/// differs from it the picture is its source, byte for byte.
+/// The codes as encoded never change. Layers lie over them; tools change the active one. Erasing a cell takes
+/// the layer's code away, and where nothing differs from the codes as encoded the picture is its source, byte
+/// for byte.
 #[derive(Debug, Clone)]
 pub struct Document {
     geometry: Geometry,
     source: Source,
     encoded: Arc<Codes>,
     edited: Arc<Codes>,
+    layers: LayerStack,
+    active: Target,
+    /// Grows when the layers themselves change, not their cells.
+    arrangement: u64,
+    /// A layer whose opacity is being tried out, and how it was.
+    tried: Option<(LayerId, LayerLook)>,
     wrap: Wrap,
     model_hash: String,
     history: History,
@@ -76,18 +90,17 @@ impl Document {
         wrap: Wrap,
         model_hash: impl Into<String>,
     ) -> Result<Self> {
-        let edited = encoded.clone();
-        Self::restore(
+        Self::with_layers(
             source,
             encoded,
-            edited,
+            LayerStack::default(),
             wrap,
             model_hash,
             History::default(),
         )
     }
 
-    /// A stored document: `edited` is the state after the applied strokes of `history`.
+    /// A stored document of one layer: `edited` is the state after the applied strokes of `history`.
     ///
     /// # Errors
     /// `Damaged` when grids or strokes do not fit the source.
@@ -99,17 +112,47 @@ impl Document {
         model_hash: impl Into<String>,
         history: History,
     ) -> Result<Self> {
+        encoded.check(source.geometry(), None)?;
+        edited.check(source.geometry(), None)?;
+        let layers = LayerStack::of_codes(&encoded, &edited);
+        Self::with_layers(source, encoded, layers, wrap, model_hash, history)
+    }
+
+    /// A stored document: `layers` are as after the applied strokes of `history`.
+    ///
+    /// # Errors
+    /// `Damaged` when grids or strokes do not fit the source.
+    pub fn with_layers(
+        source: Source,
+        encoded: Codes,
+        mut layers: LayerStack,
+        wrap: Wrap,
+        model_hash: impl Into<String>,
+        history: History,
+    ) -> Result<Self> {
         let geometry = source.geometry();
         encoded.check(geometry, None)?;
-        edited.check(geometry, None)?;
+        let mut last_id = BASE_LAYER;
         for stroke in history.strokes() {
             stroke.check(geometry)?;
+            last_id = last_id.max(stroke.target.layer);
+            last_id = (stroke.edits.iter().map(LayerEdit::last_id)).fold(last_id, LayerId::max);
         }
+        layers.reserve_ids(last_id.saturating_add(1));
+        let active = Target {
+            layer: layers.layers().last().map_or(BASE_LAYER, Layer::id),
+            is_mask: false,
+        };
+        let edited = layers.compose(layers.layers().len(), &encoded);
         Ok(Self {
             geometry,
             source,
             encoded: Arc::new(encoded),
             edited: Arc::new(edited),
+            layers,
+            active,
+            arrangement: 0,
+            tried: None,
             wrap,
             model_hash: model_hash.into(),
             history,
@@ -160,8 +203,24 @@ impl Document {
         &self.encoded
     }
 
+    /// The codes under all shown layers: what tools see, and, where every layer is in full strength, what is
+    /// decoded.
     pub const fn edited(&self) -> &Arc<Codes> {
         &self.edited
+    }
+
+    pub const fn layers(&self) -> &LayerStack {
+        &self.layers
+    }
+
+    /// What strokes change.
+    pub const fn active(&self) -> Target {
+        self.active
+    }
+
+    /// Grows when layers come, go, move or are shown differently.
+    pub const fn arrangement(&self) -> u64 {
+        self.arrangement
     }
 
     pub const fn history(&self) -> &History {
@@ -173,9 +232,12 @@ impl Document {
         self.revision
     }
 
-    /// Whether any cell differs from the codes as encoded.
+    /// Whether any cell of the picture differs from the codes as encoded.
     pub fn is_edited(&self) -> bool {
-        self.edited != self.encoded
+        if self.layers.is_one_decode() {
+            return self.edited != self.encoded;
+        }
+        !self.changes().is_empty()
     }
 
     /// Indices of the cells that differ from the codes as encoded, in rising order.
@@ -187,20 +249,34 @@ impl Document {
             .map(|(index, _)| index as u32)
     }
 
-    /// Starts a stroke.
+    /// Starts a stroke on the active layer.
     ///
     /// # Errors
-    /// `Internal` when one is already open.
+    /// `Usage` where the layer is locked or not shown; `Internal` when a stroke is already open.
     pub fn begin(&mut self, label: impl Into<String>) -> Result<()> {
+        let target = self.active;
+        let look = self.layers.get(target.layer).map(Layer::look);
+        let (why, next) = match look {
+            Some(look) if look.is_locked => ("is locked", "Unlock it, or choose another layer"),
+            Some(look) if !look.is_visible => ("is hidden", "Show it, or choose another layer"),
+            Some(_) => return self.begin_on(target, label.into()),
+            None => ("is gone", "Choose another layer"),
+        };
+        let name = look.map_or("", |look| look.name.as_str());
+        Err(Error::usage(
+            "could not paint",
+            format!("the layer “{name}” {why}"),
+            next,
+        ))
+    }
+
+    /// Starts a stroke, locked or not.
+    fn begin_on(&mut self, target: Target, label: String) -> Result<()> {
         if self.open.is_some() {
-            return Err(Error::new(
-                Kind::Internal,
-                "could not start a stroke",
-                "another stroke is still open",
-                "",
-            ));
+            return Err(already_open());
         }
-        self.open = Some(OpenStroke::new(label.into()));
+        self.end_trial();
+        self.open = Some(OpenStroke::new(label, target));
         Ok(())
     }
 
@@ -208,11 +284,18 @@ impl Document {
         self.open.is_some()
     }
 
-    /// Sets one cell within the open stroke and says whether it changed.
+    /// Sets one cell of the active layer within the open stroke and says whether that changed the layer.
     ///
     /// # Errors
     /// `Internal` when no stroke is open; `Usage` for a cell outside or an emptied structure cell.
     pub fn set_cell(&mut self, level: Level, index: u32, code: Option<u16>) -> Result<bool> {
+        let is_mask = self.open.as_ref().is_some_and(|open| open.target.is_mask);
+        let after = if is_mask { 1 } else { raw_code(code) };
+        self.put_cell(level, index, after)
+    }
+
+    /// Writes a value as [`LayerStack::value`] gives it.
+    fn put_cell(&mut self, level: Level, index: u32, after: u16) -> Result<bool> {
         let Some(open) = self.open.as_mut() else {
             return Err(Error::new(
                 Kind::Internal,
@@ -221,15 +304,16 @@ impl Document {
                 "",
             ));
         };
-        let after = raw_code(code);
-        let before = self.edited.level(level).raw_at(index);
-        let Some(before) = before.filter(|_| level == Level::Detail || after != EMPTY) else {
+        let target = open.target;
+        let is_inside = (index as usize) < self.geometry.cell_count(level);
+        if !is_inside || (level == Level::Structure && after == EMPTY) {
             return Err(Error::usage(
                 "could not paint a cell",
                 format!("{level} cell {index} is outside, or a structure cell would be empty"),
                 "",
             ));
-        };
+        }
+        let before = self.layers.value(target, level, index, &self.encoded);
         if before == after {
             return Ok(false);
         }
@@ -239,11 +323,19 @@ impl Document {
             before,
             after,
         });
-        Arc::make_mut(&mut self.edited)
-            .level_mut(level)
-            .set_raw(index, after);
+        self.layers.put(target, level, index, after, &self.encoded);
+        self.compose_cell(level, index);
         self.revision += 1;
         Ok(true)
+    }
+
+    fn compose_cell(&mut self, level: Level, index: u32) {
+        let raw = self.layers.composed(level, index, &self.encoded);
+        if self.edited.level(level).raw_at(index) != Some(raw) {
+            Arc::make_mut(&mut self.edited)
+                .level_mut(level)
+                .set_raw(index, raw);
+        }
     }
 
     /// Paints one cell; a structure cell also decides over the detail under it.
@@ -266,12 +358,13 @@ impl Document {
         Ok(changed)
     }
 
-    /// Puts a cell back as it was encoded; a structure cell together with the detail under it.
+    /// Takes the active layer's code of a cell away, so that what is below shows; a structure cell's together
+    /// with those of the detail under it.
     ///
     /// # Errors
     /// As [`Document::set_cell`].
     pub fn erase_cell(&mut self, level: Level, index: u32) -> Result<bool> {
-        let mut changed = self.set_cell(level, index, self.encoded.level(level).at(index))?;
+        let mut changed = self.put_cell(level, index, self.erased(level, index))?;
         if level == Level::Structure {
             for under in self.detail_under(index) {
                 changed |= self.erase_cell(Level::Detail, under)?;
@@ -280,8 +373,21 @@ impl Document {
         Ok(changed)
     }
 
-    /// One dab of a brush within the open stroke, for painting by hand. Returns what this dab
-    /// changed, with `before` as it was before the dab. `centre` is in cells of `level`.
+    /// What an erased cell of the open stroke's target has.
+    fn erased(&self, level: Level, index: u32) -> u16 {
+        let target = self.open.as_ref().map_or(self.active, |open| open.target);
+        match target {
+            Target { is_mask: true, .. } => 0,
+            Target {
+                layer: BASE_LAYER, ..
+            } => self.encoded.level(level).raw_at(index).unwrap_or(EMPTY),
+            _ => ABSENT,
+        }
+    }
+
+    /// One dab of a brush within the open stroke, for painting by hand. Returns the cells that it changed, with
+    /// the picture's codes before and after the dab (the same where another layer covers the cell). `centre`
+    /// is in cells of `level`.
     ///
     /// # Errors
     /// `Usage` for a brush out of range; as [`Document::set_cell`].
@@ -310,34 +416,47 @@ impl Document {
         });
         let mut deltas = Vec::new();
         for (at, index) in targets {
-            let before = self.edited.level(at).at(index);
-            let code = match ink {
-                Ink::Source => self.encoded.level(at).at(index),
-                Ink::Code { code, .. } if at == level => code,
-                Ink::Code { .. } => None,
+            let before = self.edited.level(at).raw_at(index).unwrap_or(EMPTY);
+            let is_changed = match ink {
+                Ink::Source => self.put_cell(at, index, self.erased(at, index))?,
+                Ink::Code { code, .. } if at == level => self.set_cell(at, index, code)?,
+                Ink::Code { .. } => self.set_cell(at, index, None)?,
             };
-            if self.set_cell(at, index, code)? {
+            if is_changed {
                 deltas.push(CellDelta {
                     level: at,
                     index,
-                    before: raw_code(before),
-                    after: raw_code(code),
+                    before,
+                    after: self.edited.level(at).raw_at(index).unwrap_or(EMPTY),
                 });
             }
         }
         Ok(deltas)
     }
 
-    /// All cells that differ from the source, as changes from it.
+    /// All cells that make the picture differ from the source, with the codes as encoded and as edited.
     pub fn changes(&self) -> Vec<CellDelta> {
         let of = |level| {
             let (encoded, edited) = (self.encoded.level(level), self.edited.level(level));
-            self.changed_cells(level).map(move |index| CellDelta {
+            let delta = move |index: u32| CellDelta {
                 level,
                 index,
                 before: encoded.cells()[index as usize],
                 after: edited.cells()[index as usize],
-            })
+            };
+            // Under a layer that is blended, what it covers still shows.
+            let covered: Vec<u32> = if self.layers.is_one_decode() {
+                Vec::new()
+            } else {
+                (self.layers.layers().iter())
+                    .flat_map(|layer| layer.cells(level).iter().map(|(index, _)| index))
+                    .filter(|index| self.layers.covers(&(0..usize::MAX), level, *index))
+                    .collect()
+            };
+            let mut cells: Vec<u32> = self.changed_cells(level).chain(covered).collect();
+            cells.sort_unstable();
+            cells.dedup();
+            cells.into_iter().map(delta)
         };
         Level::ALL.into_iter().flat_map(of).collect()
     }
@@ -366,8 +485,7 @@ impl Document {
     /// Takes the open stroke back; what it had changed comes back for repainting.
     pub fn abort(&mut self) -> Option<Stroke> {
         let stroke = self.open.take()?.finish();
-        stroke.revert(Arc::make_mut(&mut self.edited));
-        self.revision += 1;
+        self.step(&stroke, false);
         Some(stroke)
     }
 
@@ -376,9 +494,9 @@ impl Document {
         if self.open.is_some() {
             return self.abort().map(Arc::new);
         }
+        self.end_trial();
         let stroke = self.history.step_back()?;
-        stroke.revert(Arc::make_mut(&mut self.edited));
-        self.revision += 1;
+        self.step(&stroke, false);
         Some(stroke)
     }
 
@@ -387,11 +505,37 @@ impl Document {
         if self.open.is_some() {
             return None;
         }
+        self.end_trial();
         let stroke = self.history.step_forward()?;
-        stroke.apply(Arc::make_mut(&mut self.edited));
-        self.revision += 1;
+        self.step(&stroke, true);
         Some(stroke)
     }
+
+    /// Does a stroke or takes it back.
+    fn step(&mut self, stroke: &Stroke, is_forward: bool) {
+        if is_forward {
+            stroke.apply(&mut self.layers, &self.encoded);
+        } else {
+            stroke.revert(&mut self.layers, &self.encoded);
+        }
+        self.revision += 1;
+        if stroke.edits.is_empty() {
+            for delta in &stroke.deltas {
+                self.compose_cell(delta.level, delta.index);
+            }
+        } else {
+            self.rearranged();
+        }
+    }
+}
+
+fn already_open() -> Error {
+    Error::new(
+        Kind::Internal,
+        "could not start a stroke",
+        "another stroke is still open",
+        "",
+    )
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The decode lane: one named thread that keeps the pixels of the open canvas up to date with its codes, beside
 //! whatever job is running. What waits is merged, so it never falls behind by more than one decode.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -11,7 +11,7 @@ use super::thread;
 use super::worker::from_panic;
 use crate::canvas::{LiveCanvas, Patch};
 use crate::codec::Codec;
-use crate::document::{CellDelta, Dirty, Document, Level, Rect};
+use crate::document::{CellDelta, Dirty, Document, EMPTY, LayerStack, Level, Rect, Samples};
 use crate::error::Result;
 
 /// Patches that may wait for the window before decoding waits for it.
@@ -44,13 +44,26 @@ struct Shared {
 struct State {
     /// A document to show from now on.
     opened: Option<Box<(Arc<Codec>, Document)>>,
-    /// Changes to its codes, the newest of each cell.
-    changes: BTreeMap<(Level, u32), CellDelta>,
+    /// Cells that have changed, and what they are now.
+    changed: BTreeSet<(Level, u32)>,
+    now: Option<Now>,
     revision: u64,
+    /// Of the layers that were handed over last.
+    arrangement: u64,
     /// What the window shows, in picture pixels: computed first, and ahead of strokes.
     view: Option<Rect>,
     out: Vec<DecodedPatch>,
     is_closed: bool,
+}
+
+/// The state of a document after changes.
+enum Now {
+    /// All that matters are the picture's codes in the changed cells.
+    Codes(BTreeMap<(Level, u32), u16>),
+    /// The same layers as before, with other cells.
+    Cells(Box<LayerStack>),
+    /// Other layers, or shown differently.
+    Layers(Box<LayerStack>),
 }
 
 impl DecodeLane {
@@ -78,22 +91,42 @@ impl DecodeLane {
     pub fn open(&self, codec: Arc<Codec>, document: &Document) {
         let mut state = self.shared.lock();
         state.opened = Some(Box::new((codec, document.clone())));
-        state.changes.clear();
+        state.changed.clear();
+        state.now = None;
         state.out.clear();
         state.view = None;
         state.revision = document.revision();
+        state.arrangement = document.arrangement();
         drop(state);
         self.shared.changed.notify_all();
     }
 
-    /// Takes over changes to the codes: a dab, a stroke, or an undo with `before` and `after` exchanged.
+    /// Takes over that these cells of the document, or its layers, have changed: by a dab, a stroke, an undo.
     /// Never waits for a decode.
-    pub fn change(&self, deltas: &[CellDelta], revision: u64) {
+    pub fn change(&self, deltas: &[CellDelta], document: &Document) {
         let mut state = self.shared.lock();
-        for delta in deltas {
-            state.changes.insert((delta.level, delta.index), *delta);
-        }
-        state.revision = revision;
+        let cells = deltas.iter().map(|delta| (delta.level, delta.index));
+        let is_rearranged = state.arrangement != document.arrangement();
+        let layers = || Box::new(document.layers().clone());
+        state.now = Some(match state.now.take() {
+            Some(Now::Layers(_)) => Now::Layers(layers()),
+            _ if is_rearranged => Now::Layers(layers()),
+            _ if document.layers().passes().len() > 1 => Now::Cells(layers()),
+            before => {
+                let mut codes = match before {
+                    Some(Now::Codes(codes)) => codes,
+                    _ => BTreeMap::new(),
+                };
+                for (level, index) in cells.clone() {
+                    let raw = document.edited().level(level).raw_at(index);
+                    codes.insert((level, index), raw.unwrap_or(EMPTY));
+                }
+                Now::Codes(codes)
+            }
+        });
+        state.changed.extend(cells);
+        state.revision = document.revision();
+        state.arrangement = document.arrangement();
         drop(state);
         self.shared.changed.notify_all();
     }
@@ -133,7 +166,7 @@ impl Shared {
 /// What the lane does next.
 enum Work {
     Open(Box<(Arc<Codec>, Document)>),
-    Change(Vec<CellDelta>, u64),
+    Change(BTreeSet<(Level, u32)>, Now, u64),
     Warm(Rect),
     Patch,
 }
@@ -160,11 +193,17 @@ fn lane(shared: &Shared) {
                         LiveCanvas::DEFAULT_BUDGET_BYTES,
                     )?);
                 }
-                (Work::Change(deltas, newest), Some(canvas)) => {
+                (Work::Change(cells, now, newest), Some(canvas)) => {
                     revision = newest;
-                    add(&mut dirty, &canvas.apply(&deltas)?);
+                    add(&mut dirty, &take_over(canvas, cells, now)?);
                     if dirty.is_empty() {
+                        // Nothing looks different; the window still wants to know that this is all.
                         shown = revision;
+                        let nothing = Patch {
+                            rect: Rect::default(),
+                            samples: Samples::Rgba8(Vec::new()),
+                        };
+                        give(shared, Ok(nothing), shown);
                     }
                 }
                 (Work::Warm(view), Some(canvas)) => canvas.warm(view, &())?,
@@ -205,9 +244,9 @@ fn next(shared: &Shared, is_open: bool, is_dirty: bool) -> Option<Work> {
         if let Some(opened) = state.opened.take() {
             return Some(Work::Open(opened));
         }
-        if !state.changes.is_empty() && is_open {
-            let deltas = std::mem::take(&mut state.changes).into_values().collect();
-            return Some(Work::Change(deltas, state.revision));
+        if is_open && let Some(now) = state.now.take() {
+            let cells = std::mem::take(&mut state.changed);
+            return Some(Work::Change(cells, now, state.revision));
         }
         if is_dirty && state.out.len() < WAITING_PATCHES {
             return Some(Work::Patch);
@@ -221,6 +260,29 @@ fn next(shared: &Shared, is_open: bool, is_dirty: bool) -> Option<Work> {
             .changed
             .wait(state)
             .unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn take_over(canvas: &mut LiveCanvas, cells: BTreeSet<(Level, u32)>, now: Now) -> Result<Dirty> {
+    match now {
+        Now::Codes(codes) => {
+            let deltas: Vec<CellDelta> = (codes.into_iter())
+                .map(|((level, index), after)| CellDelta {
+                    level,
+                    index,
+                    before: after,
+                    after,
+                })
+                .collect();
+            canvas.apply(&deltas)
+        }
+        Now::Cells(layers) => canvas.follow(*layers, &cells.into_iter().collect::<Vec<_>>()),
+        Now::Layers(layers) => {
+            // Cells may have changed before the layers did.
+            let mut dirty = canvas.rearrange(*layers)?;
+            dirty.extend(&canvas.reached(cells));
+            Ok(dirty)
+        }
     }
 }
 

@@ -13,8 +13,8 @@ use crate::error::{Error, Kind, Result};
 use crate::export::{Metadata, Restore, encode_png, read_restore_data};
 use crate::progress::Observer;
 use crate::project::{
-    CheckpointRow, ContentHash, DocumentId, DocumentRow, DocumentSource, NewDocument, NewSource,
-    Project,
+    CheckpointRow, ContentHash, DocumentId, DocumentRow, DocumentSource, NamedState, NewDocument,
+    NewSource, Project,
 };
 
 /// Files beyond this are no pictures that could be opened.
@@ -62,6 +62,7 @@ pub(super) struct Stored {
     pub id: DocumentId,
     pub name: String,
     pub document: Document,
+    pub snapshots: Vec<NamedState>,
 }
 
 /// Makes a document of a plain picture.
@@ -101,10 +102,7 @@ pub(super) fn restore(
 }
 
 fn difference(document: &Document) -> Stroke {
-    Stroke {
-        label: "Restored edits".into(),
-        deltas: document.changes(),
-    }
+    Stroke::new("Restored edits", document.changes())
 }
 
 fn store(
@@ -132,6 +130,7 @@ fn store(
             id: row.id,
             name,
             document,
+            snapshots: Vec::new(),
         })
     })
 }
@@ -184,15 +183,15 @@ fn move_cursor(project: &mut Project, id: DocumentId, at: &mut usize, to: usize)
 
 /// Opens a stored document. `model` must be the one that encoded it.
 pub(super) fn open(project: &Storage, id: DocumentId, model: &Model) -> Result<Stored> {
-    let (loaded, bytes) = project.call(move |project| {
+    let (loaded, snapshots, bytes) = project.call(move |project| {
         let loaded = project.load_document(id)?;
         let bytes = source_bytes(project, &loaded.row)?;
-        Ok((loaded, bytes))
+        Ok((loaded, project.named_states(id)?, bytes))
     })?;
-    let document = Document::restore(
+    let document = Document::with_layers(
         pictures::source_from_bytes(&bytes)?,
         loaded.encoded,
-        loaded.edited,
+        loaded.layers,
         loaded.row.wrap,
         &model.hash,
         loaded.history,
@@ -201,6 +200,7 @@ pub(super) fn open(project: &Storage, id: DocumentId, model: &Model) -> Result<S
         id,
         name: loaded.row.name,
         document,
+        snapshots,
     })
 }
 

@@ -83,7 +83,7 @@ impl Model {
 
     pub fn codebooks(&self) -> Codebooks {
         let config = self.codec.config();
-        // A valid config has at most 65,535 codes a level.
+        // A valid config has at most 65,534 codes a level.
         Codebooks {
             structure: config.structure.codes as u32,
             detail: config.detail.codes as u32,

@@ -1,10 +1,10 @@
 //! A look at everything a project holds, beyond what opening it checks.
 
-use super::documents::{decode_checked, decode_stroke};
-use super::limits::{MAX_NAME_BYTES, MAX_VALUE_BYTES};
-use super::sqlite::{Doing, bytes, text, unsigned};
+use super::documents::{StoredStroke, decode_checked, snapshot_layers};
+use super::limits::MAX_VALUE_BYTES;
+use super::sqlite::{Doing, bytes, unsigned};
 use super::{DocumentRow, Project};
-use crate::document::Codes;
+use crate::document::{Codes, LayerStack};
 use crate::error::{Kind, Notice, Result};
 use crate::progress::Observer;
 
@@ -153,8 +153,8 @@ impl Project {
             ));
         }
         let mut snapshots = self.snapshots(row)?.into_iter().peekable();
-        let mut codes: Codes = match snapshots.next() {
-            Some((0, codes)) => codes,
+        let encoded: Codes = match snapshots.next() {
+            Some((0, stored, false)) => decode_checked(&stored, row)?,
             _ => {
                 findings.push(self.finding(
                     format!("{name} has no codes"),
@@ -163,11 +163,13 @@ impl Project {
                 return Ok(());
             }
         };
+        let mut stack = LayerStack::default();
         let mut statement = self
             .connection
-            .prepare_cached(
-                "SELECT number, label, deltas FROM strokes WHERE document = ?1 ORDER BY number",
-            )
+            .prepare_cached(&format!(
+                "SELECT {} FROM strokes WHERE document = ?1 ORDER BY number",
+                StoredStroke::COLUMNS
+            ))
             .doing(DOING, &self.path)?;
         let mut rows = statement.query([row.id]).doing(DOING, &self.path)?;
         let mut last = 0;
@@ -182,23 +184,19 @@ impl Project {
                 return Ok(());
             }
             last = number;
-            let label = text(r, 1, MAX_NAME_BYTES).doing(DOING, &self.path)?;
-            let stored = bytes(r, 2, MAX_VALUE_BYTES).doing(DOING, &self.path)?;
-            let stroke = decode_stroke(label, &stored, row)?;
-            let follows = stroke
-                .deltas
-                .iter()
-                .all(|d| codes.level(d.level).raw_at(d.index) == Some(d.before));
-            if !follows {
+            let stroke = StoredStroke::read(r)
+                .doing(DOING, &self.path)?
+                .decode(row)?;
+            if !stroke.follows(&stack, &encoded) {
                 findings.push(self.finding(
                     format!("{name} has a broken history"),
                     format!("stroke {number} does not follow from the one before"),
                 ));
                 return Ok(());
             }
-            stroke.apply(&mut codes);
-            if let Some((_, snapshot)) = snapshots.next_if(|(after, _)| *after == number)
-                && snapshot != codes
+            stroke.apply(&mut stack, &encoded);
+            if let Some((_, stored, is_layered)) = snapshots.next_if(|(after, ..)| *after == number)
+                && snapshot_layers(&stored, is_layered, row, &encoded)?.layers() != stack.layers()
             {
                 findings.push(self.finding(
                     format!("{name} has a wrong snapshot"),
@@ -206,7 +204,7 @@ impl Project {
                 ));
             }
         }
-        if let Some((after, _)) = snapshots.next() {
+        if let Some((after, ..)) = snapshots.next() {
             findings.push(self.finding(
                 format!("{name} has a wrong snapshot"),
                 format!("it stands after stroke {after} of {last}"),
@@ -215,25 +213,22 @@ impl Project {
         Ok(())
     }
 
-    /// Stored codes by the number of strokes they include, as encoded first.
-    fn snapshots(&self, row: &DocumentRow) -> Result<Vec<(u64, Codes)>> {
+    /// Stored codes, or layers where the third value says so, by the number of strokes they include, those as
+    /// encoded first.
+    fn snapshots(&self, row: &DocumentRow) -> Result<Vec<(u64, Vec<u8>, bool)>> {
         const DOING: &str = "check a document";
         // One snapshot is all that Tessera keeps; a forged file may bring more than memory holds.
-        let list = || -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
+        let list = || -> rusqlite::Result<Vec<(u64, Vec<u8>, bool)>> {
             self.connection
                 .prepare_cached(
-                    "SELECT applied_strokes, codes FROM document_codes WHERE document = ?1
-                     ORDER BY applied_strokes LIMIT 2",
+                    "SELECT applied_strokes, coalesce(layers, codes), layers IS NOT NULL FROM document_codes
+                     WHERE document = ?1 ORDER BY applied_strokes LIMIT 2",
                 )?
                 .query_map([row.id], |r| {
-                    Ok((unsigned(r, 0)?, bytes(r, 1, MAX_VALUE_BYTES)?))
+                    Ok((unsigned(r, 0)?, bytes(r, 1, MAX_VALUE_BYTES)?, r.get(2)?))
                 })?
                 .collect()
         };
-        list()
-            .doing(DOING, &self.path)?
-            .into_iter()
-            .map(|(after, stored)| Ok((after, decode_checked(&stored, row)?)))
-            .collect()
+        list().doing(DOING, &self.path)
     }
 }

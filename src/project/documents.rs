@@ -10,8 +10,10 @@ use super::limits::{MAX_NAME_BYTES, MAX_PAGE_ROWS, MAX_VALUE_BYTES};
 use super::sqlite::{
     Doing, bad_value, bytes, checked_name, limited_len, not_found, now_ms, text, unsigned,
 };
-use super::{ContentHash, PictureId, Project, blobs, journal};
-use crate::document::{Codebooks, Codes, Geometry, History, Level, Stroke, Wrap};
+use super::{ContentHash, PictureId, Project, blobs, journal, layers};
+use crate::document::{
+    ABSENT, Codebooks, Codes, Geometry, History, LayerStack, Level, Stroke, Wrap,
+};
 use crate::error::{Error, Kind, Result};
 
 pub type DocumentId = i64;
@@ -102,8 +104,10 @@ pub struct StrokeRow {
 pub struct LoadedDocument {
     pub row: DocumentRow,
     pub encoded: Codes,
-    /// After the applied strokes.
+    /// After the applied strokes, under all shown layers.
     pub edited: Codes,
+    /// After the applied strokes.
+    pub layers: LayerStack,
     pub history: History,
     /// Strokes older than those in `history`: more than memory should hold. Usually 0.
     pub older_strokes: u64,
@@ -160,13 +164,13 @@ fn cell_count(geometry: Geometry) -> usize {
 }
 
 fn check_codebooks(codebooks: Codebooks) -> Result<()> {
-    let is_usable = |size| (1..=u32::from(u16::MAX)).contains(&size);
+    let is_usable = |size| (1..=u32::from(ABSENT)).contains(&size);
     if is_usable(codebooks.structure) && is_usable(codebooks.detail) {
         return Ok(());
     }
     Err(Error::usage(
         "could not store the document",
-        "a codebook has 1 to 65,535 codes",
+        "a codebook has 1 to 65,534 codes",
         "",
     ))
 }
@@ -185,28 +189,85 @@ pub(super) fn decode_checked(stored: &[u8], row: &DocumentRow) -> Result<Codes> 
     Ok(codes)
 }
 
-/// A stroke of a file, checked against the row.
-pub(super) fn decode_stroke(label: String, stored: &[u8], row: &DocumentRow) -> Result<Stroke> {
-    let geometry = row.geometry()?;
-    let stroke = Stroke {
-        label,
-        deltas: journal::decode_deltas(stored, cell_count(geometry))?,
-    };
-    stroke.check(geometry)?;
-    check_stroke_codes(&stroke, row.codebooks).map_err(|e| Error {
-        kind: Kind::Damaged,
-        ..e
-    })?;
-    Ok(stroke)
+/// A row of the table of strokes.
+pub(super) struct StoredStroke<'a> {
+    pub label: String,
+    pub target: i64,
+    pub deltas: &'a [u8],
+    pub edits: Option<&'a [u8]>,
+}
+
+impl<'a> StoredStroke<'a> {
+    /// The columns that [`StoredStroke::read`] expects.
+    pub const COLUMNS: &'static str = "number, label, target, deltas, layer_edits";
+
+    pub fn read(row: &'a Row<'_>) -> rusqlite::Result<Self> {
+        let limited = |column, bytes: &'a [u8]| match bytes.len() <= MAX_VALUE_BYTES {
+            true => Ok(bytes),
+            false => Err(bad_value(column, "it is too large")),
+        };
+        let deltas = row.get_ref(3)?;
+        let edits = row.get_ref(4)?;
+        Ok(Self {
+            label: text(row, 1, MAX_NAME_BYTES)?,
+            target: row.get(2)?,
+            deltas: limited(
+                3,
+                deltas.as_blob().map_err(|e| bad_value(3, e.to_string()))?,
+            )?,
+            edits: (edits.as_blob_or_null())
+                .map_err(|e| bad_value(4, e.to_string()))?
+                .map(|bytes| limited(4, bytes))
+                .transpose()?,
+        })
+    }
+
+    /// The stroke, checked against the row of its document.
+    pub fn decode(self, row: &DocumentRow) -> Result<Stroke> {
+        let geometry = row.geometry()?;
+        let stroke = Stroke {
+            label: self.label,
+            target: layers::target_of(self.target)?,
+            deltas: journal::decode_deltas(self.deltas, cell_count(geometry))?,
+            edits: match self.edits {
+                Some(stored) => layers::decode_edits(stored, geometry, row.codebooks)?,
+                None => Vec::new(),
+            },
+        };
+        stroke.check(geometry)?;
+        check_stroke_codes(&stroke, row.codebooks).map_err(|e| Error {
+            kind: Kind::Damaged,
+            ..e
+        })?;
+        Ok(stroke)
+    }
 }
 
 fn check_stroke_codes(stroke: &Stroke, codebooks: Codebooks) -> Result<()> {
+    if stroke.target.is_mask {
+        return Ok(());
+    }
     for delta in &stroke.deltas {
         for raw in [delta.before, delta.after] {
-            codebooks.check(delta.level, crate::document::code_from_raw(raw))?;
+            if raw != ABSENT {
+                codebooks.check(delta.level, crate::document::code_from_raw(raw))?;
+            }
         }
     }
     Ok(())
+}
+
+/// The layers of a snapshot: its own, or one that makes its codes of those as encoded.
+pub(super) fn snapshot_layers(
+    stored: &[u8],
+    is_layered: bool,
+    row: &DocumentRow,
+    encoded: &Codes,
+) -> Result<LayerStack> {
+    if is_layered {
+        return layers::decode_stack(stored, row.geometry()?, row.codebooks);
+    }
+    Ok(LayerStack::of_codes(encoded, &decode_checked(stored, row)?))
 }
 
 fn store_encoded(t: &Connection, id: DocumentId, codes: &Codes, path: &Path) -> Result<()> {
@@ -380,7 +441,13 @@ impl Project {
         stroke.check(row.geometry()?)?;
         check_stroke_codes(stroke, row.codebooks)?;
         let stored = journal::encode_deltas(&stroke.deltas);
+        let edits = layers::encode_edits(stroke);
         limited_len("a stroke", stored.len(), MAX_VALUE_BYTES)?;
+        limited_len(
+            "a stroke",
+            edits.as_ref().map_or(0, Vec::len),
+            MAX_VALUE_BYTES,
+        )?;
         let number = row.applied_strokes + 1;
         let kept = row.applied_strokes.cast_signed();
         self.transact(DOING, |t, path| {
@@ -395,9 +462,13 @@ impl Project {
             }
             let now = now_ms();
             t.prepare_cached(
-                "INSERT INTO strokes (document, number, label, deltas, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO strokes (document, number, label, deltas, created_ms, target, layer_edits)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )
-            .and_then(|mut s| s.execute(params![id, kept + 1, stroke.label, stored, now]))
+            .and_then(|mut s| {
+                let target = layers::target_number(stroke.target);
+                s.execute(params![id, kept + 1, stroke.label, stored, now, target, edits])
+            })
             .doing(DOING, path)?;
             t.prepare_cached(
                 "UPDATE documents SET applied_strokes = ?2, modified_ms = ?3 WHERE id = ?1",
@@ -433,6 +504,26 @@ impl Project {
         )
     }
 
+    /// Notes that exactly this many strokes are applied now, in one step: a jump in the history.
+    ///
+    /// # Errors
+    /// `Usage` where there are fewer.
+    pub fn set_applied_strokes(&mut self, id: DocumentId, applied: u64) -> Result<()> {
+        let row = self.document(id)?;
+        if applied > row.strokes {
+            return Err(Error::usage(
+                "could not go to that state",
+                format!("there are {} strokes", row.strokes),
+                "",
+            ));
+        }
+        self.update_one(
+            "store an undo",
+            "UPDATE documents SET applied_strokes = ?2, modified_ms = ?3 WHERE id = ?1",
+            params![id, applied.cast_signed(), now_ms()],
+        )
+    }
+
     fn move_cursor(&mut self, id: DocumentId, sql: &str) -> Result<bool> {
         const DOING: &str = "store an undo";
         self.transact(DOING, |t, path| {
@@ -448,8 +539,12 @@ impl Project {
         if row.applied_strokes == 0 {
             return Ok(());
         }
-        let edited = journal::encode_codes(&self.edited_codes(&row)?);
+        let (encoded, stack) = self.state_after(&row, row.applied_strokes)?;
+        let edited = journal::encode_codes(&stack.compose(stack.layers().len(), &encoded));
+        let layers = (!stack.is_single_base()).then(|| layers::encode_stack(&stack));
         limited_len("the codes of a document", edited.len(), MAX_VALUE_BYTES)?;
+        let layers_len = layers.as_ref().map_or(0, Vec::len);
+        limited_len("the layers of a document", layers_len, MAX_VALUE_BYTES)?;
         let applied = row.applied_strokes.cast_signed();
         self.transact(DOING, |t, path| {
             t.execute(
@@ -458,40 +553,68 @@ impl Project {
             )
             .doing(DOING, path)?;
             t.execute(
-                "INSERT INTO document_codes (document, applied_strokes, codes) VALUES (?1, ?2, ?3)",
-                params![id, applied, edited],
+                "INSERT INTO document_codes (document, applied_strokes, codes, layers) VALUES (?1, ?2, ?3, ?4)",
+                params![id, applied, edited, layers],
             )
             .doing(DOING, path)?;
             Ok(())
         })
     }
 
-    /// The newest stored codes that are no newer than after stroke `upto`, and which stroke that was.
-    fn stored_codes(&self, row: &DocumentRow, upto: u64) -> Result<(u64, Codes)> {
-        let (applied, stored) = self
+    /// The codes as encoded.
+    fn encoded_codes(&self, row: &DocumentRow) -> Result<Codes> {
+        let stored = self
             .connection
             .query_row(
-                "SELECT applied_strokes, codes FROM document_codes WHERE document = ?1 AND applied_strokes <= ?2
-                 ORDER BY applied_strokes DESC LIMIT 1",
-                [row.id, upto.cast_signed()],
-                |r| Ok((unsigned(r, 0)?, bytes(r, 1, MAX_VALUE_BYTES)?)),
+                "SELECT codes FROM document_codes WHERE document = ?1 AND applied_strokes = 0",
+                [row.id],
+                |r| bytes(r, 0, MAX_VALUE_BYTES),
             )
             .optional()
             .doing("read the codes of a document", &self.path)?
             .ok_or_else(|| {
-                super::sqlite::damaged("read the codes of a document", &self.path, "they are missing")
+                super::sqlite::damaged(
+                    "read the codes of a document",
+                    &self.path,
+                    "they are missing",
+                )
             })?;
-        let codes = decode_checked(&stored, row).map_err(|e| e.at(&self.path))?;
-        Ok((applied, codes))
+        decode_checked(&stored, row).map_err(|e| e.at(&self.path))
     }
 
-    fn edited_codes(&self, row: &DocumentRow) -> Result<Codes> {
-        let (from, mut codes) = self.stored_codes(row, row.applied_strokes)?;
-        self.for_strokes(row, from + 1, row.applied_strokes, &mut |_, stroke| {
-            stroke.apply(&mut codes);
+    /// The newest stored layers that are no newer than after stroke `upto`, and which stroke that was.
+    fn stored_layers(
+        &self,
+        row: &DocumentRow,
+        encoded: &Codes,
+        upto: u64,
+    ) -> Result<(u64, LayerStack)> {
+        let found = self
+            .connection
+            .query_row(
+                "SELECT applied_strokes, coalesce(layers, codes), layers IS NOT NULL FROM document_codes
+                 WHERE document = ?1 AND applied_strokes BETWEEN 1 AND ?2 ORDER BY applied_strokes DESC LIMIT 1",
+                [row.id, upto.cast_signed()],
+                |r| Ok((unsigned(r, 0)?, bytes(r, 1, MAX_VALUE_BYTES)?, r.get(2)?)),
+            )
+            .optional()
+            .doing("read the layers of a document", &self.path)?;
+        let Some((applied, stored, is_layered)) = found else {
+            return Ok((0, LayerStack::default()));
+        };
+        let stack = snapshot_layers(&stored, is_layered, row, encoded);
+        Ok((applied, stack.map_err(|e| e.at(&self.path))?))
+    }
+
+    /// The codes as encoded, and the layers after stroke `upto`.
+    pub(super) fn state_after(&self, row: &DocumentRow, upto: u64) -> Result<(Codes, LayerStack)> {
+        let encoded = self.encoded_codes(row)?;
+        let (from, mut stack) = self.stored_layers(row, &encoded, upto)?;
+        self.for_strokes(row, from + 1, upto, &mut |_, stroke| {
+            stroke.apply(&mut stack, &encoded);
             Ok(())
         })?;
-        Ok(codes)
+        Ok((encoded, stack))
     }
 
     /// Calls `each` with the strokes numbered `first..=last`, which must all be there.
@@ -506,7 +629,10 @@ impl Project {
         let mut statement = self
             .connection
             .prepare_cached(
-                "SELECT number, label, deltas FROM strokes WHERE document = ?1 AND number BETWEEN ?2 AND ?3 ORDER BY number",
+                &format!(
+                    "SELECT {} FROM strokes WHERE document = ?1 AND number BETWEEN ?2 AND ?3 ORDER BY number",
+                    StoredStroke::COLUMNS
+                ),
             )
             .doing(DOING, &self.path)?;
         let mut rows = statement
@@ -518,12 +644,8 @@ impl Project {
             if number != expected {
                 break;
             }
-            let label = text(r, 1, MAX_NAME_BYTES).doing(DOING, &self.path)?;
-            let stored = r
-                .get_ref(2)
-                .and_then(|v| v.as_blob().map_err(|e| bad_value(2, e.to_string())))
-                .doing(DOING, &self.path)?;
-            let stroke = decode_stroke(label, stored, row).map_err(|e| e.at(&self.path))?;
+            let stored = StoredStroke::read(r).doing(DOING, &self.path)?;
+            let stroke = stored.decode(row).map_err(|e| e.at(&self.path))?;
             each(number, stroke)?;
             expected += 1;
         }
@@ -543,8 +665,8 @@ impl Project {
     /// `Damaged` where codes or strokes fit neither the picture nor each other.
     pub fn load_document(&self, id: DocumentId) -> Result<LoadedDocument> {
         let row = self.document(id)?;
-        let (_, encoded) = self.stored_codes(&row, 0)?;
-        let edited = self.edited_codes(&row)?;
+        let (encoded, layers) = self.state_after(&row, row.applied_strokes)?;
+        let edited = layers.compose(layers.layers().len(), &encoded);
         let older_strokes = self.strokes_beyond_memory(&row)?;
         let mut strokes = Vec::new();
         self.for_strokes(&row, older_strokes + 1, row.strokes, &mut |_, stroke| {
@@ -558,6 +680,7 @@ impl Project {
             row,
             encoded,
             edited,
+            layers,
             history,
             older_strokes,
         })

@@ -22,11 +22,11 @@ const COMPRESSION: Compression = Compression::new(3);
 /// Longest LEB128 number of 64 bits.
 const MAX_NUMBER_BYTES: u32 = 10;
 
-fn damaged(what: &str, why: &str) -> Error {
+pub(super) fn damaged(what: &str, why: &str) -> Error {
     Error::new(Kind::Damaged, format!("could not read {what}"), why, "")
 }
 
-fn deflate(raw: &[u8]) -> Vec<u8> {
+pub(super) fn deflate(raw: &[u8]) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(vec![FORMAT], COMPRESSION);
     encoder
         .write_all(raw)
@@ -35,13 +35,13 @@ fn deflate(raw: &[u8]) -> Vec<u8> {
 }
 
 /// A reader of the deflated part; it produces bytes only as they are asked for.
-struct Inflate<'a> {
+pub(super) struct Inflate<'a> {
     bytes: std::io::Bytes<BufReader<DeflateDecoder<&'a [u8]>>>,
     what: &'static str,
 }
 
 impl<'a> Inflate<'a> {
-    fn new(what: &'static str, stored: &'a [u8]) -> Result<Self> {
+    pub fn new(what: &'static str, stored: &'a [u8]) -> Result<Self> {
         match stored.split_first() {
             Some((&FORMAT, deflated)) => Ok(Self {
                 bytes: BufReader::new(DeflateDecoder::new(deflated)).bytes(),
@@ -51,7 +51,7 @@ impl<'a> Inflate<'a> {
         }
     }
 
-    fn byte(&mut self) -> Result<u8> {
+    pub fn byte(&mut self) -> Result<u8> {
         match self.bytes.next() {
             Some(Ok(byte)) => Ok(byte),
             Some(Err(_)) => Err(damaged(self.what, "its bytes are not deflated data")),
@@ -59,7 +59,7 @@ impl<'a> Inflate<'a> {
         }
     }
 
-    fn number(&mut self) -> Result<u64> {
+    pub fn number(&mut self) -> Result<u64> {
         let mut value = 0_u64;
         for i in 0..MAX_NUMBER_BYTES {
             let byte = self.byte()?;
@@ -75,13 +75,13 @@ impl<'a> Inflate<'a> {
         Err(damaged(self.what, "it holds a number that is too large"))
     }
 
-    fn code(&mut self) -> Result<u16> {
+    pub fn code(&mut self) -> Result<u16> {
         let stored = u16::try_from(self.number()?)
             .map_err(|_| damaged(self.what, "it holds a code that is too large"))?;
         Ok(stored.wrapping_sub(1))
     }
 
-    fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         match self.bytes.next() {
             None => Ok(()),
             Some(_) => Err(damaged(self.what, "it has more bytes than it says")),
@@ -89,7 +89,7 @@ impl<'a> Inflate<'a> {
     }
 }
 
-fn put_number(out: &mut Vec<u8>, mut value: u64) {
+pub(super) fn put_number(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

@@ -18,8 +18,10 @@ mod documents;
 mod hash;
 mod import;
 pub mod journal;
+mod layers;
 pub mod limits;
 mod lock;
+mod named_states;
 mod open;
 mod paths;
 mod pictures;
@@ -39,6 +41,7 @@ pub use documents::{
 pub use hash::ContentHash;
 pub use import::{Import, ImportId, ImportRow, ImportSummary, KnownPicture, NewPicture};
 pub use lock::Holder;
+pub use named_states::{MAX_NAMED_STATES, NamedState};
 pub use pictures::{PictureCounts, PictureFilter, PictureFlag, PictureId, PictureRow};
 pub use runs::{MetricRow, NewRun, RunId, RunRow, RunStatus};
 pub use schema::APPLICATION_ID;

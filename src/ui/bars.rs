@@ -6,9 +6,10 @@ use super::panels::canvas::HoveredCell;
 use super::theme::{self, tokens};
 use super::widgets::{Commands, command_icon, duration_text, icon_text, named, small, tooltip};
 use crate::app::{
-    Command, JobKey, Overlay, Purpose, RunningJob, SAMPLES, State, Tool, Workspace, name_of,
-    text_for,
+    Command, JobKey, LayerCommand, Overlay, Purpose, RunningJob, SAMPLES, State, Tool, Workspace,
+    name_of, text_for,
 };
+use crate::document::Document;
 
 pub fn top(ui: &mut Ui, state: &State, out: &mut Commands) {
     let tokens = tokens(ui);
@@ -141,6 +142,7 @@ fn menus(ui: &mut Ui, state: &State, out: &mut Commands) {
         for command in [
             C::Undo,
             C::Redo,
+            C::TakeSnapshot,
             C::SetTool(Tool::Brush),
             C::SetTool(Tool::Eraser),
             C::SetTool(Tool::Eyedropper),
@@ -152,6 +154,23 @@ fn menus(ui: &mut Ui, state: &State, out: &mut Commands) {
             C::ReopenWithModel,
         ] {
             item(ui, state, out, command);
+        }
+    });
+    menu(ui, "Layer", |ui| {
+        use LayerCommand as L;
+        let groups: [&[LayerCommand]; 4] = [
+            &[L::Add, L::Duplicate, L::MergeDown, L::Delete],
+            &[L::Raise, L::Lower, L::SelectAbove, L::SelectBelow],
+            &[L::ToggleVisible, L::ToggleLock],
+            &[L::EditMask, L::ToggleMask, L::ClearMask],
+        ];
+        for (i, group) in groups.into_iter().enumerate() {
+            if i > 0 {
+                ui.separator();
+            }
+            for command in group {
+                item(ui, state, out, C::Layer(command.clone()));
+            }
         }
     });
     menu(ui, "View", |ui| {
@@ -176,6 +195,7 @@ fn menus(ui: &mut Ui, state: &State, out: &mut Commands) {
         ui.separator();
         for command in [
             C::ToggleDock,
+            C::ToggleLayers,
             C::ToggleHistory,
             C::ToggleTheme,
             C::ScaleUp,
@@ -232,9 +252,12 @@ pub fn is_possible(state: &State, command: &Command) -> bool {
     match command {
         Command::Undo => history.is_some_and(|history| history.can_undo()),
         Command::Redo => history.is_some_and(|history| history.can_redo()),
-        Command::Export | Command::ReopenWithModel | Command::ToggleWhereUsed => {
-            state.canvas.is_some()
-        }
+        Command::Export
+        | Command::TakeSnapshot
+        | Command::ReopenWithModel
+        | Command::ToggleWhereUsed => state.canvas.is_some(),
+        Command::Layer(command) => (state.canvas.as_ref())
+            .is_some_and(|canvas| is_layer_possible(&canvas.document, command)),
         Command::CountUsage => state.canvas.is_some() && !state.has_job(Purpose::CountUsage),
         Command::StartTraining => state.why_no_training().is_none(),
         Command::PauseTraining | Command::CancelTraining => {
@@ -248,6 +271,21 @@ pub fn is_possible(state: &State, command: &Command) -> bool {
         }
         Command::CancelJob => !state.jobs.is_empty(),
         Command::SaveCopy => state.project.is_some(),
+        _ => true,
+    }
+}
+
+fn is_layer_possible(document: &Document, command: &LayerCommand) -> bool {
+    let layers = document.layers();
+    let Some(place) = layers.position(document.active().layer) else {
+        return false;
+    };
+    let (layer, last) = (&layers.layers()[place], layers.layers().len() - 1);
+    match command {
+        LayerCommand::Delete => last > 0 && !layer.look().is_locked,
+        LayerCommand::MergeDown | LayerCommand::Lower | LayerCommand::SelectBelow => place > 0,
+        LayerCommand::Raise | LayerCommand::SelectAbove => place < last,
+        LayerCommand::ClearMask | LayerCommand::ToggleMask => layer.has_mask(),
         _ => true,
     }
 }

@@ -24,6 +24,7 @@ pub struct Shell {
     canvas: panels::canvas::CanvasPanel,
     palette: panels::palette::PalettePanel,
     history: panels::history::HistoryPanel,
+    layers: panels::layers::LayersPanel,
     export: panels::export::ExportPanel,
     overlays: overlays::Overlays,
 }
@@ -60,6 +61,9 @@ impl Shell {
                         } else {
                             if state.settings.panels.history {
                                 self.history.show(ui, state, out);
+                            }
+                            if state.settings.panels.layers {
+                                self.layers.show(ui, state, out);
                             }
                             self.palette.show(ui, state, out);
                         }

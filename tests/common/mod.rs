@@ -40,8 +40,8 @@ pub fn halo(codec: &Codec, document: &Document) -> Vec<bool> {
             Level::Structure => field.structure.decode_px,
             Level::Detail => field.detail.decode_px,
         } as i64;
-        for index in document.changed_cells(level) {
-            let cell = geometry.cell_pixels(level, index);
+        for delta in document.changes().iter().filter(|d| d.level == level) {
+            let cell = geometry.cell_pixels(level, delta.index);
             let (x0, y0) = (i64::from(cell.x), i64::from(cell.y));
             let side = i64::from(cell.width);
             for y in y0 - reach..y0 + side + reach {

@@ -1,6 +1,7 @@
 //! The window without a display: what a user does, by the names that a screen reader would say.
 
 mod lanes;
+mod layers;
 mod pages;
 mod paint;
 mod shaders;

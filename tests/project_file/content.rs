@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use tessera::document::{Codes, Document, Source, Wrap};
+use tessera::document::{Codes, Document, LayerStack, Level, Source, Target, Wrap};
 use tessera::error::{Kind, Notice};
 use tessera::project::{
     CheckpointKind, ContentHash, DocumentSource, MetricRow, NewPicture, PictureFilter, Project,
@@ -487,6 +487,90 @@ fn many_strokes_are_replayed_from_a_snapshot() {
         project.append_stroke(id, &stroke).unwrap();
     }
     assert_eq!(project.load_document(id).unwrap().edited, edited);
+    assert_eq!(project.check(&()).unwrap(), []);
+}
+
+#[test]
+fn layers_masks_and_snapshots_are_kept_stroke_by_stroke() {
+    let folder = folder();
+    let path = folder.path().join("p.tessera");
+    let mut project = Project::create(&path).unwrap();
+    let saved = save(&mut project, None, CheckpointKind::Base, 0, b"w", None);
+    let row = add_document(&mut project, saved.hash);
+    let id = row.id;
+    let source = Source::from_rgba8(100, 70, vec![9; 100 * 70 * 4]).unwrap();
+    let mut document = Document::new(source, codes(), row.wrap, "hash").unwrap();
+    let mut kept = Vec::new();
+    for round in 0..90u16 {
+        document.begin("paint").unwrap();
+        for cell in 0..5 {
+            let index = u32::from(round * 7 + cell) % 400;
+            document
+                .set_cell(Level::Detail, index, Some(round))
+                .unwrap();
+        }
+        kept.extend(document.commit());
+        let active = document.active();
+        match round % 6 {
+            0 => kept.push(document.add_layer().unwrap()),
+            1 => assert!(document.set_active(Target {
+                is_mask: true,
+                ..active
+            })),
+            2 => assert!(document.set_active(Target {
+                is_mask: false,
+                ..active
+            })),
+            3 => {
+                let mut look = document.layers().get(active.layer).unwrap().look().clone();
+                look.opacity_percent = 30 + round as u8 / 2;
+                kept.extend(document.set_layer_look(active.layer, look).unwrap());
+            }
+            4 if document.layers().layers().len() > 3 => {
+                kept.push(document.merge_down(active.layer).unwrap())
+            }
+            _ => kept.extend(document.move_layer(active.layer, 1).unwrap()),
+        }
+    }
+    assert!(kept.len() > 150);
+    for stroke in kept.iter().chain(&kept[..0]) {
+        project.append_stroke(id, stroke).unwrap();
+    }
+    project.store_snapshot(id).unwrap();
+    project
+        .keep_state(id, 1, "Good", document.layers())
+        .unwrap();
+    project
+        .keep_state(id, 2, "Start", &LayerStack::default())
+        .unwrap();
+    project.rename_state(id, 1, "Better").unwrap();
+    project.delete_state(id, 2).unwrap();
+    assert!(project.delete_state(id, 2).is_err());
+    project.close().unwrap();
+
+    let mut project = Project::open(&path).unwrap();
+    assert_eq!(project.check(&()).unwrap(), []);
+    let loaded = project.load_document(id).unwrap();
+    assert_eq!(loaded.layers.layers(), document.layers().layers());
+    assert_eq!(&loaded.edited, &**document.edited());
+    assert_eq!(loaded.history.strokes(), kept);
+    let states = project.named_states(id).unwrap();
+    assert_eq!(states.len(), 1);
+    assert_eq!((states[0].number, states[0].name.as_str()), (1, "Better"));
+    assert_eq!(states[0].layers.layers(), document.layers().layers());
+    // A jump is one step, and without the snapshot the journal alone gives the same.
+    while document.history().cursor() > 40 {
+        document.undo();
+    }
+    project.set_applied_strokes(id, 40).unwrap();
+    assert!(project.set_applied_strokes(id, 10_000).is_err());
+    let loaded = project.load_document(id).unwrap();
+    assert_eq!(loaded.layers.layers(), document.layers().layers());
+    assert_eq!(
+        (loaded.history.cursor(), loaded.history.strokes().len()),
+        (40, kept.len())
+    );
+    project.delete_document(id).unwrap();
     assert_eq!(project.check(&()).unwrap(), []);
 }
 

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tessera::error::{Error, Kind};
 use tessera::project::Project;
 
-use super::support::{contents, folder, full_project, new_run};
+use super::support::{codes, contents, folder, full_project, new_run, stroke};
 
 /// Opening must fail and leave no trace in the folder.
 fn refused(folder: &Path, path: &Path) -> Error {
@@ -245,4 +245,39 @@ fn a_link_in_place_of_the_lock_file_is_not_followed() {
     std::os::unix::fs::symlink(&victim, folder.path().join("full.tessera.lock")).unwrap();
     assert_eq!(Project::open(&path).unwrap_err().kind, Kind::Foreign);
     assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+}
+
+/// `fixtures/projects/version-1.tessera.gz` was written by the program before there were layers: one document,
+/// 300 strokes with a snapshot after 256, the last two undone.
+#[test]
+fn a_project_of_the_version_before_opens_with_its_document_and_history() {
+    use std::io::Read;
+    let stored = include_bytes!("../fixtures/projects/version-1.tessera.gz");
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(&stored[..])
+        .read_to_end(&mut bytes)
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.tessera");
+    std::fs::write(&path, bytes).unwrap();
+    let mut edited = codes();
+    for i in 0..298 {
+        stroke(&mut edited, i * 5 % 97, (i * 3 % 290) as u16);
+    }
+    let mut project = Project::open(&path).unwrap();
+    let row = project.documents().unwrap().remove(0);
+    let loaded = project.load_document(row.id).unwrap();
+    assert_eq!(loaded.encoded, codes());
+    assert_eq!(loaded.edited, edited);
+    assert_eq!(loaded.layers.layers().len(), 1);
+    assert_eq!(loaded.history.strokes().len(), 300);
+    assert_eq!(loaded.history.cursor(), 298);
+    assert!(project.check(&()).unwrap().is_empty());
+    // It goes on where it was left.
+    let added = stroke(&mut edited, 50, 7);
+    project.append_stroke(row.id, &added).unwrap();
+    project.close().unwrap();
+    let project = Project::open(&path).unwrap();
+    assert_eq!(project.load_document(row.id).unwrap().edited, edited);
+    assert!(project.check(&()).unwrap().is_empty());
 }

@@ -124,15 +124,13 @@ pub fn add_document(project: &mut Project, checkpoint: ContentHash) -> DocumentR
 pub fn stroke(codes: &mut Codes, index: u32, after: u16) -> Stroke {
     let before = codes.detail.at(index).unwrap_or(u16::MAX);
     codes.detail.set(index, Some(after));
-    Stroke {
-        label: format!("Brush, code {after}"),
-        deltas: vec![CellDelta {
-            level: Level::Detail,
-            index,
-            before,
-            after,
-        }],
-    }
+    let delta = CellDelta {
+        level: Level::Detail,
+        index,
+        before,
+        after,
+    };
+    Stroke::new(format!("Brush, code {after}"), vec![delta])
 }
 
 /// A project with something in every table. Returns its path.

@@ -13,15 +13,6 @@ use crate::render::{Compare, Mask};
 impl App {
     pub(super) fn apply_canvas(&mut self, command: Command) {
         match command {
-            Command::Undo => {
-                let to = self.cursor().and_then(|cursor| cursor.checked_sub(1));
-                self.go_to_history(to);
-            }
-            Command::Redo => {
-                let to = self.cursor().map(|cursor| cursor + 1);
-                self.go_to_history(to);
-            }
-            Command::GoToHistory(cursor) => self.go_to_history(Some(cursor)),
             Command::Stroke(step) => {
                 if let Err(error) = self.stroke(step) {
                     self.tell(error);
@@ -97,11 +88,6 @@ impl App {
             }),
             _ => {}
         }
-    }
-
-    fn cursor(&self) -> Option<usize> {
-        let canvas = self.state.canvas.as_ref()?;
-        Some(canvas.document.history().cursor())
     }
 
     fn wish(&mut self, view: ViewWish) {
@@ -187,9 +173,7 @@ impl App {
                 paint.stroke_at = Some(cells(at));
                 remember_code(paint);
                 let deltas = dab(&mut canvas.document, paint, cells(at))?;
-                self.lanes
-                    .decode
-                    .change(&deltas, canvas.document.revision());
+                self.lanes.decode.change(&deltas, &canvas.document);
             }
             StrokeStep::To(at) => {
                 let Some(from) = paint.stroke_at else {
@@ -202,9 +186,7 @@ impl App {
                 }
                 paint.stroke_at = Some(to);
                 if !deltas.is_empty() {
-                    self.lanes
-                        .decode
-                        .change(&deltas, canvas.document.revision());
+                    self.lanes.decode.change(&deltas, &canvas.document);
                 }
             }
             StrokeStep::End => {
@@ -217,62 +199,20 @@ impl App {
             StrokeStep::Abort => {
                 paint.stroke_at = None;
                 if let Some(stroke) = canvas.document.abort() {
-                    let deltas = reversed(&stroke);
-                    self.lanes
-                        .decode
-                        .change(&deltas, canvas.document.revision());
+                    self.lanes.decode.change(&stroke.deltas, &canvas.document);
                 }
             }
         }
         Ok(())
     }
 
-    fn journal(&mut self, id: i64, stroke: Arc<Stroke>) {
+    pub(super) fn journal(&mut self, id: i64, stroke: Arc<Stroke>) {
         self.lanes
             .desk
             .write(move |project| project.append_stroke(id, &stroke).map(drop));
         if self.state.look.is_where_used_on {
             self.refresh_mask();
         }
-    }
-
-    fn go_to_history(&mut self, to: Option<usize>) {
-        let (Some(to), Some(canvas)) = (to, &mut self.state.canvas) else {
-            return;
-        };
-        if canvas.document.is_stroke_open() {
-            // Undo in the middle of a stroke takes that stroke back.
-            self.apply(Command::Stroke(StrokeStep::Abort));
-            return;
-        }
-        let id = canvas.id;
-        let document = &mut canvas.document;
-        let (mut undone, mut redone) = (0u32, 0u32);
-        let mut deltas = Vec::new();
-        while document.history().cursor() > to {
-            let Some(stroke) = document.undo() else { break };
-            deltas.extend(reversed(&stroke));
-            undone += 1;
-        }
-        while document.history().cursor() < to {
-            let Some(stroke) = document.redo() else { break };
-            deltas.extend(stroke.deltas.iter().copied());
-            redone += 1;
-        }
-        if undone + redone == 0 {
-            return;
-        }
-        self.lanes.decode.change(&deltas, document.revision());
-        self.lanes.desk.write(move |project| {
-            for _ in 0..undone {
-                project.undo_stroke(id)?;
-            }
-            for _ in 0..redone {
-                project.redo_stroke(id)?;
-            }
-            Ok(())
-        });
-        self.refresh_mask();
     }
 
     fn replace_everywhere(&mut self, level: Level, from: u16, to: u16) -> Result<()> {
@@ -303,7 +243,7 @@ impl App {
         }
         let (id, stroke) = (canvas.id, canvas.document.commit());
         if let Some(stroke) = stroke {
-            (self.lanes.decode).change(&stroke.deltas, canvas.document.revision());
+            (self.lanes.decode).change(&stroke.deltas, &canvas.document);
             self.journal(id, stroke);
             self.state.notices.say(
                 Severity::Success,
@@ -333,7 +273,7 @@ impl App {
         let document = &canvas.document;
         let deltas = document.changes();
         if !deltas.is_empty() {
-            self.lanes.decode.change(&deltas, document.revision());
+            self.lanes.decode.change(&deltas, document);
         }
     }
 }
@@ -375,18 +315,4 @@ fn remember_code(paint: &mut Paint) {
         paint.recent.push_front(used);
         paint.recent.truncate(Paint::MAX_RECENT);
     }
-}
-
-/// What undoing a stroke does to the cells.
-fn reversed(stroke: &Stroke) -> Vec<CellDelta> {
-    stroke
-        .deltas
-        .iter()
-        .rev()
-        .map(|delta| CellDelta {
-            before: delta.after,
-            after: delta.before,
-            ..*delta
-        })
-        .collect()
 }

@@ -41,7 +41,7 @@ impl App {
         let path = file_path(form, &canvas.name, canvas.model_name());
         let job = SnapshotJob {
             name: canvas.name.clone(),
-            document: canvas.document.clone(),
+            document: Box::new(canvas.document.clone()),
             model: canvas.model.clone(),
             out: ExportTarget {
                 path,

@@ -4,6 +4,8 @@ mod canvas;
 mod dataset;
 mod export;
 mod files;
+mod history;
+mod layers;
 mod training;
 mod window;
 
@@ -61,11 +63,20 @@ impl App {
             C::SetExport(_) | C::ChooseExportFolder | C::ExportFolder(_) | C::Export => {
                 self.apply_export(command);
             }
+            C::Undo
+            | C::Redo
+            | C::GoToHistory(_)
+            | C::TakeSnapshot
+            | C::BackToSnapshot(_)
+            | C::RenameSnapshot(..)
+            | C::DeleteSnapshot(_) => self.apply_history(command),
+            C::Layer(command) => self.apply_layers(command),
             C::Show(_)
             | C::Open(_)
             | C::CloseOverlay
             | C::ToggleDock
             | C::ToggleHistory
+            | C::ToggleLayers
             | C::SetTheme(_)
             | C::ToggleTheme
             | C::SetScale(_)

@@ -30,6 +30,7 @@ impl App {
                 self.state.overlay = None;
             }
             Command::ToggleDock => self.set(|settings| settings.panels.dock ^= true),
+            Command::ToggleLayers => self.set(|settings| settings.panels.layers ^= true),
             Command::ToggleHistory => self.set(|settings| settings.panels.history ^= true),
             Command::SetTheme(theme) => self.set(|settings| settings.theme = theme),
             Command::ToggleTheme => {

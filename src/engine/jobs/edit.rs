@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::codes::read_text;
 use super::session::file_name;
-use crate::canvas::{self, Chain, Direct};
+use crate::canvas;
 use crate::document::script::{self, EditScript};
 use crate::document::{Document, Raster, Wrap};
 use crate::engine::device::{DeviceChoice, open_device};
@@ -141,6 +141,7 @@ impl EditJob {
             id: 0,
             name: name_of(&self.target),
             document,
+            snapshots: Vec::new(),
         };
         Ok((stored, model))
     }
@@ -173,7 +174,7 @@ impl ExportJob {
 /// name that is taken gets a number.
 pub struct SnapshotJob {
     pub name: String,
-    pub document: Document,
+    pub document: Box<Document>,
     pub model: Model,
     pub out: ExportTarget,
 }
@@ -302,16 +303,8 @@ fn export(
     context: &JobContext,
 ) -> Result<()> {
     context.check()?;
-    let chain = Chain::new(&model.codec, document.geometry(), document.wrap())?;
-    let mut decoder = Direct::new(chain, document.encoded(), document.edited());
     let depth_bits = document.source().depth_bits();
-    let raster = canvas::render(
-        &document.edits(),
-        document.source(),
-        &mut decoder,
-        depth_bits,
-        context,
-    )?;
+    let raster = canvas::render_document(&model.codec, document, depth_bits, context)?;
     write(document, &raster, target, settings)
 }
 

@@ -16,7 +16,7 @@ use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
 use crate::progress::Observer;
-use crate::project::DocumentId;
+use crate::project::{DocumentId, NamedState};
 
 /// Whether the project is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +105,7 @@ pub struct OpenDocument {
     pub id: DocumentId,
     pub name: String,
     pub document: Document,
+    pub snapshots: Vec<NamedState>,
     pub model: Model,
 }
 
@@ -169,6 +170,7 @@ impl OpenDocumentJob {
             id: stored.id,
             name: stored.name,
             document: stored.document,
+            snapshots: stored.snapshots,
             model,
         }))))
     }

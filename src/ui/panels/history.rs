@@ -1,24 +1,28 @@
-//! The strokes of the open document; a click goes to that state.
+//! The strokes of the open document and its snapshots; a click goes to that state.
 
-use eframe::egui::{self, RichText, ScrollArea, Ui};
+use eframe::egui::{self, Align, Layout, RichText, Role, ScrollArea, TextEdit, Ui, WidgetInfo};
+use lucide_icons::Icon;
 
-use crate::app::{Command, State};
-use crate::ui::theme::tokens;
-use crate::ui::widgets::{Commands, heading, list_row, small};
+use crate::app::{Canvas, Command, State};
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{
+    Commands, command_icon, heading, icon_text, list_row, sized_icon_button, small,
+};
 
 #[derive(Default)]
 pub struct HistoryPanel {
     last_cursor: usize,
+    /// The snapshot that is being renamed, with the text so far.
+    renamed: Option<(u32, String)>,
 }
 
 impl HistoryPanel {
     /// At the lower end of the dock.
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
         let Some(canvas) = &state.canvas else { return };
-        let tokens = tokens(ui);
         egui::Panel::bottom("history")
             .resizable(true)
-            .default_size(180.0)
+            .default_size(150.0)
             .size_range(90.0..=420.0)
             .frame(egui::Frame::new().inner_margin(egui::Margin {
                 top: 10,
@@ -36,37 +40,106 @@ impl HistoryPanel {
                             count => format!("{count} strokes"),
                         },
                     );
+                    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                        command_icon(ui, state, out, Command::TakeSnapshot, false);
+                    });
                 });
-                let cursor = history.cursor();
-                let has_moved = std::mem::replace(&mut self.last_cursor, cursor) != cursor;
-                let rows = history.strokes().len() + 1;
-                let row_height = crate::ui::theme::CONTROL;
-                let mut area = ScrollArea::vertical().auto_shrink(false);
-                if has_moved {
-                    let step = row_height + 1.0;
-                    let room = (ui.available_height() - step).max(0.0);
-                    area = area.vertical_scroll_offset((cursor as f32 * step - room).max(0.0));
-                }
                 ui.spacing_mut().item_spacing.y = 1.0;
-                area.show_rows(ui, row_height, rows, |ui, range| {
-                    for index in range {
-                        let label = match index {
-                            0 => "As opened",
-                            _ => history.strokes()[index - 1].label.as_str(),
-                        };
-                        let colour = if index > cursor {
-                            tokens.text_weak
-                        } else {
-                            tokens.text
-                        };
-                        let response = list_row(ui, index == cursor, label, |ui| {
-                            ui.label(RichText::new(label).color(colour));
-                        });
-                        if response.clicked() {
-                            out.push(Command::GoToHistory(index));
+                for snapshot in 0..canvas.snapshots.len().min(4) {
+                    self.snapshot(ui, canvas, canvas.snapshots.len() - 1 - snapshot, out);
+                }
+                if canvas.snapshots.len() > 4 {
+                    ui.menu_button("Older snapshots", |ui| {
+                        for snapshot in canvas.snapshots.iter().rev().skip(4) {
+                            if ui.button(&snapshot.name).clicked() {
+                                out.push(Command::BackToSnapshot(snapshot.number));
+                                ui.close();
+                            }
                         }
-                    }
-                });
+                    });
+                }
+                self.strokes(ui, canvas, out);
             });
+    }
+
+    fn strokes(&mut self, ui: &mut Ui, canvas: &Canvas, out: &mut Commands) {
+        let tokens = tokens(ui);
+        let history = canvas.document.history();
+        let cursor = history.cursor();
+        let has_moved = std::mem::replace(&mut self.last_cursor, cursor) != cursor;
+        let rows = history.strokes().len() + 1;
+        let row_height = theme::CONTROL;
+        let mut area = ScrollArea::vertical().auto_shrink(false);
+        if has_moved {
+            let step = row_height + 1.0;
+            let room = (ui.available_height() - step).max(0.0);
+            area = area.vertical_scroll_offset((cursor as f32 * step - room).max(0.0));
+        }
+        area.show_rows(ui, row_height, rows, |ui, range| {
+            for index in range {
+                let label = match index {
+                    0 => "As opened",
+                    _ => history.strokes()[index - 1].label.as_str(),
+                };
+                let colour = if index > cursor {
+                    tokens.text_weak
+                } else {
+                    tokens.text
+                };
+                let response = list_row(ui, index == cursor, label, |ui| {
+                    ui.label(RichText::new(label).color(colour));
+                });
+                if response.clicked() {
+                    out.push(Command::GoToHistory(index));
+                }
+            }
+        });
+    }
+
+    /// A state with a name: a click goes back to it, a double click renames it.
+    fn snapshot(&mut self, ui: &mut Ui, canvas: &Canvas, place: usize, out: &mut Commands) {
+        let Some(snapshot) = canvas.snapshots.get(place) else {
+            return;
+        };
+        let number = snapshot.number;
+        if let Some((renamed, text)) = &mut self.renamed
+            && *renamed == number
+        {
+            let edit = TextEdit::singleline(text)
+                .char_limit(80)
+                .desired_width(f32::INFINITY);
+            let response = ui.add(edit);
+            response
+                .widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Name of the snapshot"));
+            if response.lost_focus() {
+                let name = std::mem::take(text);
+                self.renamed = None;
+                if !ui.input(|input| input.key_pressed(egui::Key::Escape)) {
+                    out.push(Command::RenameSnapshot(number, name));
+                }
+            } else {
+                response.request_focus();
+            }
+            return;
+        }
+        let label = format!("Back to {}", snapshot.name);
+        let colour = tokens(ui).accent;
+        let response = list_row(ui, false, &label, |ui| {
+            ui.label(icon_text(Icon::Bookmark).color(colour));
+            ui.label(&snapshot.name);
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let name = format!("Delete {}", snapshot.name);
+                let delete = sized_icon_button(ui, Icon::X, &name, false, 22.0);
+                if delete.on_hover_text(&name).clicked() {
+                    out.push(Command::DeleteSnapshot(number));
+                }
+            });
+        });
+        let response = response.on_hover_text("Click: back to this state. Double-click: rename");
+        if response.double_clicked() {
+            self.renamed = Some((number, snapshot.name.clone()));
+        } else if response.clicked() {
+            out.push(Command::BackToSnapshot(number));
+        }
     }
 }

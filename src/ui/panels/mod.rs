@@ -5,6 +5,7 @@ pub mod codebook;
 pub mod dataset;
 pub mod export;
 pub mod history;
+pub mod layers;
 pub mod palette;
 pub mod tools;
 pub mod train;

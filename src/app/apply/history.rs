@@ -1,0 +1,130 @@
+//! Undo, redo, jumps in the history, and states with a name.
+
+use super::super::command::{Command, StrokeStep};
+use super::super::state::Canvas;
+use super::super::{App, Severity};
+use crate::error::Result;
+use crate::project::{NamedState, now_ms};
+
+impl App {
+    pub(super) fn apply_history(&mut self, command: Command) {
+        let Some(canvas) = &mut self.state.canvas else {
+            return;
+        };
+        let cursor = canvas.document.history().cursor();
+        match command {
+            Command::Undo => {
+                if let Some(to) = cursor.checked_sub(1) {
+                    self.go_to_history(to);
+                }
+            }
+            Command::Redo => self.go_to_history(cursor + 1),
+            Command::GoToHistory(to) => self.go_to_history(to),
+            Command::TakeSnapshot => self.take_snapshot(),
+            Command::BackToSnapshot(number) => {
+                if let Err(error) = self.back_to_snapshot(number) {
+                    self.tell(error);
+                }
+            }
+            Command::RenameSnapshot(number, name) => {
+                let found = canvas.snapshots.iter_mut().find(|s| s.number == number);
+                let name = name.trim().to_owned();
+                if let Some(snapshot) = found.filter(|_| !name.is_empty()) {
+                    snapshot.name.clone_from(&name);
+                    let id = canvas.id;
+                    (self.lanes.desk).write(move |project| project.rename_state(id, number, &name));
+                }
+            }
+            Command::DeleteSnapshot(number) => {
+                canvas
+                    .snapshots
+                    .retain(|snapshot| snapshot.number != number);
+                let id = canvas.id;
+                (self.lanes.desk).write(move |project| project.delete_state(id, number));
+            }
+            _ => {}
+        }
+    }
+
+    fn go_to_history(&mut self, to: usize) {
+        let Some(canvas) = &mut self.state.canvas else {
+            return;
+        };
+        if canvas.document.is_stroke_open() {
+            // Undo in the middle of a stroke takes that stroke back.
+            self.apply(Command::Stroke(StrokeStep::Abort));
+            return;
+        }
+        let id = canvas.id;
+        let document = &mut canvas.document;
+        let from = document.history().cursor();
+        let mut deltas = Vec::new();
+        while document.history().cursor() > to {
+            let Some(stroke) = document.undo() else { break };
+            deltas.extend(stroke.deltas.iter().copied());
+        }
+        while document.history().cursor() < to {
+            let Some(stroke) = document.redo() else { break };
+            deltas.extend(stroke.deltas.iter().copied());
+        }
+        let moved = document.history().cursor() as i64 - from as i64;
+        if moved == 0 {
+            return;
+        }
+        self.lanes.decode.change(&deltas, document);
+        // Strokes older than those in memory are counted by the file only.
+        self.lanes.desk.write(move |project| {
+            let applied = project.document(id)?.applied_strokes;
+            project.set_applied_strokes(id, applied.saturating_add_signed(moved))
+        });
+        self.refresh_mask();
+    }
+
+    fn take_snapshot(&mut self) {
+        let Some(canvas) = &mut self.state.canvas else {
+            return;
+        };
+        let number = 1 + canvas.snapshots.iter().map(|s| s.number).max().unwrap_or(0);
+        let snapshot = NamedState {
+            number,
+            name: format!("Snapshot {number}"),
+            layers: canvas.document.layers().clone(),
+            created_ms: now_ms(),
+        };
+        self.state.notices.say(
+            Severity::Success,
+            format!("“{}” is kept in the history panel", snapshot.name),
+        );
+        let id = canvas.id;
+        canvas.snapshots.push(snapshot.clone());
+        self.lanes
+            .desk
+            .write(move |project| project.keep_state(id, number, &snapshot.name, &snapshot.layers));
+    }
+
+    fn back_to_snapshot(&mut self, number: u32) -> Result<()> {
+        let Some(Canvas {
+            id,
+            document,
+            snapshots,
+            ..
+        }) = &mut self.state.canvas
+        else {
+            return Ok(());
+        };
+        let Some(snapshot) = snapshots.iter().find(|s| s.number == number) else {
+            return Ok(());
+        };
+        let label = format!("Back to {}", snapshot.name);
+        let (id, stroke) = (
+            *id,
+            document.replace_layers(label, snapshot.layers.clone())?,
+        );
+        self.lanes.decode.change(&[], document);
+        if let Some(stroke) = stroke {
+            self.journal(id, stroke);
+            self.refresh_mask();
+        }
+        Ok(())
+    }
+}
