@@ -70,6 +70,7 @@ fn new_run(pictures: Pictures) -> Run {
         },
         losses: LossWeights {
             contrast: 0.1,
+            texture: 0.1,
             ..LossWeights::default()
         },
         sharpening: Some(Sharpening {

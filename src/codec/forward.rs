@@ -46,6 +46,14 @@ impl DetailMask {
         Ok(Self { dropped })
     }
 
+    /// `[n, h, w, 1]`, 1 where the cell is not dropped.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] if the tensor cannot be made.
+    pub fn kept(&self) -> Result<Tensor> {
+        Ok((1.0 - &self.dropped)?)
+    }
+
     /// From a tensor `[n, h, w]`, not zero where a cell is dropped.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::kernels::{AdamW, Grads, Padding};
 use super::config::TrainConfig;
 use super::contrast::{TEMPERATURE, second_view};
 use super::critic::Critic;
-use super::losses::{info_nce, opponent, pyramid_loss};
+use super::losses::{info_nce, opponent, pyramid_loss, texture_loss};
 
 pub(super) struct Input {
     /// From 0.
@@ -83,6 +83,11 @@ pub(super) fn train_step(
     let weights = losses.reconstruction();
     let reconstruction = pyramid_loss(&pass.recon, &pixels, weights)?;
     let mut loss = reconstruction.clone();
+    if losses.texture > 0.0 {
+        let cell_px = codec.config().detail.stride;
+        let term = texture_loss(&pass.recon, &pixels, cell_px, &mask.kept()?)?;
+        loss = (loss + (term * losses.texture)?)?;
+    }
     let mut structure = None;
     if let Some(recon) = &pass.structure_recon {
         let chroma = losses.structure_chroma;
