@@ -21,4 +21,5 @@ pub mod settings;
 pub mod train;
 #[cfg(feature = "gui")]
 pub mod ui;
+pub mod version;
 pub mod window_thread;

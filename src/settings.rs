@@ -62,6 +62,11 @@ impl Folders {
         self.config.join("settings.json")
     }
 
+    /// What the self-test found on this machine's accelerators.
+    pub fn devices_file(&self) -> PathBuf {
+        self.data.join("devices.json")
+    }
+
     /// The project that is opened where none was chosen.
     pub fn first_project(&self) -> PathBuf {
         self.data.join("My first project.tessera")

@@ -18,7 +18,7 @@ const WINDOW: &[&str] = &["egui", "eframe", "wgpu", "egui_wgpu", "rfd"];
 const MODEL: &[&str] = &["candle_core", "candle_nn", "gemm"];
 
 /// `error`, `progress` and `settings` stand below everything and are open to all but the kernels.
-const FOUNDATION: &[&str] = &["error", "progress", "window_thread"];
+const FOUNDATION: &[&str] = &["error", "progress", "version", "window_thread"];
 
 const LAYERS: &[Layer] = &[
     Layer {
@@ -43,6 +43,11 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "settings",
+        modules: &[],
+        banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
+    },
+    Layer {
+        module: "version",
         modules: &[],
         banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
     },

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use eframe::egui;
 
 use super::{App, Options, system_picker};
+use crate::engine::remember_devices_in;
 use crate::settings::Folders;
+use crate::version;
 
 const USAGE: &str = "Usage: tessera [--glow] [FILE…]\n\n\
     --glow draws with OpenGL, for machines whose graphics driver has no Vulkan, Metal or DirectX 12.\n\
@@ -30,7 +32,7 @@ pub fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
             Some("--glow") => renderer = eframe::Renderer::Glow,
             Some("-h" | "--help") => return print(USAGE),
             Some("-V" | "--version") => {
-                return print(concat!("tessera ", env!("CARGO_PKG_VERSION"), "\n"));
+                return print(&format!("tessera {}\n", version::line()));
             }
             _ => {
                 let path = PathBuf::from(argument);
@@ -50,6 +52,7 @@ pub fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
 
 fn open_window(files: Vec<PathBuf>, renderer: eframe::Renderer) -> Result<(), String> {
     let folders = Folders::find().map_err(|error| error.to_string())?;
+    remember_devices_in(&folders.devices_file());
     let icon = image::load_from_memory(include_bytes!("../../assets/icon/tessera-256.png"))
         .map(|icon| icon.to_rgba8())
         .map_err(|source| format!("the icon inside the program is damaged: {source}"))?;

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tessera::error::{Kind, Result};
+use tessera::settings::Folders;
 
 use args::{Args, Command};
 use print::Printer;
@@ -42,6 +43,10 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, printer: &mut Printer) -> Result<()> {
     tessera::engine::set_plain_ops(args.plain_ops);
+    // Without a place for preferences the accelerators are looked at in each process.
+    if let Ok(folders) = Folders::find() {
+        tessera::engine::remember_devices_in(&folders.devices_file());
+    }
     let runner = Runner::start()?;
     if let Command::Demo { out, minutes } = &args.command {
         return demo::run(&runner, out, *minutes, args.device, printer);

@@ -1,15 +1,15 @@
 //! Where the model computes, and why there.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::catch_unwind;
+use std::path::Path;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
-use super::selftest::self_test;
+use super::selftest::{SelfTestReport, self_test};
+use super::verdicts::Verdicts;
 use super::worker::panic_text;
 use crate::error::{Error, Kind, Result};
 
@@ -62,7 +62,7 @@ pub struct ChosenDevice {
     pub reason: String,
 }
 
-/// Opens the device of `choice`. An accelerator is first checked against the CPU, once in a process. `auto` falls back to
+/// Opens the device of `choice`. An accelerator is first checked against the CPU, once by each version. `auto` falls back to
 /// the CPU and says why; a device asked for by name that does not work, or computes wrongly, is an error.
 ///
 /// # Errors
@@ -96,42 +96,36 @@ fn open_if(choice: DeviceChoice, check: impl Fn(ChosenDevice) -> Opened) -> Resu
     }
 }
 
-/// What is known of the accelerators of this process: why each may not be used, by name.
-static VERDICTS: Verdicts = Verdicts(Mutex::new(BTreeMap::new()));
+/// Of the accelerators of this machine.
+static VERDICTS: Verdicts = Verdicts::new();
 
-struct Verdicts(Mutex<BTreeMap<String, Option<String>>>);
+/// Keeps in a file of the user's what the self-test found on each accelerator, so that the next start need not run it.
+pub fn remember_devices_in(file: &Path) {
+    VERDICTS.remember_in(file);
+}
 
-impl Verdicts {
-    fn check(
-        &self,
-        device: ChosenDevice,
-        judge: impl Fn(&ChosenDevice) -> Option<String>,
-    ) -> Opened {
-        // Whole entries only; and two jobs at once must not both spend the seconds.
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let verdict = known.entry(device.name.clone());
-        match verdict.or_insert_with(|| judge(&device)) {
-            None => Ok(device),
-            Some(why) => Err(why.clone()),
-        }
-    }
+/// Takes over what a test asked for by the user found.
+pub(super) fn judge_by(report: &SelfTestReport) {
+    VERDICTS.set(&report.device, objection(report));
 }
 
 /// Why the device may not be used, if it may not.
 fn passes(device: &ChosenDevice) -> Option<String> {
     match self_test(device, &()) {
-        Ok(report) if report.has_passed() => None,
-        Ok(report) => {
-            let failed = report.checks.iter().filter(|check| !check.has_passed());
-            let names: Vec<_> = failed.map(|check| check.name.as_str()).collect();
-            let names = names.join(", ");
-            Some(format!(
-                "{} computes wrongly ({names}); `selftest` tells more",
-                device.name
-            ))
-        }
+        Ok(report) => objection(&report),
         Err(error) => Some(error.to_string()),
     }
+}
+
+fn objection(report: &SelfTestReport) -> Option<String> {
+    let failed = report.checks.iter().filter(|check| !check.has_passed());
+    let names: Vec<_> = failed.map(|check| check.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        let (device, names) = (&report.device, names.join(", "));
+        format!(
+            "{device} computes wrongly ({names}); `tessera-cli selftest` tells more and looks again"
+        )
+    })
 }
 
 fn cpu(reason: &str) -> ChosenDevice {
@@ -165,11 +159,32 @@ fn open_cuda(number: usize) -> Result<ChosenDevice, String> {
             panic_text(panic.as_ref())
         )
     })?;
+    let device = opened.map_err(|error| error.to_string())?;
     Ok(ChosenDevice {
-        device: opened.map_err(|error| error.to_string())?,
-        name: format!("CUDA device {number}"),
+        name: cuda_name(&device, number),
+        device,
         reason: "an NVIDIA GPU was found".into(),
     })
+}
+
+/// Model and driver: what the self-test found of one holds for no other.
+#[cfg(feature = "cuda")]
+fn cuda_name(device: &Device, number: usize) -> String {
+    use candle_core::cuda_backend::cudarc::driver::sys::cuDriverGetVersion;
+
+    let device = device.as_cuda_device().ok();
+    let model = device.and_then(|device| device.cuda_stream().context().name().ok());
+    let model = model.unwrap_or_else(|| "NVIDIA GPU".to_owned());
+    let mut driver = 0;
+    // SAFETY: writes one integer, where it is told.
+    let _ = unsafe { cuDriverGetVersion(&mut driver) };
+    let (major, minor) = (driver / 1000, driver % 1000 / 10);
+    format!("{model} (CUDA device {number}, driver for CUDA {major}.{minor})")
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda_name(_: &Device, number: usize) -> String {
+    format!("CUDA device {number}")
 }
 
 /// Which library is not there, in words, and how to get it.
@@ -256,26 +271,6 @@ mod tests {
         assert_eq!("CUDA".parse(), Ok(DeviceChoice::Cuda(0)));
         assert!("cuda:x".parse::<DeviceChoice>().is_err());
         assert!("gpu".parse::<DeviceChoice>().is_err());
-    }
-
-    #[test]
-    fn a_device_is_judged_once_and_a_wrong_one_is_not_used() {
-        let verdicts = Verdicts(Mutex::default());
-        let judged = std::cell::Cell::new(0);
-        let judge = |device: &ChosenDevice| {
-            judged.set(judged.get() + 1);
-            (device.name == "bad").then(|| "computes wrongly".to_owned())
-        };
-        let device = |name: &str| ChosenDevice {
-            name: name.to_owned(),
-            ..cpu("")
-        };
-        for _ in 0..2 {
-            assert_eq!(verdicts.check(device("good"), judge).unwrap().name, "good");
-            let why = verdicts.check(device("bad"), judge).unwrap_err();
-            assert_eq!(why, "computes wrongly");
-        }
-        assert_eq!(judged.get(), 2);
     }
 
     #[test]

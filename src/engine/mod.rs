@@ -15,11 +15,12 @@ mod samples;
 pub mod selftest;
 mod storage;
 mod thread;
+mod verdicts;
 mod worker;
 
 pub use decode_lane::{DecodeLane, DecodedPatch};
 pub use desk::{CODE_MARKS, Desk, DeskReply, LAST_DOCUMENT, Overview, Page, PageRequest};
-pub use device::{ChosenDevice, DeviceChoice, open_device};
+pub use device::{ChosenDevice, DeviceChoice, open_device, remember_devices_in};
 pub use event::{Event, EventKind, JobId, Metrics, Outcome, Preview, Product};
 pub use job::Job;
 pub use jobs::bench::{BenchJob, BenchOptions};

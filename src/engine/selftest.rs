@@ -142,7 +142,7 @@ pub fn self_test(chosen: &ChosenDevice, observer: &dyn Observer) -> Result<SelfT
     }
     observer.progress(CHECKS.len() as u64, CHECKS.len() as u64);
     Ok(SelfTestReport {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: crate::version::version(),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         device: chosen.name.clone(),
         reason: chosen.reason.clone(),

@@ -19,6 +19,7 @@ use crate::app::{
     text_of,
 };
 use crate::settings::{Settings, ThemeChoice};
+use crate::version;
 
 #[derive(Default)]
 pub struct Overlays {
@@ -412,13 +413,20 @@ fn help(ui: &mut Ui, state: &State, out: &mut Commands) {
 }
 
 fn about(ui: &mut Ui, state: &State, _out: &mut Commands) {
-    title(ui, concat!("Tessera ", env!("CARGO_PKG_VERSION")));
+    title(ui, &format!("Tessera {}", version::version()));
     weak(
         ui,
         "Paint with a codebook learned from your own pictures. No picture leaves this computer.",
     );
     ui.add_space(theme::GAP_S);
-    small(ui, format!("Drawn by {}", state.renderer));
+    small(
+        ui,
+        format!(
+            "Accelerators this build can use: {}. Drawn by {}",
+            version::accelerators(),
+            state.renderer
+        ),
+    );
     if let Some(canvas) = &state.canvas {
         small(
             ui,

@@ -16,7 +16,7 @@ const SHEET_ROWS: usize = 12;
 
 /// Paint with a codebook learned from your own pictures.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, arg_required_else_help = true)]
+#[command(version = tessera::version::line(), propagate_version = true, arg_required_else_help = true)]
 pub struct Args {
     /// Print one JSON event per line instead of text.
     #[arg(long, global = true)]

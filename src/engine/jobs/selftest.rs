@@ -1,6 +1,6 @@
 //! Checking a device on demand.
 
-use crate::engine::device::{DeviceChoice, open_unchecked};
+use crate::engine::device::{DeviceChoice, judge_by, open_unchecked};
 use crate::engine::event::Outcome;
 use crate::engine::selftest::self_test;
 use crate::engine::worker::JobContext;
@@ -16,6 +16,9 @@ impl SelfTestJob {
     pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
         let chosen = open_unchecked(self.device)?;
         let report = self_test(&chosen, context)?;
+        if !chosen.device.is_cpu() {
+            judge_by(&report);
+        }
         if !report.has_passed() {
             let mut failed = 0;
             for check in report.checks.iter().filter(|check| !check.has_passed()) {
