@@ -7,6 +7,8 @@ mod dialogs;
 mod events;
 mod lanes;
 mod layer_command;
+#[cfg(target_os = "linux")]
+mod libraries;
 mod notices;
 mod run;
 mod shortcuts;

@@ -45,12 +45,22 @@ pub fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             log::error!("{why}");
+            // Who started it by a double-click sees no log.
+            rfd::MessageDialog::new()
+                .set_level(rfd::MessageLevel::Error)
+                .set_title("Tessera could not start")
+                .set_description(why)
+                .show();
             ExitCode::FAILURE
         }
     }
 }
 
 fn open_window(files: Vec<PathBuf>, renderer: eframe::Renderer) -> Result<(), String> {
+    #[cfg(target_os = "linux")]
+    if let Some(why) = super::libraries::missing() {
+        return Err(format!("could not open the window: {why}."));
+    }
     let folders = Folders::find().map_err(|error| error.to_string())?;
     remember_devices_in(&folders.devices_file());
     let icon = image::load_from_memory(include_bytes!("../../assets/icon/tessera-256.png"))
