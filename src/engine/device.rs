@@ -225,13 +225,13 @@ fn missing_cuda_library() -> Option<String> {
             TOOLKIT,
         ),
     ];
-    let is_there = |name: &&str| {
+    let is_there = |name: &str| {
         // SAFETY: a system library that the CUDA backend would load next anyway; its initialisers are NVIDIA's.
         unsafe { libloading::Library::new(name) }.is_ok()
     };
     let missing = LIBRARIES
         .iter()
-        .find(|(_, names, _)| !names.iter().any(|name| is_there(&name)));
+        .find(|(_, names, _)| !names.iter().any(|name| is_there(name)));
     missing.map(|(what, _, how)| format!("{what} was not found; {how}"))
 }
 
