@@ -153,9 +153,17 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// What candle says, without the stack traces that it adds where `RUST_BACKTRACE` is set.
+pub fn candle_words(source: &candle_core::Error) -> String {
+    match source {
+        candle_core::Error::WithBacktrace { inner, .. } => candle_words(inner),
+        other => other.to_string(),
+    }
+}
+
 impl From<candle_core::Error> for Error {
     fn from(source: candle_core::Error) -> Self {
-        let why = source.to_string();
+        let why = candle_words(&source);
         // CUDA says CUDA_ERROR_OUT_OF_MEMORY, Metal and others say it in words.
         let lower = why.to_ascii_lowercase().replace('_', " ");
         if lower.contains("out of memory") {

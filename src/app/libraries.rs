@@ -28,8 +28,8 @@ pub(super) fn missing() -> Option<String> {
         (false, true) => Some(Display::X11),
         (false, false) => None,
     };
-    // SAFETY: system libraries that the window would load next anyway.
     objection(display, |name| {
+        // SAFETY: a system library that the window would load next anyway.
         unsafe { libloading::Library::new(name) }.is_ok()
     })
 }

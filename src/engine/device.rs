@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::selftest::{SelfTestReport, self_test};
 use super::verdicts::Verdicts;
 use super::worker::panic_text;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, candle_words};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -159,12 +159,23 @@ fn open_cuda(number: usize) -> Result<ChosenDevice, String> {
             panic_text(panic.as_ref())
         )
     })?;
-    let device = opened.map_err(|error| error.to_string())?;
+    let device = opened.map_err(|error| cuda_words(&error, number))?;
     Ok(ChosenDevice {
         name: cuda_name(&device, number),
         device,
         reason: "an NVIDIA GPU was found".into(),
     })
+}
+
+fn cuda_words(error: &candle_core::Error, number: usize) -> String {
+    let said = candle_words(error);
+    if said.contains("CUDA_ERROR_NO_DEVICE") {
+        return "no NVIDIA GPU was found".to_owned();
+    }
+    if said.contains("CUDA_ERROR_INVALID_DEVICE") {
+        return format!("there is no NVIDIA GPU of number {number}");
+    }
+    format!("the NVIDIA driver could not open it ({said})")
 }
 
 /// Model and driver: what the self-test found of one holds for no other.
@@ -248,7 +259,7 @@ fn open_metal() -> Result<ChosenDevice, String> {
     let opened = catch_unwind(|| Device::new_metal(0))
         .map_err(|panic| format!("no Metal device was found ({})", panic_text(panic.as_ref())))?;
     Ok(ChosenDevice {
-        device: opened.map_err(|error| error.to_string())?,
+        device: opened.map_err(|error| candle_words(&error))?,
         name: "Metal".into(),
         reason: "an Apple GPU was found".into(),
     })
