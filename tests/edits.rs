@@ -12,7 +12,8 @@ use tessera::canvas::{LiveCanvas, open, render_document};
 use tessera::codec::{Codec, CodecConfig};
 use tessera::document::script::EditScript;
 use tessera::document::{
-    Brush, Codebooks, DetailPolicy, Document, Ink, LayerLook, Level, Raster, Samples, Source, Wrap,
+    Alphabet, Brush, CodeVectors, Codebooks, DetailPolicy, Document, Ink, LayerLook, Level, Raster,
+    Samples, Source, Vectors, Wrap,
 };
 use tessera::export::{
     Existing, Metadata, Provenance, encode_restore_data, read_restore_data, write_png,
@@ -74,9 +75,16 @@ fn run(document: &mut Document, operations: &[String]) {
         r#"{{"tessera_edits":1,"operations":[{}]}}"#,
         operations.join(",")
     );
+    // Vectors of one number: mixing two codes gives one between them.
+    let line =
+        |codes: u32| CodeVectors::new(1, (0..codes).map(|code| code as f32).collect()).unwrap();
+    let alphabet = Alphabet::new(Arc::new(Vectors {
+        structure: line(BOOKS.structure),
+        detail: line(BOOKS.detail),
+    }));
     EditScript::from_json(&json)
         .unwrap()
-        .apply(document, BOOKS)
+        .apply_with(document, &alphabet)
         .unwrap();
 }
 
@@ -92,7 +100,7 @@ fn erase_all(document: &mut Document) {
 
 fn operation() -> impl Strategy<Value = String> {
     let level = prop_oneof![Just(("structure", 24u16)), Just(("detail", 32))];
-    (level, 0u16..1000, 0u32..8, 0u32..5, 1u32..3, 0u32..5).prop_map(
+    (level, 0u16..1000, 0u32..8, 0u32..5, 1u32..3, 0u32..12).prop_map(
         |((level, codes), code, x, y, size, which)| {
             let code = code % codes;
             match which {
@@ -105,7 +113,35 @@ fn operation() -> impl Strategy<Value = String> {
                 3 => format!(
                     r#"{{"op":"stamp","level":"{level}","at":[{x},{y}],"copy":{{"x":0,"y":0,"width":{size},"height":1}}}}"#
                 ),
-                _ => r#"{"op":"empty_detail","rect":{"x":2,"y":2,"width":3,"height":2}}"#.to_owned(),
+                4 => r#"{"op":"empty_detail","rect":{"x":2,"y":2,"width":3,"height":2}}"#.to_owned(),
+                5 => format!(
+                    r#"{{"op":"select","level":"{level}","area":{{"ellipse":{{"x":{x},"y":{y},"width":{size},"height":1}}}}}},
+                       {{"op":"bucket","level":"{level}","at":[{x},{y}],"code":{code},"tolerance":0.5}}"#
+                ),
+                6 => format!(
+                    r#"{{"op":"select","level":"{level}","area":{{"lasso":[[{x},{y}],[7,0],[3,4]]}}}},
+                       {{"op":"gradient","level":"{level}","from":[0,0],"to":[{size},{y}],"codes":[{code},0],"scatter":0.3}},
+                       {{"op":"select","area":"none"}}"#
+                ),
+                7 => format!(
+                    r#"{{"op":"pattern","level":"{level}","copy":{{"x":0,"y":0,"width":2,"height":1}},
+                       "turn":{{"quarters":{size}}},"points":[[{x},{y}]]}}"#
+                ),
+                8 => format!(
+                    r#"{{"op":"clone","level":"{level}","source":[1,1],"points":[[{x},{y}]],"brush":{{"size":{size}}}}}"#
+                ),
+                9 => format!(
+                    r#"{{"op":"smudge","level":"{level}","points":[[{x},{y}],[{y},{x}]],"brush":{{"size":{size}}}}}"#
+                ),
+                10 => format!(
+                    r#"{{"op":"select","level":"{level}","area":{{"rect":{{"x":{x},"y":{y},"width":{size},"height":1}}}}}},
+                       {{"op":"move","level":"{level}","by":[{size},-1],"leaves":{code}}}"#,
+                    code = code % 24
+                ),
+                _ => format!(
+                    r#"{{"op":"paint","level":"{level}","code":{code},"points":[[{x},{y}],[{x},4]],"path":"line",
+                       "symmetry":{{"x":true,"turns":2,"centre":[50,40]}}}}"#
+                ),
             }
         },
     )

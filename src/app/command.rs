@@ -8,33 +8,12 @@ use lucide_icons::Icon;
 
 use super::layer_command::LayerCommand;
 use super::state::{ExportForm, Overlay, TrainForm, Workspace};
+use super::tools::{StrokeStep, Tool, ToolOption, words};
 use crate::document::{DetailPolicy, Level, Rect, Shape};
 use crate::engine::{CheckpointChoice, Preset};
 use crate::project::{CheckpointId, DocumentId, PictureFilter, PictureId, RunId};
 use crate::render::{Compare, View};
 use crate::settings::ThemeChoice;
-
-/// A tool of the canvas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Tool {
-    Brush,
-    Eraser,
-    Eyedropper,
-    Pan,
-}
-
-impl Tool {
-    pub const ALL: [Tool; 4] = [Tool::Brush, Tool::Eraser, Tool::Eyedropper, Tool::Pan];
-}
-
-/// A point of a stroke, in canvas pixels.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum StrokeStep {
-    Begin((f32, f32)),
-    To((f32, f32)),
-    End,
-    Abort,
-}
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -108,8 +87,33 @@ pub enum Command {
     SelectCode(Level, u16),
     SwapCodes,
     Stroke(StrokeStep),
-    /// Takes the code under a canvas point.
-    PickAt((f32, f32)),
+    SetOption(ToolOption),
+    SelectAll,
+    SelectNone,
+    Reselect,
+    InvertSelection,
+    GrowSelection,
+    ShrinkSelection,
+    FillSelection,
+    EraseSelection,
+    ToggleMirrorX,
+    ToggleMirrorY,
+    TurnBlock,
+    MirrorBlock,
+    ToggleCodeTint,
+    ToggleChangedCells,
+
+    // Named brushes
+    SaveBrush,
+    UseBrush(usize),
+    RenameBrush(usize, String),
+    DeleteBrush(usize),
+    ExportBrushes,
+    ExportBrushesTo(PathBuf),
+    ImportBrushes,
+    ImportBrushesFrom(PathBuf),
+    /// Takes a pack for another codebook, with the nearest codes.
+    MapBrushes,
     SetView(View),
     /// The canvas pixels on the screen.
     LookAt(Rect),
@@ -180,6 +184,10 @@ const fn plain(key: Key) -> Option<KeyboardShortcut> {
     Some(KeyboardShortcut::new(Modifiers::NONE, key))
 }
 
+const fn shift(key: Key) -> Option<KeyboardShortcut> {
+    Some(KeyboardShortcut::new(Modifiers::SHIFT, key))
+}
+
 const fn ctrl(key: Key) -> Option<KeyboardShortcut> {
     Some(KeyboardShortcut::new(Modifiers::COMMAND, key))
 }
@@ -212,8 +220,35 @@ impl Command {
             C::Redo,
             C::SetTool(Tool::Brush),
             C::SetTool(Tool::Eraser),
+            C::SetTool(Tool::Pattern),
+            C::SetTool(Tool::Clone),
+            C::SetTool(Tool::Smudge),
             C::SetTool(Tool::Eyedropper),
+            C::SetTool(Tool::Bucket),
+            C::SetTool(Tool::Gradient),
+            C::SetTool(Tool::SelectRectangle),
+            C::SetTool(Tool::SelectEllipse),
+            C::SetTool(Tool::Lasso),
+            C::SetTool(Tool::Wand),
+            C::SetTool(Tool::Move),
             C::SetTool(Tool::Pan),
+            C::SelectAll,
+            C::SelectNone,
+            C::Reselect,
+            C::InvertSelection,
+            C::GrowSelection,
+            C::ShrinkSelection,
+            C::FillSelection,
+            C::EraseSelection,
+            C::ToggleMirrorX,
+            C::ToggleMirrorY,
+            C::TurnBlock,
+            C::MirrorBlock,
+            C::ToggleCodeTint,
+            C::ToggleChangedCells,
+            C::SaveBrush,
+            C::ExportBrushes,
+            C::ImportBrushes,
             C::ToggleLevel,
             C::BrushLarger,
             C::BrushSmaller,
@@ -377,33 +412,160 @@ impl Command {
                 alternative: ctrl(Key::Y),
                 ..spec
             }),
-            C::SetTool(Tool::Brush) => spec(
-                "tool.brush",
-                "Code brush",
-                "Paint with the chosen code",
-                Icon::Brush,
-                plain(Key::B),
+            C::SetTool(tool) => {
+                let (id, label, tooltip, icon) = words(*tool);
+                let key = match tool {
+                    Tool::Brush => plain(Key::B),
+                    Tool::Pattern => plain(Key::P),
+                    Tool::Clone => plain(Key::K),
+                    Tool::Smudge => plain(Key::R),
+                    Tool::Eraser => plain(Key::E),
+                    Tool::Bucket => plain(Key::G),
+                    Tool::Gradient => shift(Key::G),
+                    Tool::Eyedropper => plain(Key::I),
+                    Tool::SelectRectangle => plain(Key::M),
+                    Tool::SelectEllipse => shift(Key::M),
+                    Tool::Lasso => plain(Key::L),
+                    Tool::Wand => plain(Key::W),
+                    Tool::Move => plain(Key::V),
+                    Tool::Pan => plain(Key::H),
+                };
+                // Krita's key for filling.
+                let alternative = (*tool == Tool::Bucket).then(|| plain(Key::F)).flatten();
+                spec(id, label, tooltip, icon, key).map(|spec| Spec {
+                    alternative,
+                    ..spec
+                })
+            }
+            C::SelectAll => spec(
+                "select.all",
+                "Select all",
+                "Select the whole picture",
+                Icon::BoxSelect,
+                ctrl(Key::A),
             ),
-            C::SetTool(Tool::Eraser) => spec(
-                "tool.eraser",
-                "Eraser",
-                "Bring the original pixels back, exactly",
+            C::SelectNone => spec(
+                "select.none",
+                "Select nothing",
+                "Let the selection go: tools work everywhere again",
+                Icon::SquareX,
+                ctrl_shift(Key::A),
+            )
+            .map(|spec| Spec {
+                alternative: ctrl(Key::D),
+                ..spec
+            }),
+            C::Reselect => spec(
+                "select.again",
+                "Select again",
+                "The last selection once more",
+                Icon::RotateCcw,
+                ctrl_shift(Key::D),
+            ),
+            C::InvertSelection => spec(
+                "select.invert",
+                "Invert selection",
+                "Select what is not selected",
+                Icon::FlipHorizontal2,
+                ctrl_shift(Key::I),
+            ),
+            C::GrowSelection => spec(
+                "select.grow",
+                "Grow selection",
+                "By one cell on all sides",
+                Icon::Expand,
+                None,
+            ),
+            C::ShrinkSelection => spec(
+                "select.shrink",
+                "Shrink selection",
+                "By one cell on all sides",
+                Icon::Shrink,
+                None,
+            ),
+            C::FillSelection => spec(
+                "select.fill",
+                "Fill selection",
+                "With the code in hand; the whole picture where nothing is selected",
+                Icon::PaintBucket,
+                shift(Key::Backspace),
+            ),
+            C::EraseSelection => spec(
+                "select.erase",
+                "Erase selection",
+                "Bring the original back; the whole picture where nothing is selected",
                 Icon::Eraser,
-                plain(Key::E),
+                plain(Key::Delete),
             ),
-            C::SetTool(Tool::Eyedropper) => spec(
-                "tool.eyedropper",
-                "Eyedropper",
-                "Take the code under the cursor; Alt with the brush does the same",
-                Icon::Pipette,
-                plain(Key::I),
+            C::ToggleMirrorX => spec(
+                "symmetry.x",
+                "Mirror left and right",
+                "Every dab is made on the other side too",
+                Icon::FlipHorizontal,
+                None,
             ),
-            C::SetTool(Tool::Pan) => spec(
-                "tool.pan",
-                "Pan",
-                "Move the view; so do Space and the middle button with any tool",
-                Icon::Hand,
-                plain(Key::H),
+            C::ToggleMirrorY => spec(
+                "symmetry.y",
+                "Mirror above and below",
+                "Every dab is made above and below",
+                Icon::FlipVertical,
+                None,
+            ),
+            C::TurnBlock => spec(
+                "block.turn",
+                "Turn the block",
+                "A quarter turn of its cells' places",
+                Icon::RotateCw,
+                None,
+            ),
+            C::MirrorBlock => spec(
+                "block.mirror",
+                "Mirror the block",
+                "Left and right of its cells' places",
+                Icon::FlipHorizontal,
+                None,
+            ),
+            C::SaveBrush => spec(
+                "brushes.save",
+                "Save as a brush",
+                "Keep the code or block in hand with the brush's settings in the project",
+                Icon::BookmarkPlus,
+                None,
+            ),
+            C::ExportBrushes => spec(
+                "brushes.export",
+                "Export brushes…",
+                "Write the project's brushes to a small file, to share them",
+                Icon::Upload,
+                None,
+            ),
+            C::ImportBrushes => spec(
+                "brushes.import",
+                "Import brushes…",
+                "Add the brushes of a file",
+                Icon::Download,
+                None,
+            ),
+            C::MapBrushes => spec(
+                "brushes.map",
+                "Use the nearest codes",
+                "Each code is replaced by the one here that is most like it",
+                Icon::Check,
+                None,
+            ),
+            C::ToggleCodeTint => spec(
+                "view.code_tint",
+                "Code colours",
+                "A colour of its own over the cells of each code",
+                Icon::Palette,
+                None,
+            ),
+            C::ToggleChangedCells => spec(
+                "view.changed",
+                "Changed cells",
+                "Mark the cells that differ from the original",
+                Icon::FileDiff,
+                None,
             ),
             C::ToggleLevel => spec(
                 "canvas.level",
@@ -498,7 +660,7 @@ impl Command {
                 "Cell grid",
                 "Show the cells of the current level",
                 Icon::Grid3x3,
-                plain(Key::G),
+                ctrl(Key::Quote),
             ),
             C::ToggleSplit => spec(
                 "view.split",

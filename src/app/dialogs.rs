@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::command::Command;
+use crate::document::brushes::PACK_EXTENSION;
 use crate::engine::Wake;
 use crate::error::{Error, Result};
 use crate::project::EXTENSION;
@@ -25,6 +26,8 @@ pub enum Question {
     NewProject,
     SaveCopy { name: String },
     ExportFolder,
+    ImportBrushes,
+    ExportBrushes { name: String },
 }
 
 /// Who answers: the system's dialogs, or a script in tests. Runs on a thread of its own; `None` is a cancel.
@@ -79,15 +82,19 @@ fn command_for(question: &Question, paths: Vec<PathBuf>) -> Option<Command> {
         Question::Picture => Command::OpenFiles(vec![first]),
         Question::ImportFolder | Question::ImportFiles => Command::Import(paths),
         Question::OpenProject => Command::OpenProjectAt(first),
-        Question::NewProject => Command::CreateProjectAt(with_extension(first)),
-        Question::SaveCopy { .. } => Command::SaveCopyAs(with_extension(first)),
+        Question::NewProject => Command::CreateProjectAt(with_extension(first, EXTENSION)),
+        Question::SaveCopy { .. } => Command::SaveCopyAs(with_extension(first, EXTENSION)),
         Question::ExportFolder => Command::ExportFolder(first),
+        Question::ImportBrushes => Command::ImportBrushesFrom(first),
+        Question::ExportBrushes { .. } => {
+            Command::ExportBrushesTo(with_extension(first, PACK_EXTENSION))
+        }
     })
 }
 
-fn with_extension(mut path: PathBuf) -> PathBuf {
+fn with_extension(mut path: PathBuf, extension: &str) -> PathBuf {
     if path.extension().is_none() {
-        path.set_extension(EXTENSION);
+        path.set_extension(extension);
     }
     path
 }
@@ -137,6 +144,18 @@ pub fn system_picker() -> Picker {
                 Question::SaveCopy { name } => dialog
                     .set_title("Save a copy of the project")
                     .set_file_name(format!("{name}.{EXTENSION}"))
+                    .save_file()
+                    .await
+                    .map(one),
+                Question::ImportBrushes => dialog
+                    .set_title("Import brushes")
+                    .add_filter("Brush packs", &[PACK_EXTENSION])
+                    .pick_file()
+                    .await
+                    .map(one),
+                Question::ExportBrushes { name } => dialog
+                    .set_title("Export brushes")
+                    .set_file_name(format!("{name}.{PACK_EXTENSION}"))
                     .save_file()
                     .await
                     .map(one),

@@ -113,7 +113,8 @@ impl App {
                 self.state.last_export = outcome.files.first().map(Into::into);
                 self.state.notices.say(Severity::Success, outcome.summary);
             }
-            Purpose::SaveCopy | Purpose::CountUsage => {
+            Purpose::Companions => self.state.notices.say(Severity::Info, outcome.summary),
+            Purpose::SaveCopy | Purpose::CountUsage | Purpose::ExportBrushes => {
                 self.state.notices.say(Severity::Success, outcome.summary);
             }
             Purpose::Device => {
@@ -122,12 +123,21 @@ impl App {
             Purpose::OpenProject
             | Purpose::OpenFirstProject
             | Purpose::OpenDocument
+            | Purpose::ImportBrushes
             | Purpose::Palette => log::info!("{}", outcome.summary),
         }
         match outcome.product {
             Some(Product::Project(storage)) => self.project_opened(storage),
             Some(Product::Document(document)) => self.document_opened(&document),
-            Some(Product::Palette(palette)) => self.palette_drawn(&palette),
+            Some(Product::Palette(palette)) => {
+                self.palette_drawn(&palette);
+                if purpose == Purpose::CountUsage {
+                    self.state.tools.companions = None;
+                    self.find_companions();
+                }
+            }
+            Some(Product::Brushes(pack)) => self.pack_read(&pack),
+            Some(Product::Companions(table)) => self.companions_found(table),
             None => {}
         }
     }
@@ -175,8 +185,11 @@ impl App {
         };
         self.show_edits(&canvas);
         self.state.canvas = Some(canvas);
-        self.state.paint.stroke_at = None;
+        self.state.tools.gesture = None;
+        self.state.tools.companions = None;
+        self.find_companions();
         self.refresh_mask();
+        self.show_selection();
         self.draw_palette();
         let id = opened.id;
         self.write(move |project| project.set_setting(LAST_DOCUMENT, &id.into()));
@@ -208,6 +221,7 @@ impl App {
                 self.state.paint.code.set(level, code);
             }
         }
+        self.know_codes(palette);
         self.state.palette = Some(PaletteView {
             palette: palette.clone(),
             structure,
@@ -349,6 +363,8 @@ impl App {
         let is_first = project.overview.is_none();
         if is_first {
             project.marks = serde_json::from_value(overview.code_marks.clone()).unwrap_or_default();
+            self.state.tools.brushes =
+                serde_json::from_value(overview.brushes.clone()).unwrap_or_default();
         }
         let has_interrupted_run = overview.resumable_run.is_some();
         let last = overview

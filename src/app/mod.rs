@@ -13,6 +13,7 @@ mod notices;
 mod run;
 mod shortcuts;
 mod state;
+mod tools;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use std::time::Instant;
 use eframe::egui;
 
 pub use apply::export_path;
-pub use command::{Command, Spec, StrokeStep, Tool};
+pub use command::{Command, Spec};
 pub use dialogs::{Picker, Question, system_picker};
 pub use layer_command::LayerCommand;
 pub use notices::{Entry, Notices, Severity};
@@ -33,6 +34,7 @@ pub use state::{
     PreviewView, Purpose, RunningJob, State, Thumbnail, TrainForm, Training, ViewWish, Workspace,
     name_of,
 };
+pub use tools::{Gesture, Hold, StrokeStep, TintKind, Tool, ToolBox, ToolOption};
 
 // What the panels name of the layers below.
 pub use crate::engine::{
@@ -121,6 +123,7 @@ impl App {
             openings: 0,
             frame_started: None,
         };
+        app.state.tools.overlay = crate::render::CellOverlay::new(app.gpu.as_ref());
         app.start(options.files);
         Ok(app)
     }
@@ -276,6 +279,7 @@ impl State {
                 is_where_used_on: false,
             },
             paint: Paint::default(),
+            tools: ToolBox::default(),
             palette: None,
             gallery: Gallery::default(),
             training,

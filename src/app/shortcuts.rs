@@ -25,6 +25,7 @@ pub fn text_of(shortcut: KeyboardShortcut) -> String {
         Key::Plus => "+",
         Key::Minus => "-",
         Key::Comma => ",",
+        Key::Quote => "'",
         key => key.name(),
     });
     parts.join("+")
@@ -53,6 +54,7 @@ pub fn parse(text: &str) -> Option<KeyboardShortcut> {
         "+" => Key::Plus,
         "-" => Key::Minus,
         "," => Key::Comma,
+        "'" => Key::Quote,
         name => Key::from_name(name)?,
     };
     Some(KeyboardShortcut::new(modifiers, key))
@@ -113,8 +115,11 @@ pub fn pressed(ctx: &egui::Context, settings: &Settings) -> Vec<Command> {
     ctx.input_mut(|input| {
         wanted
             .into_iter()
-            .filter(|(shortcut, _)| input.consume_shortcut(shortcut))
-            .map(|(_, command)| command)
+            .flat_map(|(shortcut, command)| {
+                // Twice between two frames is twice.
+                let times = input.count_and_consume_key(shortcut.modifiers, shortcut.logical_key);
+                std::iter::repeat_n(command, times)
+            })
             .collect()
     })
 }
@@ -126,7 +131,7 @@ fn types_text(shortcut: KeyboardShortcut) -> bool {
         shortcut.logical_key.name().starts_with('F') && shortcut.logical_key.name().len() > 1;
     let edits = matches!(
         shortcut.logical_key,
-        Key::Z | Key::Y | Key::X | Key::C | Key::V | Key::A
+        Key::Z | Key::Y | Key::X | Key::C | Key::V | Key::A | Key::D
     );
     !is_function_key && (!m.command || edits)
 }

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use eframe::egui::TextureHandle;
 
-use super::command::Tool;
 use super::notices::Notices;
+use super::tools::{Tool, ToolBox};
 use crate::document::{Brush, DetailPolicy, Document, Level, Shape};
 use crate::engine::{CheckpointChoice, Existing, JobId, Model, Overview, Palette, Preset, Storage};
 use crate::error::Notice;
@@ -44,6 +44,8 @@ pub enum Overlay {
     Welcome,
     Commands,
     OpenPath,
+    /// A pack of brushes was made for another codebook.
+    BrushPack,
     Notices,
     Settings,
     Help,
@@ -91,6 +93,9 @@ pub enum Purpose {
     Train,
     Palette,
     CountUsage,
+    Companions,
+    ImportBrushes,
+    ExportBrushes,
     Export,
     SaveCopy,
     Device,
@@ -113,6 +118,7 @@ pub struct State {
     pub canvas: Option<Canvas>,
     pub look: CanvasLook,
     pub paint: Paint,
+    pub tools: ToolBox,
     pub palette: Option<PaletteView>,
     pub gallery: Gallery,
     pub training: Training,
@@ -258,8 +264,6 @@ pub struct Paint {
     pub second_code: PerLevel<u16>,
     /// Codes used lately, newest first.
     pub recent: VecDeque<(Level, u16)>,
-    /// Where the stroke in progress stands, in cells.
-    pub(super) stroke_at: Option<(f32, f32)>,
     pub(super) seed: u64,
 }
 
@@ -304,8 +308,12 @@ impl Paint {
         self.code.get(self.level)
     }
 
-    pub fn is_painting(&self) -> bool {
-        self.stroke_at.is_some()
+    /// Puts the code in hand first among those used lately.
+    pub(super) fn remember_code(&mut self) {
+        let used = (self.level, self.current_code());
+        self.recent.retain(|other| *other != used);
+        self.recent.push_front(used);
+        self.recent.truncate(Self::MAX_RECENT);
     }
 }
 
@@ -324,7 +332,6 @@ impl Default for Paint {
             code: PerLevel::default(),
             second_code: PerLevel::default(),
             recent: VecDeque::new(),
-            stroke_at: None,
             seed: 0,
         }
     }

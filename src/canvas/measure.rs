@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::live::LiveCanvas;
 use crate::codec::Codec;
+use crate::document::tools::{BrushStroke, Easel, Medium, Path, Setup, Symmetry};
 use crate::document::{
-    Brush, Codes, DetailPolicy, Document, Geometry, Ink, Level, Rect, Shape, Source, Wrap,
+    Alphabet, Brush, Codebooks, Codes, DetailPolicy, Document, Geometry, Level, Rect, Selection,
+    Shape, Source, Wrap,
 };
 use crate::error::Result;
 use crate::progress::Observer;
@@ -15,8 +17,8 @@ use crate::progress::Observer;
 const VIEW_PX: u32 = 1024;
 
 /// Times of `dabs` dabs of 3×3 cells, in the order painted: a stroke that wanders through the view
-/// in the middle of a square canvas. Each time covers the change of codes, the decode of what it
-/// reaches and compositing; the view was warmed before, as the window does when it moves.
+/// in the middle of a square canvas, within a selection. Each time covers the change of codes, the decode of
+/// what it reaches and compositing; the view was warmed before, as the window does when it moves.
 ///
 /// # Errors
 /// As [`LiveCanvas`].
@@ -45,22 +47,30 @@ pub fn dab_times(
         Level::Structure => codec.config().structure.codes,
         Level::Detail => codec.config().detail.codes,
     };
+    let alphabet = Alphabet::plain(Codebooks {
+        structure: codec.config().structure.codes as u32,
+        detail: codec.config().detail.codes as u32,
+    });
+    let selection = Selection::all(document.geometry());
     let mut times = Vec::with_capacity(dabs as usize);
-    document.begin("measured stroke")?;
     for i in 0..dabs {
         observer.check()?;
         // A Lissajous curve: crosses tiles at every angle, and its own path.
         let angle = i as f32 * 0.05;
-        let stride = level.stride_px() as f32;
-        let place = |phase: f32| (corner as f32 + view as f32 * (0.5 + 0.4 * phase.sin())) / stride;
+        let place = |phase: f32| corner as f32 + view as f32 * (0.5 + 0.4 * phase.sin());
         let centre = (place(angle * 0.9), place(angle * 0.7 + 1.0));
-        let ink = Ink::Code {
-            code: Some((i as usize * 7 % codes) as u16),
+        let setup = Setup {
+            level,
+            brush,
+            medium: Medium::Code(Some((i as usize * 7 % codes) as u16)),
             detail: DetailPolicy::Empty,
+            symmetry: Symmetry::default(),
+            path: Path::Freehand,
         };
         let started = Instant::now();
-        let deltas = document.dab(level, centre, &brush, ink)?;
-        let dirty = live.apply(&deltas)?;
+        let mut easel = Easel::new(&mut document, Some(&selection), &alphabet);
+        BrushStroke::press(&mut easel, setup, "measured", centre)?.release(&mut easel)?;
+        let dirty = live.apply(&easel.take_deltas())?;
         for rect in dirty.rects() {
             std::hint::black_box(live.patch(*rect, 8)?);
         }

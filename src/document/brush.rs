@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::geometry::{Geometry, Level, Rect, Wrap};
+use super::geometry::{Geometry, Level, Wrap};
 use crate::error::{Error, Result};
 
 /// Outline of a dab.
@@ -69,27 +69,28 @@ impl Brush {
         mut visit: impl FnMut(u32),
     ) {
         let bounds = geometry.grid_bounds(level);
-        let (x, y) = (self.snap(centre.0), self.snap(centre.1));
+        self.footprint(self.snapped(centre), |x, y| {
+            let row = on_axis(y, bounds.height, wrap.y);
+            let column = on_axis(x, bounds.width, wrap.x);
+            if let (Some(row), Some(column)) = (row, column) {
+                let index = row * bounds.width + column;
+                if self.paints(u64::from(index)) {
+                    visit(index);
+                }
+            }
+        });
+    }
+
+    /// The cells around a [snapped](Self::snapped) point, on the canvas or not, without scatter.
+    pub(super) fn footprint(&self, (x, y): (f64, f64), mut visit: impl FnMut(i64, i64)) {
         let half = f64::from(self.size) / 2.0;
         let (x0, y0) = ((x - half).ceil() as i64, (y - half).ceil() as i64);
         for cell_y in y0..y0 + i64::from(self.size) {
-            let Some(row) = on_axis(cell_y, bounds.height, wrap.y) else {
-                continue;
-            };
             for cell_x in x0..x0 + i64::from(self.size) {
-                let Some(column) = on_axis(cell_x, bounds.width, wrap.x) else {
-                    continue;
-                };
-                if self.shape == Shape::Round {
-                    let (dx, dy) = (cell_x as f64 + 0.5 - x, cell_y as f64 + 0.5 - y);
-
-                    if dx * dx + dy * dy > (half * half - 0.3).max(0.0) {
-                        continue;
-                    }
-                }
-                let index = row * bounds.width + column;
-                if self.paints(index) {
-                    visit(index);
+                let (dx, dy) = (cell_x as f64 + 0.5 - x, cell_y as f64 + 0.5 - y);
+                let is_round = self.shape == Shape::Round;
+                if !is_round || dx * dx + dy * dy <= (half * half - 0.3).max(0.0) {
+                    visit(cell_x, cell_y);
                 }
             }
         }
@@ -139,29 +140,32 @@ impl Brush {
         (length / spacing).ceil() as u64
     }
 
-    /// Odd brushes centre on a cell, even ones on a corner between cells.
-    fn snap(&self, at: f32) -> f64 {
-        let at = f64::from(at);
-        if self.size % 2 == 1 {
-            at.floor() + 0.5
-        } else {
-            at.round()
-        }
+    /// The centre of a dab at a point: odd brushes centre on a cell, even ones on a corner between cells.
+    pub(super) fn snapped(&self, (x, y): (f32, f32)) -> (f64, f64) {
+        let axis = |at: f32| {
+            let at = f64::from(at).clamp(-1e9, 1e9);
+            if self.size % 2 == 1 {
+                at.floor() + 0.5
+            } else {
+                at.round()
+            }
+        };
+        (axis(x), axis(y))
     }
 
     /// Whether scatter keeps this cell. The choice depends on seed and cell alone: overlapping
     /// dabs of one stroke must not fill the gaps up.
-    fn paints(&self, index: u32) -> bool {
+    pub(super) fn paints(&self, index: u64) -> bool {
         if self.scatter <= 0.0 {
             return true;
         }
-        let unit = (mix(self.seed ^ mix(u64::from(index))) >> 40) as f32 / (1u64 << 24) as f32;
+        let unit = (mix(self.seed ^ mix(index)) >> 40) as f32 / (1u64 << 24) as f32;
         unit >= self.scatter
     }
 }
 
 /// SplitMix64's finaliser (Steele, Lea, Flood 2014): a hash whose bits are all well mixed.
-fn mix(value: u64) -> u64 {
+pub(super) fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -174,15 +178,6 @@ fn on_axis(at: i64, size: u32, wraps: bool) -> Option<u32> {
         Some(at.rem_euclid(size) as u32)
     } else {
         (0..size).contains(&at).then_some(at as u32)
-    }
-}
-
-/// Visits the cells of a rectangle (in cells, cut at the grid).
-pub(super) fn for_cells(rect: Rect, columns: u32, mut visit: impl FnMut(u32)) {
-    for y in rect.y..rect.bottom() {
-        for x in rect.x..rect.right() {
-            visit(y * columns + x);
-        }
     }
 }
 

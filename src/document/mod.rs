@@ -1,21 +1,29 @@
 //! A picture being edited, as pure data: source pixels, code grids as encoded and as edited,
 //! strokes with unlimited undo, brushes and edit scripts. Nothing here touches a model or a disk.
 
+mod block;
 mod brush;
+pub mod brushes;
 mod codes;
+mod companions;
 mod geometry;
 mod history;
 mod layer_ops;
 mod layers;
 mod raster;
 pub mod script;
+mod selection;
 mod source;
 mod sparse;
+pub mod tools;
+mod vectors;
 
 use std::sync::Arc;
 
+pub use block::{Block, Turn};
 pub use brush::{Brush, Shape};
 pub use codes::{ABSENT, CodeGrid, Codebooks, Codes, EMPTY, code_from_raw, raw_code};
+pub use companions::{Companions, DETAILS_PER_CELL};
 pub use geometry::{
     DETAIL_STRIDE_PX, Geometry, Level, MAX_PIXELS, MAX_SIDE_PX, Rect, STRUCTURE_STRIDE_PX, Wrap,
 };
@@ -26,9 +34,11 @@ pub use layers::{
     Pass, Target,
 };
 pub use raster::{Raster, Samples, SamplesMut, to_16_bit};
+pub use selection::{Combine, Selection};
 use serde::{Deserialize, Serialize};
 pub use source::{Source, to_8_bit};
 pub use sparse::SparseGrid;
+pub use vectors::{Alike, Alphabet, CodeVectors, Vectors};
 
 use crate::error::{Error, Kind, Result};
 
@@ -41,6 +51,9 @@ pub enum DetailPolicy {
     /// Detail becomes empty, so that the structure code shows.
     #[default]
     Empty,
+    /// Detail becomes what most often goes with the structure code: see [`Companions`]. Where that is not
+    /// known, it becomes empty.
+    Pull,
 }
 
 /// What a dab leaves behind.
@@ -350,7 +363,7 @@ impl Document {
         detail: DetailPolicy,
     ) -> Result<bool> {
         let mut changed = self.set_cell(level, index, code)?;
-        if level == Level::Structure && detail == DetailPolicy::Empty {
+        if level == Level::Structure && detail != DetailPolicy::Keep {
             for under in self.detail_under(index) {
                 changed |= self.set_cell(Level::Detail, under, None)?;
             }
@@ -371,6 +384,14 @@ impl Document {
             }
         }
         Ok(changed)
+    }
+
+    /// As [`Document::erase_cell`], for the cell alone: the detail under it stays.
+    ///
+    /// # Errors
+    /// As [`Document::set_cell`].
+    pub fn clear_cell(&mut self, level: Level, index: u32) -> Result<bool> {
+        self.put_cell(level, index, self.erased(level, index))
     }
 
     /// What an erased cell of the open stroke's target has.

@@ -21,33 +21,61 @@
 //!     {"op": "empty_detail", "unit": "pixels", "rect": {"x": 0, "y": 0, "width": 64, "height": 32}},
 //!     {"op": "erase", "unit": "pixels", "rect": {"x": 0, "y": 0, "width": 32, "height": 32}},
 //!     {"op": "erase", "level": "detail", "points": [[3, 3], [9, 9]], "brush": {"size": 2}},
+//!     {"op": "select", "level": "structure", "area": {"ellipse": {"x": 2, "y": 2, "width": 8, "height": 6}}},
+//!     {"op": "select", "how": "add", "area": {"wand": {"at": [4, 4], "tolerance": 0.3}}},
+//!     {"op": "select", "area": "inverted"},
+//!     {"op": "bucket", "level": "structure", "at": [4, 4], "code": 9, "tolerance": 0.2},
+//!     {"op": "gradient", "level": "structure", "from": [0, 0], "to": [0, 12], "codes": [3, 40], "scatter": 0.2},
+//!     {"op": "pattern", "level": "structure", "copy": {"x": 0, "y": 0, "width": 2, "height": 2},
+//!      "turn": {"quarters": 1}, "layout": "tile", "points": [[8, 8], [12, 8]], "brush": {"size": 3}},
+//!     {"op": "clone", "level": "detail", "source": [4, 4], "points": [[20, 20], [24, 20]], "brush": {"size": 4}},
+//!     {"op": "smudge", "level": "structure", "points": [[2, 2], [9, 2]], "strength": 0.7},
+//!     {"op": "move", "level": "structure", "by": [3, 0], "copy": true},
 //!     {"op": "undo", "count": 2},
 //!     {"op": "redo"}
 //!   ]
 //! }"#).unwrap();
-//! assert_eq!(script.operations.len(), 11);
+//! assert_eq!(script.operations.len(), 20);
 //! ```
 //!
 //! - `unit` is `"cells"` of the operation's level (the default; the first cell's middle is
 //!   [0.5, 0.5]) or `"pixels"`. A pixel rectangle means every cell it touches.
 //! - `code: null` is empty detail. Structure cells cannot be empty.
 //! - `detail` says what a structure operation does to the detail under the cells it sets:
-//!   `"empty"` (the default, so that the structure shows), `"keep"`, or, for `stamp` with `copy`
-//!   only, where it is the default, `"copy"`: detail comes along.
+//!   `"empty"` (the default, so that the structure shows), `"keep"`, `"pull"` (the details that most often
+//!   go with the structure code), or, for `stamp` with `copy` only, where it is the default, `"copy"`:
+//!   detail comes along.
 //! - `erase` brings back the codes of the source; at structure level (the default) with the detail
-//!   under it, at detail level the detail alone.
+//!   under it, at detail level the detail alone. With `"to": "empty"` it empties the detail instead.
+//! - `select` restricts everything after it. `area` is `{"rect": …}`, `{"ellipse": …}` (both a rectangle of
+//!   cells), `{"lasso": [[x, y], …]}`, `{"wand": {"at": …, "tolerance": 0, "contiguous": true}}`, `"all"`,
+//!   `"none"`, `"inverted"`, `{"grown": n}` or `{"shrunk": n}`; `how` is `"replace"` (the default), `"add"`,
+//!   `"subtract"` or `"intersect"`.
+//! - A `tolerance` of 0 means the same code, 1 codes as unlike as two taken at random.
+//! - Brushes take `"path": "line"` or `"rectangle"` (first to last point), and `"symmetry": {"x": true,
+//!   "y": false, "turns": 1, "centre": [x, y]}` with the centre in pixels, the middle where it is left out.
+//! - `pattern` lays a block out after `turn` (`{"is_mirrored": false, "quarters": 0}`), as a `"stamp"`
+//!   (the default) or `"tile"`, `"aligned"` to the canvas or free. `clone` paints what lies at `source` when
+//!   its first point is there. `smudge` drags codes along; `move` takes the selection elsewhere and leaves
+//!   the code `leaves` behind, with empty detail, or the cells as they were with `copy`.
 //! - `stamp` places the block's top left cell at `at`; what hangs over the border is cut, or
 //!   wrapped on a wrapping canvas. `copy` reads the cells as they are at that moment.
+
+mod run;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::brush::{Brush, for_cells};
+use super::block::{Block, Turn};
+use super::brush::Brush;
 use super::codes::Codebooks;
-use super::geometry::{Geometry, Level, Rect, STRUCTURE_STRIDE_PX};
+use super::geometry::{Level, Rect};
 use super::history::{Dirty, Stroke};
-use super::{DETAIL_STRIDE_PX, DetailPolicy, Document};
+use super::selection::Combine;
+use super::tools::{GradientShape, Layout, Path, Symmetry};
+use super::vectors::Alphabet;
+use super::{DetailPolicy, Document};
 use crate::error::{Error, Kind, Result};
 
 /// The script format written and read here.
@@ -57,8 +85,6 @@ pub const MAX_BYTES: usize = 16 << 20;
 const MAX_OPERATIONS: usize = 100_000;
 const MAX_POINTS: usize = 1_000_000;
 const MAX_PATTERN_CELLS: u64 = 1 << 20;
-/// Cells that the brush strokes of one script may look at.
-const MAX_BRUSH_WORK: u64 = 1 << 32;
 
 /// A checked list of operations. See the module for the format.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -94,6 +120,46 @@ pub enum StampDetail {
     Copy,
 }
 
+/// What a `select` takes in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Area {
+    Rect(Rect),
+    Ellipse(Rect),
+    Lasso(Vec<(f32, f32)>),
+    Wand {
+        at: (f32, f32),
+        #[serde(default)]
+        tolerance: f32,
+        #[serde(default = "yes")]
+        contiguous: bool,
+    },
+    All,
+    None,
+    Inverted,
+    /// By this many cells of the level.
+    Grown(u32),
+    Shrunk(u32),
+}
+
+/// What an eraser leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EraseTo {
+    #[default]
+    Source,
+    /// Empty detail; structure stays.
+    Empty,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn half() -> f32 {
+    0.5
+}
+
 fn structure() -> Level {
     Level::Structure
 }
@@ -121,6 +187,10 @@ pub enum Operation {
         brush: Brush,
         #[serde(default)]
         detail: DetailPolicy,
+        #[serde(default)]
+        symmetry: Symmetry,
+        #[serde(default)]
+        path: Path,
     },
     Stamp {
         level: Level,
@@ -151,7 +221,8 @@ pub enum Operation {
         level: Level,
         #[serde(deserialize_with = "code_or_null")]
         code: Option<u16>,
-        rect: Rect,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rect: Option<Rect>,
         #[serde(default)]
         unit: Unit,
         #[serde(default)]
@@ -168,12 +239,117 @@ pub enum Operation {
         unit: Unit,
         #[serde(default)]
         brush: Brush,
+        #[serde(default)]
+        to: EraseTo,
+        #[serde(default)]
+        symmetry: Symmetry,
+        #[serde(default)]
+        path: Path,
     },
     EmptyDetail {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rect: Option<Rect>,
         #[serde(default)]
         unit: Unit,
+    },
+    Select {
+        area: Area,
+        #[serde(default)]
+        how: Combine,
+        #[serde(default = "structure")]
+        level: Level,
+        #[serde(default)]
+        unit: Unit,
+    },
+    Bucket {
+        level: Level,
+        at: (f32, f32),
+        #[serde(default)]
+        unit: Unit,
+        #[serde(deserialize_with = "code_or_null")]
+        code: Option<u16>,
+        #[serde(default)]
+        tolerance: f32,
+        #[serde(default = "yes")]
+        contiguous: bool,
+        #[serde(default)]
+        detail: DetailPolicy,
+    },
+    Gradient {
+        level: Level,
+        from: (f32, f32),
+        to: (f32, f32),
+        #[serde(default)]
+        unit: Unit,
+        codes: (u16, u16),
+        #[serde(default)]
+        shape: GradientShape,
+        #[serde(default)]
+        scatter: f32,
+        #[serde(default)]
+        seed: u64,
+        #[serde(default)]
+        detail: DetailPolicy,
+    },
+    Pattern {
+        level: Level,
+        points: Vec<(f32, f32)>,
+        #[serde(default)]
+        unit: Unit,
+        #[serde(default)]
+        brush: Brush,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        block: Option<Block>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        copy: Option<Rect>,
+        #[serde(default)]
+        turn: Turn,
+        #[serde(default)]
+        layout: Layout,
+        #[serde(default)]
+        aligned: bool,
+        #[serde(default)]
+        detail: DetailPolicy,
+        #[serde(default)]
+        symmetry: Symmetry,
+        #[serde(default)]
+        path: Path,
+    },
+    Clone {
+        level: Level,
+        source: (f32, f32),
+        points: Vec<(f32, f32)>,
+        #[serde(default)]
+        unit: Unit,
+        #[serde(default)]
+        brush: Brush,
+        #[serde(default)]
+        symmetry: Symmetry,
+        #[serde(default)]
+        path: Path,
+    },
+    Smudge {
+        level: Level,
+        points: Vec<(f32, f32)>,
+        #[serde(default)]
+        unit: Unit,
+        #[serde(default)]
+        brush: Brush,
+        #[serde(default = "half")]
+        strength: f32,
+        #[serde(default)]
+        detail: DetailPolicy,
+        #[serde(default)]
+        symmetry: Symmetry,
+    },
+    Move {
+        level: Level,
+        /// Cells of the level.
+        by: (i64, i64),
+        #[serde(default)]
+        copy: bool,
+        #[serde(default)]
+        leaves: u16,
     },
     Undo {
         #[serde(default = "once")]
@@ -205,6 +381,13 @@ impl Operation {
             Operation::Fill { .. } => "fill",
             Operation::Erase { .. } => "erase",
             Operation::EmptyDetail { .. } => "empty_detail",
+            Operation::Select { .. } => "select",
+            Operation::Bucket { .. } => "bucket",
+            Operation::Gradient { .. } => "gradient",
+            Operation::Pattern { .. } => "pattern",
+            Operation::Clone { .. } => "clone",
+            Operation::Smudge { .. } => "smudge",
+            Operation::Move { .. } => "move",
             Operation::Undo { .. } => "undo",
             Operation::Redo { .. } => "redo",
         }
@@ -279,9 +462,48 @@ impl EditScript {
         for (i, operation) in self.operations.iter().enumerate() {
             let fail = |why: &str| Err(malformed(describe(i, operation, why)));
             match operation {
-                Operation::Paint { points, brush, .. } => {
+                Operation::Paint { points, brush, .. }
+                | Operation::Clone { points, brush, .. }
+                | Operation::Smudge { points, brush, .. } => {
                     points_total += points.len();
                     check_path(points, brush).or_else(|why| fail(&why))?;
+                }
+                Operation::Pattern {
+                    points,
+                    brush,
+                    block,
+                    copy,
+                    ..
+                } => {
+                    points_total += points.len();
+                    check_path(points, brush).or_else(|why| fail(&why))?;
+                    if block.is_some() == copy.is_some() {
+                        fail("give either `block` or `copy`")?;
+                    }
+                }
+                Operation::Select { area, .. } => match area {
+                    Area::Lasso(points) => {
+                        points_total += points.len();
+                        if !points.iter().all(is_finite) {
+                            fail("a point is not a finite number")?;
+                        }
+                    }
+                    Area::Wand { at, tolerance, .. }
+                        if !is_finite(at) || !tolerance.is_finite() =>
+                    {
+                        fail("a number is not finite")?;
+                    }
+                    _ => {}
+                },
+                Operation::Bucket { at, tolerance, .. }
+                    if !is_finite(at) || !tolerance.is_finite() =>
+                {
+                    fail("a number is not finite")?;
+                }
+                Operation::Gradient {
+                    from, to, scatter, ..
+                } if !is_finite(from) || !is_finite(to) || !(0.0..=1.0).contains(scatter) => {
+                    fail("its points must be finite and its scatter lie between 0 and 1")?;
                 }
                 Operation::Erase {
                     rect,
@@ -341,28 +563,40 @@ impl EditScript {
         Ok(())
     }
 
+    /// Whether it needs to know which details go with which structure.
+    pub fn pulls_detail(&self) -> bool {
+        self.operations.iter().any(|operation| {
+            let policy = match operation {
+                Operation::Paint { detail, .. }
+                | Operation::Fill { detail, .. }
+                | Operation::Replace { detail, .. }
+                | Operation::Bucket { detail, .. }
+                | Operation::Gradient { detail, .. }
+                | Operation::Pattern { detail, .. }
+                | Operation::Smudge { detail, .. } => *detail,
+                _ => DetailPolicy::Keep,
+            };
+            policy == DetailPolicy::Pull
+        })
+    }
+
+    /// As [`EditScript::apply_with`], for scripts that need no vectors.
+    ///
+    /// # Errors
+    /// As [`EditScript::apply_with`].
+    pub fn apply(&self, document: &mut Document, codebooks: Codebooks) -> Result<Applied> {
+        self.apply_with(document, &Alphabet::plain(codebooks))
+    }
+
     /// Does every operation, or none: a failing script leaves the document as it was.
     ///
     /// # Errors
     /// `Usage` naming the operation for a code or a place that does not exist; `Limit` for strokes
     /// that would take minutes.
-    pub fn apply(&self, document: &mut Document, codebooks: Codebooks) -> Result<Applied> {
+    pub fn apply_with(&self, document: &mut Document, alphabet: &Alphabet) -> Result<Applied> {
         self.check()?;
         let mut edited = document.clone();
-        let mut applied = Applied::default();
-        let mut work = 0u64;
-        for (i, operation) in self.operations.iter().enumerate() {
-            let mut run = Run {
-                document: &mut edited,
-                codebooks,
-                applied: &mut applied,
-                work: &mut work,
-            };
-            run.operation(operation).map_err(|mut e| {
-                e.notice.why = describe(i, operation, &e.notice.why);
-                e
-            })?;
-        }
+        let applied = run::run(&self.operations, &mut edited, alphabet)?;
         *document = edited;
         Ok(applied)
     }
@@ -389,313 +623,18 @@ fn limit(why: String) -> Error {
     )
 }
 
+fn is_finite(at: &(f32, f32)) -> bool {
+    at.0.is_finite() && at.1.is_finite()
+}
+
 fn check_path(points: &[(f32, f32)], brush: &Brush) -> Result<(), String> {
     if points.is_empty() {
         return Err("`points` is empty".into());
     }
-    if points.iter().any(|p| !p.0.is_finite() || !p.1.is_finite()) {
+    if !points.iter().all(is_finite) {
         return Err("a point is not a finite number".into());
     }
     brush.check().map_err(|e| e.notice.why.clone())
-}
-
-/// One operation at work.
-struct Run<'a> {
-    document: &'a mut Document,
-    codebooks: Codebooks,
-    applied: &'a mut Applied,
-    work: &'a mut u64,
-}
-
-impl Run<'_> {
-    fn operation(&mut self, operation: &Operation) -> Result<()> {
-        match operation {
-            Operation::Undo { count } => {
-                for _ in 0..*count {
-                    let Some(stroke) = self.document.undo() else {
-                        break;
-                    };
-                    self.touched(&stroke);
-                }
-                return Ok(());
-            }
-            Operation::Redo { count } => {
-                for _ in 0..*count {
-                    let Some(stroke) = self.document.redo() else {
-                        break;
-                    };
-                    self.touched(&stroke);
-                }
-                return Ok(());
-            }
-            _ => {}
-        }
-        self.document.begin(label(operation))?;
-        self.paint(operation)?;
-        if let Some(stroke) = self.document.commit() {
-            self.touched(&stroke);
-            self.applied.strokes.push(stroke);
-        }
-        Ok(())
-    }
-
-    fn touched(&mut self, stroke: &Stroke) {
-        let dirty = stroke.dirty(self.document.geometry());
-        self.applied.dirty.extend(&dirty);
-    }
-
-    fn paint(&mut self, operation: &Operation) -> Result<()> {
-        let geometry = self.document.geometry();
-        match operation {
-            Operation::Paint {
-                level,
-                code,
-                points,
-                unit,
-                brush,
-                detail,
-            } => {
-                self.codebooks.check(*level, *code)?;
-                for index in self.path_cells(points, *unit, *level, brush)? {
-                    self.document.paint_cell(*level, index, *code, *detail)?;
-                }
-            }
-            Operation::Erase {
-                level,
-                rect,
-                points,
-                unit,
-                brush,
-            } => {
-                let cells = match (rect, points) {
-                    (Some(rect), _) => rect_cells(*rect, *unit, *level, geometry)?,
-                    (None, points) => {
-                        self.path_cells(points.as_deref().unwrap_or(&[]), *unit, *level, brush)?
-                    }
-                };
-                for index in cells {
-                    self.document.erase_cell(*level, index)?;
-                }
-            }
-            Operation::Fill {
-                level,
-                code,
-                rect,
-                unit,
-                detail,
-            } => {
-                self.codebooks.check(*level, *code)?;
-                for index in rect_cells(*rect, *unit, *level, geometry)? {
-                    self.document.paint_cell(*level, index, *code, *detail)?;
-                }
-            }
-            Operation::Replace {
-                level,
-                from,
-                to,
-                rect,
-                unit,
-                detail,
-            } => {
-                self.codebooks.check(*level, *from)?;
-                self.codebooks.check(*level, *to)?;
-                let cells = match rect {
-                    Some(rect) => rect_cells(*rect, *unit, *level, geometry)?,
-                    None => (0..geometry.cell_count(*level) as u32).collect(),
-                };
-                let now = Arc::clone(self.document.edited());
-                for index in cells {
-                    if now.level(*level).at(index) == *from {
-                        self.document.paint_cell(*level, index, *to, *detail)?;
-                    }
-                }
-            }
-            Operation::EmptyDetail { rect, unit } => {
-                let cells = match rect {
-                    Some(rect) => rect_cells(*rect, *unit, Level::Detail, geometry)?,
-                    None => (0..geometry.cell_count(Level::Detail) as u32).collect(),
-                };
-                for index in cells {
-                    self.document.set_cell(Level::Detail, index, None)?;
-                }
-            }
-            Operation::Stamp {
-                level,
-                at,
-                unit,
-                pattern,
-                copy,
-                detail,
-            } => self.stamp(
-                *level,
-                scale_point(*at, *unit, *level),
-                pattern.as_ref(),
-                copy.map(|rect| to_cells(rect, *unit, *level)),
-                *detail,
-            )?,
-            Operation::Undo { .. } | Operation::Redo { .. } => {}
-        }
-        Ok(())
-    }
-
-    /// The cells of a brush path, each once.
-    fn path_cells(
-        &mut self,
-        points: &[(f32, f32)],
-        unit: Unit,
-        level: Level,
-        brush: &Brush,
-    ) -> Result<Vec<u32>> {
-        let geometry = self.document.geometry();
-        let scale = match unit {
-            Unit::Cells => 1.0,
-            Unit::Pixels => 1.0 / level.stride_px() as f32,
-        };
-        let points: Vec<_> = points.iter().map(|p| (p.0 * scale, p.1 * scale)).collect();
-        *self.work = self.work.saturating_add(brush.work(&points));
-        if *self.work > MAX_BRUSH_WORK {
-            return Err(limit(
-                "the brush strokes are too long for their size".to_owned(),
-            ));
-        }
-        let mut seen = vec![false; geometry.cell_count(level)];
-        let mut cells = Vec::new();
-        brush.stroke(&points, level, geometry, self.document.wrap(), |index| {
-            if !std::mem::replace(&mut seen[index as usize], true) {
-                cells.push(index);
-            }
-        });
-        Ok(cells)
-    }
-
-    fn stamp(
-        &mut self,
-        level: Level,
-        at: (u32, u32),
-        pattern: Option<&Pattern>,
-        copy: Option<Rect>,
-        detail: Option<StampDetail>,
-    ) -> Result<()> {
-        let now = Arc::clone(self.document.edited());
-        let policy = match detail {
-            Some(StampDetail::Keep) => DetailPolicy::Keep,
-            _ => DetailPolicy::Empty,
-        };
-        match (pattern, copy) {
-            (Some(block), _) => {
-                for code in &block.codes {
-                    self.codebooks.check(level, *code)?;
-                }
-                self.place(level, at, (block.width, block.height), policy, |x, y| {
-                    block.codes[(y * block.width + x) as usize]
-                })?;
-            }
-            (None, Some(rect)) => {
-                let grid = now.level(level);
-                inside(rect, grid.bounds())?;
-                self.place(level, at, (rect.width, rect.height), policy, |x, y| {
-                    grid.get(rect.x + x, rect.y + y)
-                })?;
-                if level == Level::Structure && matches!(detail, None | Some(StampDetail::Copy)) {
-                    let per = STRUCTURE_STRIDE_PX / DETAIL_STRIDE_PX;
-                    let size = (rect.width * per, rect.height * per);
-                    // The stamp is at most `MAX_PATTERN_CELLS` wide and `at` was cut to the grid.
-                    let at = (at.0.saturating_mul(per), at.1.saturating_mul(per));
-                    self.place(Level::Detail, at, size, policy, |x, y| {
-                        now.detail.get(rect.x * per + x, rect.y * per + y)
-                    })?;
-                }
-            }
-            (None, None) => {}
-        }
-        Ok(())
-    }
-
-    fn place(
-        &mut self,
-        level: Level,
-        at: (u32, u32),
-        size: (u32, u32),
-        policy: DetailPolicy,
-        code: impl Fn(u32, u32) -> Option<u16>,
-    ) -> Result<()> {
-        let bounds = self.document.geometry().grid_bounds(level);
-        let wrap = self.document.wrap();
-        let axis = |start: u32, offset: u32, length: u32, wraps: bool| {
-            let position = u64::from(start) + u64::from(offset);
-            let length = u64::from(length);
-            if wraps {
-                Some((position % length) as u32)
-            } else {
-                (position < length).then_some(position as u32)
-            }
-        };
-        for y in 0..size.1 {
-            let Some(row) = axis(at.1, y, bounds.height, wrap.y) else {
-                break;
-            };
-            for x in 0..size.0 {
-                let Some(column) = axis(at.0, x, bounds.width, wrap.x) else {
-                    break;
-                };
-                let index = row * bounds.width + column;
-                self.document.paint_cell(level, index, code(x, y), policy)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn to_cells(rect: Rect, unit: Unit, level: Level) -> Rect {
-    match unit {
-        Unit::Cells => rect,
-        Unit::Pixels => rect.to_cells(level.stride_px()),
-    }
-}
-
-fn scale_point(at: (u32, u32), unit: Unit, level: Level) -> (u32, u32) {
-    match unit {
-        Unit::Cells => at,
-        Unit::Pixels => (at.0 / level.stride_px(), at.1 / level.stride_px()),
-    }
-}
-
-fn inside(rect: Rect, bounds: Rect) -> Result<()> {
-    if rect.is_empty() || rect.intersect(&bounds) != rect {
-        return Err(Error::usage(
-            "could not run the edit script",
-            format!(
-                "the rectangle {} × {} at ({}, {}) does not lie within the {} × {} cells of the picture",
-                rect.width, rect.height, rect.x, rect.y, bounds.width, bounds.height
-            ),
-            "Correct the rectangle",
-        ));
-    }
-    Ok(())
-}
-
-fn rect_cells(rect: Rect, unit: Unit, level: Level, geometry: Geometry) -> Result<Vec<u32>> {
-    let rect = to_cells(rect, unit, level);
-    inside(rect, geometry.grid_bounds(level))?;
-    let mut cells = Vec::with_capacity(rect.area() as usize);
-    for_cells(rect, geometry.grid_width(level), |index| cells.push(index));
-    Ok(cells)
-}
-
-fn label(operation: &Operation) -> String {
-    let code = |code: &Option<u16>| code.map_or_else(|| "empty".to_owned(), |c| c.to_string());
-    match operation {
-        Operation::Paint { level, code: c, .. } => format!("Brush, {level} {}", code(c)),
-        Operation::Stamp { level, .. } => format!("Stamp, {level}"),
-        Operation::Replace {
-            level, from, to, ..
-        } => format!("Replace {level} {} by {}", code(from), code(to)),
-        Operation::Fill { level, code: c, .. } => format!("Fill, {level} {}", code(c)),
-        Operation::Erase { .. } => "Erase to source".to_owned(),
-        Operation::EmptyDetail { .. } => "Empty detail".to_owned(),
-        Operation::Undo { .. } => "Undo".to_owned(),
-        Operation::Redo { .. } => "Redo".to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::{Codes, Source, Wrap};
+use super::super::{CodeVectors, Codes, Geometry, Source, Vectors, Wrap};
 use super::*;
 
 const BOOKS: Codebooks = Codebooks {
@@ -237,6 +237,14 @@ fn what_is_written_is_read_back() {
             unit: Unit::Pixels,
             brush: Brush::default(),
             detail: DetailPolicy::Keep,
+            symmetry: Symmetry::default(),
+            path: Path::Line,
+        },
+        Operation::Select {
+            area: Area::Grown(2),
+            how: Combine::Add,
+            level: Level::Detail,
+            unit: Unit::Cells,
         },
         Operation::Erase {
             level: Level::Structure,
@@ -244,6 +252,9 @@ fn what_is_written_is_read_back() {
             points: None,
             unit: Unit::Cells,
             brush: Brush::default(),
+            to: EraseTo::Empty,
+            symmetry: Symmetry::default(),
+            path: Path::Freehand,
         },
         Operation::Redo { count: 3 },
     ]);
@@ -289,5 +300,157 @@ proptest! {
     fn no_text_makes_the_reader_panic(text in "\\PC{0,80}") {
         let _ = EditScript::from_json(&text);
         let _ = run(&mut document(Wrap::default()), &text);
+    }
+}
+
+fn run_with_vectors(doc: &mut Document, operations: &str) -> Result<Applied> {
+    let line = || CodeVectors::new(1, (0..32).map(|i| i as f32).collect()).unwrap();
+    let alphabet = Alphabet::new(Arc::new(Vectors {
+        structure: line(),
+        detail: line(),
+    }));
+    EditScript::from_json(&format!(
+        r#"{{"tessera_edits": 1, "operations": [{operations}]}}"#
+    ))?
+    .apply_with(doc, &alphabet)
+}
+
+fn changed(doc: &Document, level: Level) -> Vec<u32> {
+    doc.changed_cells(level).collect()
+}
+
+#[test]
+fn a_selection_restricts_what_comes_after_it() {
+    let mut doc = document(Wrap::default());
+    run(
+        &mut doc,
+        r#"{"op":"select","area":{"rect":{"x":3,"y":3,"width":2,"height":1}}},
+           {"op":"fill","level":"structure","code":30,"detail":"keep"},
+           {"op":"select","how":"add","area":{"rect":{"x":7,"y":3,"width":1,"height":1}}},
+           {"op":"select","area":{"grown":1}},
+           {"op":"select","area":{"shrunk":1}},
+           {"op":"paint","level":"structure","code":31,"points":[[0.5,3.5],[9.5,3.5]],"detail":"keep"},
+           {"op":"select","area":"inverted"},
+           {"op":"replace","level":"structure","from":0,"to":29,"detail":"keep"},
+           {"op":"select","area":"none"},
+           {"op":"paint","level":"structure","code":28,"points":[[9.5,5.5]],"detail":"keep"}"#,
+    )
+    .unwrap();
+    let grid = &doc.edited().structure;
+    // Growing and shrinking has closed the gap between the two.
+    assert_eq!([3, 5, 7].map(|x| grid.get(x, 3)), [Some(31); 3]);
+    assert_eq!(grid.get(2, 3), doc.encoded().structure.get(2, 3));
+    assert_eq!([grid.get(0, 0), grid.get(9, 5)], [Some(29), Some(28)]);
+}
+
+#[test]
+fn every_tool_can_be_scripted() {
+    let cases = [
+        (
+            r#"{"op":"bucket","level":"structure","at":[0.5,0.5],"code":20,"contiguous":false,"detail":"keep"}"#,
+            6,
+        ),
+        (
+            r#"{"op":"gradient","level":"structure","from":[0,0],"to":[10,0],"codes":[20,30],"detail":"keep"}"#,
+            60,
+        ),
+        (
+            r#"{"op":"pattern","level":"structure","block":{"level":"structure","width":1,"height":2,"codes":[20,21]},
+                "turn":{"quarters":1},"points":[[5,3.5]],"detail":"keep"}"#,
+            2,
+        ),
+        (
+            r#"{"op":"pattern","level":"structure","copy":{"x":0,"y":0,"width":2,"height":1},"layout":"tile",
+                "aligned":true,"path":"rectangle","points":[[0.5,5.5],[1.5,5.5]]}"#,
+            2,
+        ),
+        (
+            r#"{"op":"clone","level":"structure","source":[0.5,0.5],"points":[[4.5,2.5],[5.5,2.5]]}"#,
+            2,
+        ),
+        (
+            r#"{"op":"smudge","level":"structure","points":[[0.5,0.5],[4.5,0.5]],"strength":1,"detail":"keep"}"#,
+            4,
+        ),
+        (
+            r#"{"op":"select","area":{"rect":{"x":0,"y":0,"width":1,"height":1}}},
+               {"op":"move","level":"structure","by":[3,2],"leaves":20}"#,
+            2,
+        ),
+        (
+            r#"{"op":"paint","level":"structure","code":20,"points":[[1.5,1.5]],"symmetry":{"x":true,"y":true}}"#,
+            4,
+        ),
+        (
+            r#"{"op":"select","area":{"ellipse":{"x":0,"y":0,"width":3,"height":3}}},
+               {"op":"fill","level":"structure","code":20}"#,
+            9,
+        ),
+        (
+            r#"{"op":"select","area":{"lasso":[[0,0],[3,0],[0,3]]}},{"op":"fill","level":"structure","code":20}"#,
+            3,
+        ),
+        (
+            r#"{"op":"select","area":{"wand":{"at":[0.5,0.5],"contiguous":false}}},
+               {"op":"fill","level":"structure","code":20}"#,
+            6,
+        ),
+        (r#"{"op":"erase","to":"empty","points":[[0.5,0.5]]}"#, 0),
+    ];
+    for (operations, structure_cells) in cases {
+        let mut doc = document(Wrap::default());
+        run_with_vectors(&mut doc, operations).unwrap();
+        let cells = changed(&doc, Level::Structure).len();
+        assert_eq!(cells, structure_cells, "{operations}");
+        assert!(doc.is_edited(), "{operations}");
+        doc.undo().unwrap();
+        assert!(!doc.is_edited(), "{operations}");
+    }
+}
+
+#[test]
+fn mistakes_with_the_tools_are_named() {
+    for (operation, expected) in [
+        (
+            r#"{"op":"smudge","level":"detail","points":[[1,1]]}"#,
+            "vectors",
+        ),
+        (r#"{"op":"select","area":"some"}"#, "unknown variant `some`"),
+        (
+            r#"{"op":"select","area":{"rect":{"x":9,"y":0,"width":2,"height":1}}}"#,
+            "does not lie within",
+        ),
+        (
+            r#"{"op":"bucket","level":"detail","at":[-1,0],"code":1}"#,
+            "does not lie in the picture",
+        ),
+        (
+            r#"{"op":"pattern","level":"detail","points":[[1,1]]}"#,
+            "either `block` or `copy`",
+        ),
+        (
+            r#"{"op":"paint","level":"detail","code":1,"points":[[1,1]],"symmetry":{"turns":99}}"#,
+            "turns",
+        ),
+        (
+            r#"{"op":"gradient","level":"detail","from":[0,0],"to":[1,1],"codes":[0,1],"scatter":3}"#,
+            "scatter",
+        ),
+    ] {
+        let message = error(operation);
+        assert!(message.contains(expected), "{message}\nwanted: {expected}");
+    }
+}
+
+#[test]
+fn the_scripts_shown_in_the_readme_are_sound() {
+    for text in [
+        include_str!("../../assets/demo-edits.json"),
+        include_str!("../../assets/edits/alpenglow.json"),
+        include_str!("../../assets/edits/desert-moon.json"),
+        include_str!("../../assets/edits/sunken-hall.json"),
+    ] {
+        let script = EditScript::from_json(text).unwrap();
+        assert!(!script.operations.is_empty() && !script.pulls_detail());
     }
 }

@@ -36,12 +36,16 @@ pub struct Overview {
     pub resumable_run: Option<RunId>,
     /// The setting [`CODE_MARKS`]: what the user said about codes.
     pub code_marks: Value,
+    /// The setting [`BRUSHES`]: named brushes.
+    pub brushes: Value,
     /// The setting [`LAST_DOCUMENT`].
     pub last_document: Option<DocumentId>,
 }
 
 /// The key of the project's setting with names and favourites of codes.
 pub const CODE_MARKS: &str = "code_marks";
+/// The key of the project's setting with named brushes.
+pub const BRUSHES: &str = "brushes";
 /// The key of the project's setting with the document that was open last.
 pub const LAST_DOCUMENT: &str = "last_document";
 
@@ -283,6 +287,7 @@ fn perform(work: Work) -> Result<Option<DeskReply>> {
                     checkpoints: project.checkpoints()?,
                     resumable_run: project.resumable_run()?.map(|run| run.id),
                     code_marks: project.setting(CODE_MARKS)?.unwrap_or_default(),
+                    brushes: project.setting(BRUSHES)?.unwrap_or_default(),
                     last_document: project
                         .setting(LAST_DOCUMENT)?
                         .and_then(|value| value.as_i64()),

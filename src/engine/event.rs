@@ -7,6 +7,8 @@ use serde::{Serialize, Serializer};
 use super::jobs::session::OpenDocument;
 use super::palette::Palette;
 use super::storage::Storage;
+use crate::document::Companions;
+use crate::document::brushes::BrushPack;
 use crate::error::{Error, Notice};
 
 /// Numbers jobs in the order they were submitted, from 1.
@@ -117,6 +119,8 @@ pub enum Product {
     Project(Storage),
     Document(Arc<OpenDocument>),
     Palette(Arc<Palette>),
+    Companions(Arc<Companions>),
+    Brushes(Arc<BrushPack>),
 }
 
 impl std::fmt::Debug for Product {
@@ -125,6 +129,8 @@ impl std::fmt::Debug for Product {
             Self::Project(project) => write!(f, "Project({})", project.path().display()),
             Self::Document(document) => write!(f, "Document({})", document.name),
             Self::Palette(palette) => write!(f, "Palette({})", palette.model_hash),
+            Self::Brushes(pack) => write!(f, "Brushes({})", pack.brushes.len()),
+            Self::Companions(table) => write!(f, "Companions({})", table.origin),
         }
     }
 }
@@ -136,6 +142,8 @@ impl PartialEq for Product {
             (Self::Project(a), Self::Project(b)) => a.path() == b.path(),
             (Self::Document(a), Self::Document(b)) => Arc::ptr_eq(a, b),
             (Self::Palette(a), Self::Palette(b)) => Arc::ptr_eq(a, b),
+            (Self::Companions(a), Self::Companions(b)) => Arc::ptr_eq(a, b),
+            (Self::Brushes(a), Self::Brushes(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }

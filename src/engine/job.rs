@@ -2,8 +2,10 @@
 
 use super::event::Outcome;
 use super::jobs::bench::BenchJob;
+use super::jobs::brushes::{ExportBrushesJob, ImportBrushesJob};
 use super::jobs::codebook::{CodebookJob, PaletteJob};
 use super::jobs::codes::{DecodeJob, EncodeJob};
+use super::jobs::companions::CompanionsJob;
 use super::jobs::edit::{EditJob, ExportJob, OpenJob, SnapshotJob};
 use super::jobs::import::ImportJob;
 use super::jobs::project::{CheckJob, InfoJob, NewJob};
@@ -61,6 +63,9 @@ jobs! {
     Device(DeviceJob) = "Looking for the device",
     SaveCopy(SaveCopyJob) = "Saving a copy of the project",
     Palette(PaletteJob) = "Working out the codes",
+    ImportBrushes(ImportBrushesJob) = "Reading brushes",
+    ExportBrushes(ExportBrushesJob) = "Writing brushes",
+    Companions(CompanionsJob) = "Finding textures for structure codes",
     Snapshot(SnapshotJob) = "Exporting a picture",
     Codebook(CodebookJob) = "Drawing the codebook",
     Export(ExportJob) = "Exporting a document",

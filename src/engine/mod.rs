@@ -1,5 +1,6 @@
 //! Jobs, events, cancellation, lanes and devices: all that runs behind the window and the command line.
 
+mod companions;
 mod decode_lane;
 mod desk;
 mod device;
@@ -19,13 +20,15 @@ mod verdicts;
 mod worker;
 
 pub use decode_lane::{DecodeLane, DecodedPatch};
-pub use desk::{CODE_MARKS, Desk, DeskReply, LAST_DOCUMENT, Overview, Page, PageRequest};
+pub use desk::{BRUSHES, CODE_MARKS, Desk, DeskReply, LAST_DOCUMENT, Overview, Page, PageRequest};
 pub use device::{ChosenDevice, DeviceChoice, open_device, remember_devices_in};
 pub use event::{Event, EventKind, JobId, Metrics, Outcome, Preview, Product};
 pub use job::Job;
 pub use jobs::bench::{BenchJob, BenchOptions};
+pub use jobs::brushes::{ExportBrushesJob, ImportBrushesJob};
 pub use jobs::codebook::{CodebookJob, PaletteJob};
 pub use jobs::codes::{DecodeJob, EncodeJob};
+pub use jobs::companions::CompanionsJob;
 pub use jobs::edit::{EditJob, ExportJob, ExportTarget, OpenJob, SnapshotJob};
 pub use jobs::import::ImportJob;
 pub use jobs::project::{CheckJob, InfoJob, NewJob};

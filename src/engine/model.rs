@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::storage::Storage;
 use crate::codec::Codec;
-use crate::document::Codebooks;
+use crate::document::{Alphabet, CodeVectors, Codebooks, Vectors};
 use crate::error::{Error, Kind, Result};
 use crate::project::{
     CheckpointId, CheckpointKind, CheckpointRow, ContentHash, NewCheckpoint, Project, RunRow,
@@ -88,6 +88,21 @@ impl Model {
             structure: config.structure.codes as u32,
             detail: config.detail.codes as u32,
         }
+    }
+
+    /// What painting tools need to know of its codes.
+    ///
+    /// # Errors
+    /// `Damaged` for codebooks that hold values that are no numbers.
+    pub fn alphabet(&self) -> Result<Alphabet> {
+        let of = |codebook: &candle_core::Tensor| {
+            let (_, width) = codebook.dims2()?;
+            CodeVectors::new(width, codebook.flatten_all()?.to_vec1::<f32>()?)
+        };
+        Ok(Alphabet::new(Arc::new(Vectors {
+            structure: of(self.codec.structure.codebook())?,
+            detail: of(self.codec.detail.codebook())?,
+        })))
     }
 
     /// Makes the project hold this model and returns the hash that its documents name it by.

@@ -11,17 +11,30 @@ use super::{Compare, Look, Mask, rows_of, tiles};
 use crate::document::{Rect, Source};
 
 /// Every shader of the program, by file name.
-pub const SHADERS: &[(&str, &str)] = &[("canvas.wgsl", include_str!("../../shaders/canvas.wgsl"))];
+pub const SHADERS: &[(&str, &str)] = &[
+    ("canvas.wgsl", include_str!("../../shaders/canvas.wgsl")),
+    ("overlay.wgsl", include_str!("../../shaders/overlay.wgsl")),
+];
+
+/// What a texture holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextureKind {
+    /// Straight RGBA8.
+    Colour,
+    /// One byte per texel.
+    Mask,
+}
 
 /// The window's device with the canvas pipeline.
 #[derive(Clone)]
 pub struct Gpu {
-    device: wgpu::Device,
+    pub(super) device: wgpu::Device,
     queue: wgpu::Queue,
     pipeline: wgpu::RenderPipeline,
     view_layout: wgpu::BindGroupLayout,
     tile_layout: wgpu::BindGroupLayout,
-    encodes_srgb: bool,
+    pub(super) target_format: wgpu::TextureFormat,
+    pub(super) encodes_srgb: bool,
     /// The adapter in words, for the status bar.
     pub name: String,
 }
@@ -88,13 +101,20 @@ impl Gpu {
             pipeline,
             view_layout,
             tile_layout,
+            target_format: state.target_format,
             encodes_srgb: state.target_format.is_srgb(),
             name: format!("{} ({})", info.name, info.backend),
             device,
         }
     }
 
-    fn texture(&self, label: &str, width: u32, height: u32, is_mask: bool) -> wgpu::Texture {
+    pub(super) fn texture(
+        &self,
+        label: &str,
+        width: u32,
+        height: u32,
+        kind: TextureKind,
+    ) -> wgpu::Texture {
         self.device.create_texture(&wgpu::TextureDescriptor {
             label: Some(label),
             size: wgpu::Extent3d {
@@ -105,10 +125,9 @@ impl Gpu {
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
-            format: if is_mask {
-                wgpu::TextureFormat::R8Unorm
-            } else {
-                wgpu::TextureFormat::Rgba8Unorm
+            format: match kind {
+                TextureKind::Mask => wgpu::TextureFormat::R8Unorm,
+                TextureKind::Colour => wgpu::TextureFormat::Rgba8Unorm,
             },
             usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
             view_formats: &[],
@@ -116,7 +135,7 @@ impl Gpu {
     }
 
     /// Writes `bytes` (rows `stride` bytes apart) into a rectangle of a texture.
-    fn write(&self, texture: &wgpu::Texture, to: Rect, bytes: &[u8], stride: usize) {
+    pub(super) fn write(&self, texture: &wgpu::Texture, to: Rect, bytes: &[u8], stride: usize) {
         self.queue.write_texture(
             wgpu::TexelCopyTextureInfo {
                 texture,
@@ -142,7 +161,7 @@ impl Gpu {
         );
     }
 
-    fn uniform(&self, label: &str, bytes: &[u8]) -> wgpu::Buffer {
+    pub(super) fn uniform(&self, label: &str, bytes: &[u8]) -> wgpu::Buffer {
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size: bytes.len() as u64,
@@ -154,7 +173,7 @@ impl Gpu {
     }
 
     /// A uniform buffer at binding 0, textures at the bindings after it.
-    fn group(
+    pub(super) fn group(
         &self,
         layout: &wgpu::BindGroupLayout,
         uniform: &wgpu::Buffer,
@@ -184,7 +203,7 @@ impl Gpu {
     }
 }
 
-fn layout(device: &wgpu::Device, label: &str, textures: u32) -> wgpu::BindGroupLayout {
+pub(super) fn layout(device: &wgpu::Device, label: &str, textures: u32) -> wgpu::BindGroupLayout {
     let mut entries = vec![wgpu::BindGroupLayoutEntry {
         binding: 0,
         visibility: wgpu::ShaderStages::VERTEX_FRAGMENT,
@@ -233,7 +252,7 @@ impl GpuSurface {
         let make = |rect: Rect| {
             let (start, stride) = rows_of(rect, whole);
             let [now, before] = ["canvas now", "canvas before"].map(|label| {
-                let texture = gpu.texture(label, rect.width, rect.height, false);
+                let texture = gpu.texture(label, rect.width, rect.height, TextureKind::Colour);
                 let to = Rect::new(0, 0, rect.width, rect.height);
                 gpu.write(&texture, to, &source.rgba8()[start..], stride);
                 texture
@@ -245,7 +264,7 @@ impl GpuSurface {
         };
         let tiles = tiles(whole.width, whole.height).into_iter().map(make);
         let view = gpu.uniform("canvas view", bytemuck::bytes_of(&ViewUniform::zeroed()));
-        let mask = gpu.texture("canvas mask", 1, 1, true);
+        let mask = gpu.texture("canvas mask", 1, 1, TextureKind::Mask);
         Self {
             tiles: Arc::new(tiles.collect()),
             size_px: [whole.width, whole.height],
@@ -276,9 +295,9 @@ impl GpuSurface {
     pub(super) fn set_mask(&mut self, mask: Option<&Mask>) {
         self.mask_px = mask.map_or(0, |mask| mask.cell_px);
         if let Some(mask) = mask {
-            let texture = self
-                .gpu
-                .texture("canvas mask", mask.width, mask.height, true);
+            let texture =
+                self.gpu
+                    .texture("canvas mask", mask.width, mask.height, TextureKind::Mask);
             let to = Rect::new(0, 0, mask.width, mask.height);
             self.gpu
                 .write(&texture, to, &mask.cells, mask.width as usize);

@@ -2,12 +2,14 @@
 //! window has no wgpu renderer.
 
 mod gpu;
+mod overlay;
 mod plain;
 mod view;
 
 use eframe::egui::{self, Color32};
 
 pub use gpu::{Gpu, SHADERS};
+pub use overlay::{CellOverlay, Tint};
 pub use view::{Placed, View};
 
 use crate::document::{CodeGrid, Rect, Source};

@@ -143,10 +143,8 @@ fn menus(ui: &mut Ui, state: &State, out: &mut Commands) {
             C::Undo,
             C::Redo,
             C::TakeSnapshot,
-            C::SetTool(Tool::Brush),
-            C::SetTool(Tool::Eraser),
-            C::SetTool(Tool::Eyedropper),
-            C::SetTool(Tool::Pan),
+            C::FillSelection,
+            C::EraseSelection,
             C::ToggleLevel,
             C::SwapCodes,
             C::BrushLarger,
@@ -173,6 +171,32 @@ fn menus(ui: &mut Ui, state: &State, out: &mut Commands) {
             }
         }
     });
+    menu(ui, "Select", |ui| {
+        for command in [
+            C::SelectAll,
+            C::SelectNone,
+            C::Reselect,
+            C::InvertSelection,
+            C::GrowSelection,
+            C::ShrinkSelection,
+        ] {
+            item(ui, state, out, command);
+        }
+    });
+    menu(ui, "Tools", |ui| {
+        for tool in Tool::ALL {
+            item(ui, state, out, C::SetTool(tool));
+        }
+        ui.separator();
+        for command in [
+            C::ToggleMirrorX,
+            C::ToggleMirrorY,
+            C::TurnBlock,
+            C::MirrorBlock,
+        ] {
+            item(ui, state, out, command);
+        }
+    });
     menu(ui, "View", |ui| {
         for command in [
             C::ZoomFit,
@@ -189,6 +213,8 @@ fn menus(ui: &mut Ui, state: &State, out: &mut Commands) {
             C::ToggleSplit,
             C::ToggleDifference,
             C::ToggleWhereUsed,
+            C::ToggleCodeTint,
+            C::ToggleChangedCells,
         ] {
             item(ui, state, out, command);
         }
@@ -252,6 +278,16 @@ pub fn is_possible(state: &State, command: &Command) -> bool {
     match command {
         Command::Undo => history.is_some_and(|history| history.can_undo()),
         Command::Redo => history.is_some_and(|history| history.can_redo()),
+        Command::SelectNone
+        | Command::GrowSelection
+        | Command::ShrinkSelection
+        | Command::InvertSelection => {
+            (state.canvas.as_ref()).is_some_and(|canvas| state.tools.selection(canvas.id).is_some())
+        }
+        Command::TurnBlock | Command::MirrorBlock => state.tools.block.is_some(),
+        Command::SelectAll | Command::FillSelection | Command::EraseSelection => {
+            state.canvas.is_some()
+        }
         Command::Export
         | Command::TakeSnapshot
         | Command::ReopenWithModel
@@ -341,6 +377,9 @@ fn document_status(ui: &mut Ui, state: &State, hovered: Option<HoveredCell>) {
             None => format!("{} empty", cell.level),
         };
         small(ui, format!("{code}  ·  cell {}, {}", cell.column, cell.row));
+    }
+    if state.workspace == Workspace::Paint {
+        small(ui, state.paint.tool.hint());
     }
 }
 

@@ -12,7 +12,7 @@ use super::theme::{self, tokens};
 use super::toasts;
 use super::widgets::{
     Commands, command_button, glyph, heading, icon_button, icon_text, list_row, primary_button,
-    segmented, small, title, weak,
+    segmented, small, title, tooltip, weak,
 };
 use crate::app::{
     Command, Overlay, SAMPLES, State, conflicts, name_of, parse_shortcut, shortcut_of, text_for,
@@ -41,7 +41,7 @@ impl Overlays {
             self.rebinding = None;
         }
         let width = match overlay {
-            Overlay::Commands | Overlay::OpenPath => 520.0,
+            Overlay::Commands | Overlay::OpenPath | Overlay::BrushPack => 520.0,
             Overlay::Welcome => 620.0,
             _ => 600.0,
         };
@@ -57,6 +57,7 @@ impl Overlays {
                     Overlay::Welcome => welcome(ui, state, out),
                     Overlay::Commands => self.commands(ui, state, has_changed, out),
                     Overlay::OpenPath => self.open_path(ui, has_changed, out),
+                    Overlay::BrushPack => brush_pack(ui, state, out),
                     Overlay::Notices => notices(ui, state, out),
                     Overlay::Settings => self.settings(ui, state, out),
                     Overlay::Help => help(ui, state, out),
@@ -376,6 +377,37 @@ fn notices(ui: &mut Ui, state: &State, _out: &mut Commands) {
     }
 }
 
+/// A pack of brushes for another codebook: what is to be done with it.
+fn brush_pack(ui: &mut Ui, state: &State, out: &mut Commands) {
+    let Some((pack, why)) = &state.tools.waiting_pack else {
+        out.push(Command::CloseOverlay);
+        return;
+    };
+    heading(ui, "These brushes were made for another codebook");
+    ui.add_space(theme::GAP_XS);
+    weak(
+        ui,
+        format!(
+            "The file has {} brushes, but {why}. They can be carried over: each code becomes the one \
+             here that is most like it.",
+            pack.brushes.len()
+        ),
+    );
+    ui.add_space(theme::GAP_M);
+    ui.horizontal(|ui| {
+        if let Some(spec) = Command::MapBrushes.spec()
+            && primary_button(ui, spec.icon, spec.label)
+                .on_hover_text(tooltip(&Command::MapBrushes, state))
+                .clicked()
+        {
+            out.push(Command::MapBrushes);
+        }
+        if ui.button("Do not import").clicked() {
+            out.push(Command::CloseOverlay);
+        }
+    });
+}
+
 fn help(ui: &mut Ui, state: &State, out: &mut Commands) {
     title(ui, "Keys");
     ScrollArea::vertical().max_height(440.0).show(ui, |ui| {
@@ -388,7 +420,21 @@ fn help(ui: &mut Ui, state: &State, out: &mut Commands) {
                     ("Wheel", "Zoom at the cursor"),
                     ("Ctrl + wheel", "Brush size"),
                     ("Space or middle button, drag", "Pan"),
-                    ("Alt with the brush", "Take the code under the cursor"),
+                    (
+                        "Ctrl or Alt with the brush",
+                        "Take the code under the cursor",
+                    ),
+                    (
+                        "Ctrl+Shift, drag",
+                        "Take a block of codes for the pattern brush",
+                    ),
+                    ("Shift with a brush", "A straight line"),
+                    (
+                        "Shift, Alt, Shift+Alt with a selection tool",
+                        "Add, subtract, intersect",
+                    ),
+                    ("Alt with Move", "A copy of what is selected"),
+                    ("Ctrl-click with Clone", "Where to clone from"),
                     ("C, held", "See the picture as it came in"),
                     ("Esc while painting", "Take the stroke back"),
                 ] {

@@ -1,8 +1,10 @@
 //! The window without a display: what a user does, by the names that a screen reader would say.
 
+mod brushes;
 mod lanes;
 mod layers;
 mod pages;
 mod paint;
 mod shaders;
 mod support;
+mod tools;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use eframe::egui::{self, Pos2, Rect, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use tessera::app::{App, Options, Picker, Question, State};
+use tessera::app::{App, Canvas, Options, Picker, Question, State};
+use tessera::document::Level;
 use tessera::settings::{Folders, Settings};
 
 /// Enough for a debug build on a busy machine.
@@ -118,6 +119,50 @@ impl Window {
         }
         self.harness.drop_at(points[points.len() - 1]);
         self.harness.run_steps(2);
+    }
+
+    pub fn canvas(&self) -> &Canvas {
+        self.state().canvas.as_ref().expect("a document is open")
+    }
+
+    /// Columns and rows of the structure grid.
+    pub fn cells(&self) -> (u32, u32) {
+        let geometry = self.canvas().document.geometry();
+        let bounds = geometry.grid_bounds(Level::Structure);
+        (bounds.width, bounds.height)
+    }
+
+    /// The screen point of the middle of a structure cell, while the picture is fitted.
+    pub fn on_cell(&self, (x, y): (u32, u32)) -> Pos2 {
+        let document = &self.canvas().document;
+        let share = |cell: u32, size: u32| (cell as f32 * 16.0 + 8.0) / size as f32;
+        self.on_picture(share(x, document.width()), share(y, document.height()))
+    }
+
+    /// Press, drag and release from cell to cell, with keys held.
+    pub fn drag_cells(&mut self, modifiers: egui::Modifiers, cells: &[(u32, u32)]) {
+        let points: Vec<Pos2> = cells.iter().map(|&cell| self.on_cell(cell)).collect();
+        let held = |modifiers| egui::Event::ModifiersChanged(modifiers);
+        self.harness.event(held(modifiers));
+        self.harness.hover_at(points[0]);
+        self.harness.run_steps(1);
+        self.harness.drag_at(points[0]);
+        self.harness.run_steps(1);
+        for &point in &points[1..] {
+            self.harness.hover_at(point);
+            self.harness.run_steps(1);
+        }
+        self.harness.drop_at(points[points.len() - 1]);
+        self.harness.run_steps(1);
+        self.harness.event(held(egui::Modifiers::NONE));
+        self.harness.run_steps(2);
+    }
+
+    /// A code that the open picture does not use.
+    pub fn unused_code(&self, level: Level) -> u16 {
+        let cells = self.canvas().document.edited().level(level).cells();
+        let unused = (0u16..).find(|code| !cells.contains(code));
+        unused.expect("more codes than cells")
     }
 
     pub fn strokes(&self) -> usize {

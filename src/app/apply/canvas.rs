@@ -1,24 +1,17 @@
-//! Painting: strokes go into the document at once, to the decode lane for their pixels, and to the project's
-//! journal when they end.
+//! The canvas: codes and brush settings, views, marks on codes. `stroke` has the gestures themselves.
 
 use std::sync::Arc;
 
-use super::super::command::{Command, StrokeStep, Tool};
+use super::super::App;
+use super::super::command::Command;
 use super::super::state::{Canvas, CodeMarks, Paint, ViewWish};
-use super::super::{App, Severity};
-use crate::document::{CellDelta, Document, Ink, Level, Stroke};
-use crate::error::Result;
+use super::super::tools::Tool;
+use crate::document::{Level, Stroke};
 use crate::render::{Compare, Mask};
 
 impl App {
     pub(super) fn apply_canvas(&mut self, command: Command) {
         match command {
-            Command::Stroke(step) => {
-                if let Err(error) = self.stroke(step) {
-                    self.tell(error);
-                }
-            }
-            Command::PickAt(at) => self.pick(at),
             Command::SelectCode(level, code) => self.select_code(level, code),
             Command::SwapCodes => {
                 let paint = &mut self.state.paint;
@@ -28,7 +21,6 @@ impl App {
                 paint.second_code.set(level, first);
                 self.refresh_mask();
             }
-            Command::SetTool(tool) => self.state.paint.tool = tool,
             Command::SetLevel(level) => self.set_level(level),
             Command::ToggleLevel => self.set_level(match self.state.paint.level {
                 Level::Structure => Level::Detail,
@@ -41,7 +33,6 @@ impl App {
             }
             Command::SetScatter(percent) => self.state.paint.scatter_percent = percent.min(95),
             Command::SetShape(shape) => self.state.paint.shape = shape,
-            Command::SetDetailPolicy(policy) => self.state.paint.detail_policy = policy,
             Command::LookAt(rect) => self.lanes.decode.look_at(rect),
             Command::SetView(view) => self.wish(ViewWish::At(view)),
             Command::ZoomFit => self.wish(ViewWish::Fit),
@@ -67,11 +58,6 @@ impl App {
             Command::ToggleWhereUsed => {
                 self.state.look.is_where_used_on ^= true;
                 self.refresh_mask();
-            }
-            Command::ReplaceEverywhere { level, from, to } => {
-                if let Err(error) = self.replace_everywhere(level, from, to) {
-                    self.tell(error);
-                }
             }
             Command::NameCode(level, code, name) => self.mark(|marks| {
                 let key = CodeMarks::key(level, code);
@@ -108,11 +94,14 @@ impl App {
     fn set_level(&mut self, level: Level) {
         self.state.paint.level = level;
         self.refresh_mask();
+        self.show_tint();
     }
 
-    fn select_code(&mut self, level: Level, code: u16) {
+    pub(super) fn select_code(&mut self, level: Level, code: u16) {
+        if self.state.paint.level != level {
+            self.set_level(level);
+        }
         let paint = &mut self.state.paint;
-        paint.level = level;
         if paint.code.get(level) != code {
             paint.second_code.set(level, paint.code.get(level));
             paint.code.set(level, code);
@@ -121,21 +110,6 @@ impl App {
             paint.tool = Tool::Brush;
         }
         self.refresh_mask();
-    }
-
-    fn pick(&mut self, (x, y): (f32, f32)) {
-        let Some(canvas) = &self.state.canvas else {
-            return;
-        };
-        let level = self.state.paint.level;
-        let stride = level.stride_px() as f32;
-        if x < 0.0 || y < 0.0 {
-            return;
-        }
-        let grid = canvas.document.edited().level(level);
-        if let Some(code) = grid.get((x / stride) as u32, (y / stride) as u32) {
-            self.select_code(level, code);
-        }
     }
 
     /// What is shown of the chosen code: cells that hold it stay bright while that view is on.
@@ -156,56 +130,6 @@ impl App {
         }
     }
 
-    fn stroke(&mut self, step: StrokeStep) -> Result<()> {
-        let Some(canvas) = &mut self.state.canvas else {
-            return Ok(());
-        };
-        let paint = &mut self.state.paint;
-        let stride = paint.level.stride_px() as f32;
-        let cells = |(x, y): (f32, f32)| (x / stride, y / stride);
-        match step {
-            StrokeStep::Begin(at) => {
-                if canvas.document.is_stroke_open() {
-                    return Ok(());
-                }
-                paint.seed = paint.seed.wrapping_add(1);
-                canvas.document.begin(label(paint))?;
-                paint.stroke_at = Some(cells(at));
-                remember_code(paint);
-                let deltas = dab(&mut canvas.document, paint, cells(at))?;
-                self.lanes.decode.change(&deltas, &canvas.document);
-            }
-            StrokeStep::To(at) => {
-                let Some(from) = paint.stroke_at else {
-                    return Ok(());
-                };
-                let to = cells(at);
-                let mut deltas = Vec::new();
-                for at in paint.brush().path(from, to) {
-                    deltas.extend(dab(&mut canvas.document, paint, at)?);
-                }
-                paint.stroke_at = Some(to);
-                if !deltas.is_empty() {
-                    self.lanes.decode.change(&deltas, &canvas.document);
-                }
-            }
-            StrokeStep::End => {
-                paint.stroke_at = None;
-                let (id, stroke) = (canvas.id, canvas.document.commit());
-                if let Some(stroke) = stroke {
-                    self.journal(id, stroke);
-                }
-            }
-            StrokeStep::Abort => {
-                paint.stroke_at = None;
-                if let Some(stroke) = canvas.document.abort() {
-                    self.lanes.decode.change(&stroke.deltas, &canvas.document);
-                }
-            }
-        }
-        Ok(())
-    }
-
     pub(super) fn journal(&mut self, id: i64, stroke: Arc<Stroke>) {
         self.lanes
             .desk
@@ -213,47 +137,6 @@ impl App {
         if self.state.look.is_where_used_on {
             self.refresh_mask();
         }
-    }
-
-    fn replace_everywhere(&mut self, level: Level, from: u16, to: u16) -> Result<()> {
-        let Some(canvas) = &mut self.state.canvas else {
-            return Ok(());
-        };
-        let grid = canvas.document.edited().level(level);
-        let cells: Vec<u32> = (0u32..)
-            .zip(grid.cells())
-            .filter(|(_, code)| **code == from)
-            .map(|(index, _)| index)
-            .collect();
-        if cells.is_empty() {
-            self.state.notices.say(
-                Severity::Info,
-                format!("This picture does not use {level} code {from}"),
-            );
-            return Ok(());
-        }
-        let detail = self.state.paint.detail_policy;
-        canvas
-            .document
-            .begin(format!("Replace {level} {from} by {to}"))?;
-        for index in &cells {
-            canvas
-                .document
-                .paint_cell(level, *index, Some(to), detail)?;
-        }
-        let (id, stroke) = (canvas.id, canvas.document.commit());
-        if let Some(stroke) = stroke {
-            (self.lanes.decode).change(&stroke.deltas, &canvas.document);
-            self.journal(id, stroke);
-            self.state.notices.say(
-                Severity::Success,
-                format!(
-                    "Replaced {} cells of {level} code {from} by {to}",
-                    cells.len()
-                ),
-            );
-        }
-        Ok(())
     }
 
     fn mark(&mut self, change: impl FnOnce(&mut CodeMarks)) {
@@ -284,35 +167,5 @@ fn step_of(size: u32) -> u32 {
         0..=9 => 1,
         10..=19 => 2,
         _ => 4,
-    }
-}
-
-fn label(paint: &Paint) -> String {
-    match paint.tool {
-        Tool::Eraser => format!("Erase {}", paint.level),
-        _ => format!("Brush, {} {}", paint.level, paint.current_code()),
-    }
-}
-
-fn ink(paint: &Paint) -> Ink {
-    match paint.tool {
-        Tool::Eraser => Ink::Source,
-        _ => Ink::Code {
-            code: Some(paint.current_code()),
-            detail: paint.detail_policy,
-        },
-    }
-}
-
-fn dab(document: &mut Document, paint: &Paint, at: (f32, f32)) -> Result<Vec<CellDelta>> {
-    document.dab(paint.level, at, &paint.brush(), ink(paint))
-}
-
-fn remember_code(paint: &mut Paint) {
-    if paint.tool == Tool::Brush {
-        let used = (paint.level, paint.current_code());
-        paint.recent.retain(|other| *other != used);
-        paint.recent.push_front(used);
-        paint.recent.truncate(Paint::MAX_RECENT);
     }
 }

@@ -6,6 +6,7 @@ use super::super::command::Command;
 use super::super::dialogs::{PICTURES, Question};
 use super::super::state::{Lane, Overlay, Purpose, Workspace};
 use super::super::{App, Severity};
+use crate::document::brushes::PACK_EXTENSION;
 use crate::engine::{
     DeviceChoice, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile, SaveCopyJob, Storage,
 };
@@ -161,6 +162,9 @@ impl App {
         }
         match others.as_slice() {
             [] => {}
+            [one] if has_extension(one, &[PACK_EXTENSION]) => {
+                self.apply(Command::ImportBrushesFrom(one.clone()));
+            }
             [one] if has_extension(one, PICTURES) => {
                 if self.state.project.is_none() {
                     // Opened as soon as there is a project to keep it in.

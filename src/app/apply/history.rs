@@ -1,6 +1,6 @@
 //! Undo, redo, jumps in the history, and states with a name.
 
-use super::super::command::{Command, StrokeStep};
+use super::super::command::Command;
 use super::super::state::Canvas;
 use super::super::{App, Severity};
 use crate::error::Result;
@@ -52,7 +52,7 @@ impl App {
         };
         if canvas.document.is_stroke_open() {
             // Undo in the middle of a stroke takes that stroke back.
-            self.apply(Command::Stroke(StrokeStep::Abort));
+            self.abort();
             return;
         }
         let id = canvas.id;
@@ -71,7 +71,7 @@ impl App {
         if moved == 0 {
             return;
         }
-        self.lanes.decode.change(&deltas, document);
+        self.repaint(&deltas);
         // Strokes older than those in memory are counted by the file only.
         self.lanes.desk.write(move |project| {
             let applied = project.document(id)?.applied_strokes;
@@ -121,6 +121,7 @@ impl App {
             document.replace_layers(label, snapshot.layers.clone())?,
         );
         self.lanes.decode.change(&[], document);
+        self.show_tint();
         if let Some(stroke) = stroke {
             self.journal(id, stroke);
             self.refresh_mask();

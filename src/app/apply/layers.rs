@@ -22,6 +22,7 @@ impl App {
                 let id = canvas.id;
                 if let Some(stroke) = stroke {
                     self.journal(id, stroke);
+                    self.show_tint();
                     self.refresh_mask();
                 }
             }

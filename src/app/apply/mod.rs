@@ -1,11 +1,15 @@
 //! What each command does. One file per subject; this one hands them out.
 
+mod brushes;
 mod canvas;
 mod dataset;
 mod export;
 mod files;
 mod history;
 mod layers;
+mod overlay;
+mod stroke;
+mod tools;
 mod training;
 mod window;
 
@@ -71,6 +75,34 @@ impl App {
             | C::RenameSnapshot(..)
             | C::DeleteSnapshot(_) => self.apply_history(command),
             C::Layer(command) => self.apply_layers(command),
+            C::Stroke(_)
+            | C::SetTool(_)
+            | C::SetOption(_)
+            | C::SetDetailPolicy(_)
+            | C::SelectAll
+            | C::SelectNone
+            | C::Reselect
+            | C::InvertSelection
+            | C::GrowSelection
+            | C::ShrinkSelection
+            | C::FillSelection
+            | C::EraseSelection
+            | C::ReplaceEverywhere { .. }
+            | C::ToggleMirrorX
+            | C::ToggleMirrorY
+            | C::TurnBlock
+            | C::MirrorBlock
+            | C::ToggleCodeTint
+            | C::ToggleChangedCells => self.apply_tools(command),
+            C::SaveBrush
+            | C::UseBrush(_)
+            | C::RenameBrush(..)
+            | C::DeleteBrush(_)
+            | C::ExportBrushes
+            | C::ExportBrushesTo(_)
+            | C::ImportBrushes
+            | C::ImportBrushesFrom(_)
+            | C::MapBrushes => self.apply_brushes(command),
             C::Show(_)
             | C::Open(_)
             | C::CloseOverlay

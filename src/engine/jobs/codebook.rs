@@ -10,7 +10,8 @@ use serde_json::json;
 use super::import::{for_each_picture, pictures as count_pictures};
 use crate::canvas;
 use crate::codec::Codec;
-use crate::document::{Codes, EMPTY, Level, Raster, Rect, Samples, Source, Wrap};
+use crate::document::{Codes, Companions, EMPTY, Level, Raster, Rect, Samples, Source, Wrap};
+use crate::engine::companions;
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::event::{Outcome, Product};
 use crate::engine::model::{Model, ModelSource};
@@ -26,6 +27,8 @@ use crate::project::PictureFilter;
 
 /// Pictures whose codes are counted: spread evenly over the project when it has more.
 const MAX_COUNTED: usize = 400;
+/// Detail cells of pictures kept in memory while they are counted (2 bytes each).
+const MAX_KEPT_CELLS: usize = 64 << 20;
 /// Codes decoded at once.
 const BATCH: usize = 256;
 const COLUMNS: u32 = 32;
@@ -96,6 +99,11 @@ impl PaletteJob {
         let mut usage = Usage::new(&self.model);
         if let Some(project) = &self.count {
             usage.count(project, &self.model, context)?;
+            let table = usage.companions_table(&self.model);
+            // The counts are worth having without it.
+            if let Err(error) = companions::keep(project, &self.model.hash, &table) {
+                context.warning(*error.notice);
+            }
         }
         let codec = &self.model.codec;
         let structure = structure_swatches(codec)?;
@@ -210,6 +218,8 @@ struct Usage {
     detail: Vec<u64>,
     /// How often each detail code stood over each structure code.
     pairs: HashMap<(u16, u16), u64>,
+    /// Of the counted pictures, as many as [`MAX_KEPT_CELLS`] allows.
+    codes: Vec<Codes>,
 }
 
 impl Usage {
@@ -221,6 +231,7 @@ impl Usage {
             structure: vec![0; codebooks.structure as usize],
             detail: vec![0; codebooks.detail as usize],
             pairs: HashMap::new(),
+            codes: Vec::new(),
         }
     }
 
@@ -233,6 +244,7 @@ impl Usage {
         })?;
         let step = paths.len().div_ceil(MAX_COUNTED).max(1);
         let chosen: Vec<PathBuf> = paths.into_iter().step_by(step).collect();
+        let mut kept_cells = 0;
         for (done, path) in chosen.iter().enumerate() {
             context.progress(done as u64, chosen.len() as u64);
             let counted = pictures::load_source(path).and_then(|source| {
@@ -241,7 +253,13 @@ impl Usage {
                 Ok(codes)
             });
             match counted {
-                Ok(codes) => self.add(&codes),
+                Ok(codes) => {
+                    self.add(&codes);
+                    kept_cells += codes.detail.cells().len();
+                    if kept_cells <= MAX_KEPT_CELLS {
+                        self.codes.push(codes);
+                    }
+                }
                 Err(error) if error.is_cancelled() => return Err(error),
                 Err(error) => context.warning(*error.notice),
             }
@@ -268,6 +286,12 @@ impl Usage {
                 *self.pairs.entry((code, under)).or_default() += 1;
             }
         }
+    }
+
+    /// Which details go with which structure, in the counted pictures.
+    fn companions_table(&self, model: &Model) -> Companions {
+        let origin = count_pictures(self.codes.len() as u64);
+        Companions::count(origin, model.codebooks(), self.codes.iter())
     }
 
     /// For each detail code the structure code it stood over most often; a neutral one where it never did.

@@ -1,6 +1,7 @@
 //! Documents: opening, editing by script, exporting.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -9,6 +10,7 @@ use super::session::file_name;
 use crate::canvas;
 use crate::document::script::{self, EditScript};
 use crate::document::{Document, Raster, Wrap};
+use crate::engine::companions;
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::documents::{self, Opened, Stored};
 use crate::engine::event::Outcome;
@@ -81,24 +83,29 @@ impl EditJob {
             None => self.open_loose(context)?,
         };
         let before = stored.document.history().strokes().len();
-        let applied = apply(&script, &mut stored, &model, self.model.project())
+        let (applied, textures_from) = apply(&script, &mut stored, &model, self.model.project())
             .map_err(|error| error.at(&self.script))?;
         let settings = json!({ "script": script });
         export(&stored.document, &model, &self.out, settings, context)?;
         let changed = stored.document.is_edited();
         Ok(Outcome::new(format!(
-            "Edited “{}” with {applied} strokes{}.",
+            "Edited “{}” with {applied} strokes{}{}.",
             stored.name,
             if changed {
                 ""
             } else {
                 "; nothing differs from the source"
+            },
+            match &textures_from {
+                Some(origin) => format!("; textures come from {origin}"),
+                None => String::new(),
             }
         ))
         .with_report(json!({
             "document": stored.name,
             "strokes": applied,
             "strokes_before": before,
+            "textures_from": textures_from,
             "model": model.hash,
         }))
         .with_file(&self.out.path))
@@ -275,15 +282,22 @@ pub(super) fn open_row(
     Ok((documents::open(project, id, &model)?, model))
 }
 
-/// Applies the script; with a project its strokes are journaled. Returns how many there were.
+/// Applies the script; with a project its strokes are journaled. Returns how many there were, and where pulled
+/// details came from.
 fn apply(
     script: &EditScript,
     stored: &mut Stored,
     model: &Model,
     project: Option<&Storage>,
-) -> Result<usize> {
+) -> Result<(usize, Option<String>)> {
     let before = stored.document.history().clone();
-    let applied = script.apply(&mut stored.document, model.codebooks())?;
+    let mut alphabet = model.alphabet()?;
+    if script.pulls_detail() {
+        let codes = stored.document.encoded();
+        let table = companions::best(project, &model.hash, model.codebooks(), codes)?;
+        alphabet = alphabet.with_companions(Some(Arc::new(table)));
+    }
+    let applied = script.apply_with(&mut stored.document, &alphabet)?;
     if let Some(project) = project {
         documents::journal(
             project,
@@ -292,7 +306,8 @@ fn apply(
             stored.document.history().clone(),
         )?;
     }
-    Ok(applied.strokes.len())
+    let textures_from = alphabet.companions().map(|table| table.origin.clone());
+    Ok((applied.strokes.len(), textures_from))
 }
 
 fn export(

@@ -1,8 +1,10 @@
 //! What each job does, one file each.
 
 pub mod bench;
+pub mod brushes;
 pub mod codebook;
 pub mod codes;
+pub mod companions;
 pub mod edit;
 pub mod import;
 pub mod project;

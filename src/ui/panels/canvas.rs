@@ -1,12 +1,15 @@
 //! The picture itself: pan, zoom, and the pointer as the tool in hand.
 
 use eframe::egui::{
-    self, Color32, CursorIcon, Key, PointerButton, Pos2, Rect, Response, Role, Sense, Shape,
-    Stroke, Ui, Vec2, WidgetInfo, vec2,
+    self, Color32, CursorIcon, Key, PointerButton, Pos2, Rect, Response, Role, Sense, Ui, Vec2,
+    WidgetInfo, vec2,
 };
 use lucide_icons::Icon;
 
-use crate::app::{Canvas, Command, Purpose, SAMPLES, State, StrokeStep, Tool, ViewWish, Workspace};
+use super::gestures::Hand;
+use crate::app::{
+    Canvas, Command, Hold, Purpose, SAMPLES, State, StrokeStep, Tool, ViewWish, Workspace,
+};
 use crate::document::{self, Level};
 use crate::render::{Compare, Look, Placed, View};
 use crate::ui::theme::{self, tokens};
@@ -14,8 +17,8 @@ use crate::ui::widgets::{Commands, command_button, empty_state};
 
 /// A dab counts as a new point of the stroke from this far on, in screen points.
 const STEP_POINTS: f32 = 0.5;
-/// Cells of the brush's outline drawn one by one; larger brushes get a circle.
-const MAX_OUTLINE_CELLS: u32 = 24;
+/// How often the selection's outline walks on.
+const WALK: std::time::Duration = std::time::Duration::from_millis(140);
 
 /// The cell under the pointer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,6 +94,7 @@ impl CanvasPanel {
                 colours: tokens.canvas,
             },
         );
+        self.overlays(ui, state, canvas, &placed, &painter);
         self.compare_handle(ui, state, &placed, &response, out);
 
         let pointer = response.hover_pos();
@@ -108,9 +112,16 @@ impl CanvasPanel {
                 });
             }
         } else {
-            self.use_tool(ui, state, tool, &placed, &response, out);
+            self.use_tool(ui, state, &placed, &response, out);
+            let hand = Hand {
+                state,
+                canvas,
+                placed: &placed,
+                painter: &painter,
+            };
+            hand.gesture();
             if let Some(at) = pointer {
-                self.cursor(ui, &painter, state, tool, &placed, at);
+                hand.cursor(ui, tool, at);
             }
         }
         label_compare(&painter, &placed, compare, &tokens);
@@ -195,11 +206,31 @@ impl CanvasPanel {
     }
 
     fn tool_in_hand(&self, ui: &Ui, state: &State) -> Tool {
-        let is_alt = ui.input(|input| input.modifiers.alt);
-        if is_alt && state.paint.tool == Tool::Brush && !self.is_painting {
-            Tool::Eyedropper
+        let tool = state.paint.tool;
+        if self.is_painting {
+            tool
         } else {
-            state.paint.tool
+            tool.with(hold(ui))
+        }
+    }
+
+    /// Tint and selection; the selection's outline walks while the window has the keyboard.
+    fn overlays(
+        &self,
+        ui: &Ui,
+        state: &State,
+        canvas: &Canvas,
+        placed: &Placed,
+        painter: &egui::Painter,
+    ) {
+        let (seconds, is_focused) = ui.input(|input| (input.time, input.focused));
+        let shift_px = Hand::shift_px(state);
+        state
+            .tools
+            .overlay
+            .paint(painter, placed, size_of(canvas), (seconds, shift_px));
+        if is_focused && state.tools.selection(canvas.id).is_some() {
+            ui.ctx().request_repaint_after(WALK);
         }
     }
 
@@ -207,130 +238,66 @@ impl CanvasPanel {
         &mut self,
         ui: &Ui,
         state: &State,
-        tool: Tool,
         placed: &Placed,
         response: &Response,
         out: &mut Commands,
     ) {
-        let (is_down, pressed, points) = ui.input(|input| {
-            let points: Vec<Pos2> = input
-                .events
-                .iter()
-                .filter_map(|event| match event {
-                    egui::Event::PointerMoved(at) => Some(*at),
-                    _ => None,
-                })
-                .collect();
+        let (events, is_down, escape, enter) = ui.input(|input| {
             (
+                input.events.clone(),
                 input.pointer.primary_down(),
-                input.pointer.primary_pressed(),
-                points,
+                input.key_pressed(Key::Escape),
+                input.key_pressed(Key::Enter),
             )
         });
-        let at = response.interact_pointer_pos().or(response.hover_pos());
+        let hold = hold(ui);
         let canvas_at = |at: Pos2| {
             let p = placed.canvas_from_screen(at);
             (p.x, p.y)
         };
-        if tool == Tool::Eyedropper {
-            if (pressed && response.contains_pointer())
-                || response.dragged_by(PointerButton::Primary)
-            {
-                out.extend(at.map(|at| Command::PickAt(canvas_at(at))));
-            }
-            return;
-        }
-        if self.is_painting {
-            for point in points.into_iter().chain(at) {
-                let is_far = self
-                    .last_point
-                    .is_none_or(|last| (point - last).length() >= STEP_POINTS);
-                if is_far {
-                    self.last_point = Some(point);
-                    out.push(Command::Stroke(StrokeStep::To(canvas_at(point))));
+        let is_ours = response.contains_pointer() || response.is_pointer_button_down_on();
+        let can_begin = is_ours && state.look.compare != Compare::Before;
+        // In their order: a whole stroke may lie between two frames.
+        for event in events {
+            match event {
+                egui::Event::PointerButton {
+                    pos,
+                    button: PointerButton::Primary,
+                    pressed: true,
+                    ..
+                } if can_begin && !self.is_painting && placed.panel.contains(pos) => {
+                    self.is_painting = true;
+                    self.last_point = Some(pos);
+                    out.push(Command::Stroke(StrokeStep::Begin(canvas_at(pos), hold)));
                 }
-            }
-            if ui.input(|input| input.key_pressed(Key::Escape)) {
-                self.is_painting = false;
-                out.push(Command::Stroke(StrokeStep::Abort));
-            } else if !is_down {
-                self.is_painting = false;
-                out.push(Command::Stroke(StrokeStep::End));
-            }
-        } else if pressed
-            && response.contains_pointer()
-            && state.look.compare != Compare::Before
-            && let Some(at) = at
-        {
-            self.is_painting = true;
-            self.last_point = Some(at);
-            out.push(Command::Stroke(StrokeStep::Begin(canvas_at(at))));
-        }
-    }
-
-    /// The cells that the next dab would touch.
-    fn cursor(
-        &self,
-        ui: &Ui,
-        painter: &egui::Painter,
-        state: &State,
-        tool: Tool,
-        placed: &Placed,
-        at: Pos2,
-    ) {
-        if tool == Tool::Eyedropper {
-            ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
-            return;
-        }
-        let Some(canvas) = &state.canvas else { return };
-        let level = state.paint.level;
-        let stride = level.stride_px() as f32;
-        let mut brush = state.paint.brush();
-        brush.scatter = 0.0;
-        let p = placed.canvas_from_screen(at);
-        let geometry = canvas.document.geometry();
-        if brush.size > MAX_OUTLINE_CELLS {
-            let radius = brush.size as f32 * stride * placed.scale() / 2.0;
-            painter.circle_stroke(at, radius, Stroke::new(3.0, Color32::from_black_alpha(120)));
-            painter.circle_stroke(at, radius, Stroke::new(1.0, Color32::WHITE));
-            return;
-        }
-        let mut cells = std::collections::BTreeSet::new();
-        let centre = (p.x / stride, p.y / stride);
-        brush.dab(centre, level, geometry, canvas.document.wrap(), |index| {
-            cells.insert(index);
-        });
-        let columns = geometry.grid_width(level);
-        let mut edges = Vec::new();
-        for &index in &cells {
-            let (x, y) = (index % columns, index / columns);
-            let rect = placed.screen_rect(geometry.cell_pixels(level, index));
-            let holds = |dx: i64, dy: i64| {
-                let (x, y) = (i64::from(x) + dx, i64::from(y) + dy);
-                x >= 0
-                    && y >= 0
-                    && x < i64::from(columns)
-                    && cells.contains(&((y * i64::from(columns) + x) as u32))
-            };
-            for (is_inside, from, to) in [
-                (holds(-1, 0), rect.left_top(), rect.left_bottom()),
-                (holds(1, 0), rect.right_top(), rect.right_bottom()),
-                (holds(0, -1), rect.left_top(), rect.right_top()),
-                (holds(0, 1), rect.left_bottom(), rect.right_bottom()),
-            ] {
-                if !is_inside {
-                    edges.push([from, to]);
+                egui::Event::PointerMoved(pos)
+                | egui::Event::PointerButton {
+                    pos,
+                    button: PointerButton::Primary,
+                    pressed: false,
+                    ..
+                } if self.is_painting => {
+                    let is_far =
+                        (self.last_point).is_none_or(|last| (pos - last).length() >= STEP_POINTS);
+                    if is_far {
+                        self.last_point = Some(pos);
+                        out.push(Command::Stroke(StrokeStep::To(canvas_at(pos), hold)));
+                    }
+                    if matches!(event, egui::Event::PointerButton { .. }) {
+                        self.is_painting = false;
+                        out.push(Command::Stroke(StrokeStep::End));
+                    }
                 }
+                _ => {}
             }
         }
-        for (width, colour) in [(3.0, Color32::from_black_alpha(130)), (1.0, Color32::WHITE)] {
-            painter.extend(
-                edges
-                    .iter()
-                    .map(|edge| Shape::line_segment(*edge, Stroke::new(width, colour))),
-            );
+        if self.is_painting && escape {
+            self.is_painting = false;
+            out.push(Command::Stroke(StrokeStep::Abort));
+        } else if self.is_painting && (!is_down || enter) {
+            self.is_painting = false;
+            out.push(Command::Stroke(StrokeStep::End));
         }
-        ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
     }
 
     /// The line between before and after, as something to drag.
@@ -373,6 +340,14 @@ impl CanvasPanel {
             out.push(Command::SetCompare(Compare::Split(column)));
         }
     }
+}
+
+fn hold(ui: &Ui) -> Hold {
+    ui.input(|input| Hold {
+        shift: input.modifiers.shift,
+        alt: input.modifiers.alt,
+        command: input.modifiers.command,
+    })
 }
 
 fn size_of(canvas: &Canvas) -> Vec2 {

@@ -1,9 +1,11 @@
 //! One file per panel: `fn show(ui, &State, &mut Commands)`, on a struct where it keeps something of its own.
 
+pub mod brushes;
 pub mod canvas;
 pub mod codebook;
 pub mod dataset;
 pub mod export;
+mod gestures;
 pub mod history;
 pub mod layers;
 pub mod palette;

@@ -7,6 +7,7 @@ use eframe::egui::{
 
 use lucide_icons::Icon;
 
+use super::brushes::BrushesPanel;
 use crate::app::{Command, PaletteView, State};
 use crate::document::Level;
 use crate::ui::theme::{self, tokens};
@@ -58,6 +59,7 @@ impl Sorted {
 pub struct PalettePanel {
     order: Order,
     sorted: Sorted,
+    brushes: BrushesPanel,
 }
 
 impl PalettePanel {
@@ -71,6 +73,8 @@ impl PalettePanel {
         news(ui, state, out);
         current(ui, state, view, out);
         recent(ui, state, view, out);
+        ui.add_space(theme::GAP_XS);
+        self.brushes.show(ui, state, view, out);
         ui.add_space(theme::GAP_S);
         let orders = [
             (Order::Hue, "Colour", "By colour"),

@@ -1,43 +1,42 @@
 //! The tool rail beside the canvas and the strip with the tool's options above it.
 
-use eframe::egui::{self, Frame, Margin, Slider, Ui};
+use eframe::egui::{self, DragValue, Frame, Margin, Role, Slider, Ui, WidgetInfo, vec2};
+use lucide_icons::Icon;
 
-use crate::app::{Command, Paint, State, Tool};
-use crate::document::{DetailPolicy, Level, Shape};
+use super::brushes::paint_block;
+use crate::app::{Command, Paint, State, TintKind, Tool, ToolOption};
+use crate::document::tools::{GradientShape, Layout, Path, Symmetry};
+use crate::document::{Combine, DetailPolicy, Level, Shape};
 use crate::render::Compare;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{Commands, command_icon, segmented, sized_icon_button, small, tooltip};
+use crate::ui::widgets::{
+    Commands, command_icon, icon_button, icon_text, segmented, sized_icon_button, small, tooltip,
+};
 
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
     rail(ui, state, out);
     strip(ui, state, out);
 }
 
+/// Two columns, as in Krita: fourteen tools and six views fit a small screen.
 fn rail(ui: &mut Ui, state: &State, out: &mut Commands) {
     let tokens = tokens(ui);
     egui::Panel::left("tools")
-        .exact_size(46.0)
+        .exact_size(78.0)
         .resizable(false)
         .frame(
             Frame::new()
                 .fill(tokens.panel)
-                .inner_margin(Margin::symmetric(6, 8)),
+                .inner_margin(Margin::symmetric(5, 8)),
         )
         .show(ui, |ui| {
-            ui.spacing_mut().item_spacing.y = 4.0;
-            for tool in Tool::ALL {
-                let command = Command::SetTool(tool);
-                let Some(spec) = command.spec() else { continue };
-                let is_on = state.paint.tool == tool;
-                let response = sized_icon_button(ui, spec.icon, spec.label, is_on, 34.0)
-                    .on_hover_text(format!("{}\n{}", spec.label, tooltip(&command, state)));
-                if response.clicked() {
-                    out.push(command);
-                }
-            }
+            ui.spacing_mut().item_spacing = vec2(3.0, 3.0);
+            let tools = Tool::ALL.map(|tool| (Command::SetTool(tool), state.paint.tool == tool));
+            pairs(ui, state, out, &tools);
             ui.separator();
-            for (command, is_on) in [
+            let views = [
                 (Command::ToggleGrid, state.look.has_grid),
+                (Command::ToggleWhereUsed, state.look.is_where_used_on),
                 (
                     Command::ToggleSplit,
                     matches!(state.look.compare, Compare::Split(_)),
@@ -46,21 +45,36 @@ fn rail(ui: &mut Ui, state: &State, out: &mut Commands) {
                     Command::ToggleDifference,
                     state.look.compare == Compare::Difference,
                 ),
-                (Command::ToggleWhereUsed, state.look.is_where_used_on),
-            ] {
+                (
+                    Command::ToggleCodeTint,
+                    state.tools.tint == Some(TintKind::Codes),
+                ),
+                (
+                    Command::ToggleChangedCells,
+                    state.tools.tint == Some(TintKind::Changed),
+                ),
+            ];
+            pairs(ui, state, out, &views);
+        });
+}
+
+fn pairs(ui: &mut Ui, state: &State, out: &mut Commands, buttons: &[(Command, bool)]) {
+    for pair in buttons.chunks(2) {
+        ui.horizontal(|ui| {
+            for (command, is_on) in pair {
                 let Some(spec) = command.spec() else { continue };
-                let response = sized_icon_button(ui, spec.icon, spec.label, is_on, 34.0)
-                    .on_hover_text(format!("{}\n{}", spec.label, tooltip(&command, state)));
+                let response = sized_icon_button(ui, spec.icon, spec.label, *is_on, 32.0)
+                    .on_hover_text(format!("{}\n{}", spec.label, tooltip(command, state)));
                 if response.clicked() {
-                    out.push(command);
+                    out.push(command.clone());
                 }
             }
         });
+    }
 }
 
 fn strip(ui: &mut Ui, state: &State, out: &mut Commands) {
     let tokens = tokens(ui);
-    let paint = &state.paint;
     egui::Panel::top("tool options")
         .exact_size(38.0)
         .resizable(false)
@@ -72,7 +86,6 @@ fn strip(ui: &mut Ui, state: &State, out: &mut Commands) {
         .show(ui, |ui| {
             ui.horizontal_centered(|ui| {
                 ui.spacing_mut().item_spacing.x = theme::GAP_S;
-                ui.spacing_mut().slider_width = 90.0;
                 let levels = [
                     (
                         Level::Structure,
@@ -81,48 +94,12 @@ fn strip(ui: &mut Ui, state: &State, out: &mut Commands) {
                     ),
                     (Level::Detail, "Detail", "Texture: cells of 4 px (D)"),
                 ];
-                if let Some(level) = segmented(ui, paint.level, &levels) {
+                if let Some(level) = segmented(ui, state.paint.level, &levels) {
                     out.push(Command::SetLevel(level));
                 }
-                ui.add_space(theme::GAP_XS);
-                let mut size = paint.size.get(paint.level);
-                small(ui, "Size");
-                let slider = Slider::new(&mut size, 1..=Paint::MAX_SIZE).logarithmic(true);
-                if ui
-                    .add(slider)
-                    .on_hover_text("In cells  ([ and ])")
-                    .changed()
-                {
-                    out.push(Command::SetBrushSize(size));
-                }
-                let mut scatter = paint.scatter_percent;
-                small(ui, "Scatter");
-                let slider = Slider::new(&mut scatter, 0..=95).suffix(" %");
-                if ui
-                    .add(slider)
-                    .on_hover_text("Cells that a dab leaves as they are")
-                    .changed()
-                {
-                    out.push(Command::SetScatter(scatter));
-                }
-                let shapes = [(Shape::Round, "Round", ""), (Shape::Square, "Square", "")];
-                if let Some(shape) = segmented(ui, paint.shape, &shapes) {
-                    out.push(Command::SetShape(shape));
-                }
-                if paint.level == Level::Structure && ui.available_width() > 150.0 {
-                    let mut keeps = paint.detail_policy == DetailPolicy::Keep;
-                    let response = ui.checkbox(&mut keeps, "Keep texture").on_hover_text(
-                        "New layout under the old detail. Off: the code shows as it is",
-                    );
-                    if response.changed() {
-                        out.push(Command::SetDetailPolicy(if keeps {
-                            DetailPolicy::Keep
-                        } else {
-                            DetailPolicy::Empty
-                        }));
-                    }
-                }
+                options(ui, state, out);
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    ui.spacing_mut().item_spacing.x = 2.0;
                     for command in [Command::ZoomFit, Command::Redo, Command::Undo] {
                         ui.add_enabled_ui(crate::ui::bars::is_possible(state, &command), |ui| {
                             command_icon(ui, state, out, command, false);
@@ -131,4 +108,386 @@ fn strip(ui: &mut Ui, state: &State, out: &mut Commands) {
                 });
             });
         });
+}
+
+fn options(ui: &mut Ui, state: &State, out: &mut Commands) {
+    let tools = &state.tools;
+    let tool = state.paint.tool;
+    match tool {
+        Tool::Brush => {
+            size(ui, state, out);
+            scatter(ui, state, out, "Cells that a dab leaves as they are");
+            footprint(ui, state, out);
+            path(ui, state, out);
+            symmetry(ui, state, out);
+            detail(ui, state, out);
+        }
+        Tool::Eraser => {
+            size(ui, state, out);
+            footprint(ui, state, out);
+            path(ui, state, out);
+            symmetry(ui, state, out);
+            let targets = [
+                (false, "Original", "Bring the original back, exactly"),
+                (
+                    true,
+                    "Empty detail",
+                    "Leave the structure, without its texture",
+                ),
+            ];
+            if let Some(empties) = segmented(ui, tools.erases_to_empty, &targets) {
+                out.push(Command::SetOption(ToolOption::ErasesToEmpty(empties)));
+            }
+        }
+        Tool::Pattern => {
+            block(ui, state, out);
+            let layouts = [
+                (Layout::Stamp, "Stamp", "The whole block at once"),
+                (
+                    Layout::Tile,
+                    "Tile",
+                    "The brush shows part of an endless tiling",
+                ),
+            ];
+            if let Some(layout) = segmented(ui, tools.layout, &layouts) {
+                out.push(Command::SetOption(ToolOption::Layout(layout)));
+            }
+            let hint = "Aligned: on a grid of whole blocks, so that strokes meet";
+            if icon_button(ui, Icon::Grid2x2, "Aligned", tools.is_aligned)
+                .on_hover_text(hint)
+                .clicked()
+            {
+                out.push(Command::SetOption(ToolOption::Aligned(!tools.is_aligned)));
+            }
+            if tools.layout == Layout::Tile {
+                size(ui, state, out);
+            }
+            scatter(ui, state, out, "Cells that are left as they are");
+            path(ui, state, out);
+            symmetry(ui, state, out);
+        }
+        Tool::Clone => {
+            size(ui, state, out);
+            scatter(ui, state, out, "Cells that are left as they are");
+            footprint(ui, state, out);
+            path(ui, state, out);
+            symmetry(ui, state, out);
+        }
+        Tool::Smudge => {
+            size(ui, state, out);
+            let hint = "How far codes go towards what is dragged onto them";
+            let strength = tools.smudge_percent;
+            figure(
+                ui,
+                ("Strength", "Strength ", " %"),
+                strength,
+                5..=100,
+                hint,
+                |percent| {
+                    out.push(Command::SetOption(ToolOption::SmudgePercent(percent)));
+                },
+            );
+            footprint(ui, state, out);
+            symmetry(ui, state, out);
+            detail(ui, state, out);
+        }
+        Tool::Bucket => {
+            takes(ui, state, out);
+            detail(ui, state, out);
+        }
+        Tool::Gradient => {
+            let shapes = [
+                (GradientShape::Linear, "Linear", "Along the line drawn"),
+                (
+                    GradientShape::Radial,
+                    "Radial",
+                    "Around where the line begins",
+                ),
+            ];
+            if let Some(shape) = segmented(ui, tools.gradient_shape, &shapes) {
+                out.push(Command::SetOption(ToolOption::GradientShape(shape)));
+            }
+            scatter(ui, state, out, "How far neighbouring steps mingle");
+            detail(ui, state, out);
+        }
+        Tool::SelectRectangle | Tool::SelectEllipse | Tool::Lasso | Tool::Wand => {
+            combine(ui, state, out);
+            if tool == Tool::Wand {
+                takes(ui, state, out);
+            }
+            for command in [
+                Command::InvertSelection,
+                Command::GrowSelection,
+                Command::ShrinkSelection,
+                Command::SelectNone,
+            ] {
+                ui.add_enabled_ui(crate::ui::bars::is_possible(state, &command), |ui| {
+                    command_icon(ui, state, out, command, false);
+                });
+            }
+        }
+        Tool::Move => {
+            small(
+                ui,
+                match state.paint.level {
+                    Level::Structure => {
+                        "By structure cells, with their texture. On the lowest layer the second code fills the gap"
+                    }
+                    Level::Detail => {
+                        "By detail cells. On the lowest layer empty detail fills the gap"
+                    }
+                },
+            );
+        }
+        Tool::Eyedropper => {
+            small(ui, "Click to take a code; Shift and drag to take a block");
+        }
+        Tool::Pan => {}
+    }
+}
+
+/// A figure to drag or type, with its name before it.
+fn figure(
+    ui: &mut Ui,
+    (name, prefix, suffix): (&str, &str, &str),
+    value: u32,
+    range: std::ops::RangeInclusive<u32>,
+    hint: &str,
+    set: impl FnOnce(u32),
+) {
+    let mut value = value;
+    let drag = DragValue::new(&mut value)
+        .range(range)
+        .prefix(prefix)
+        .suffix(suffix)
+        .speed(0.15);
+    let response = ui.add(drag);
+    response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, name));
+    if response.on_hover_text(hint).changed() {
+        set(value);
+    }
+}
+
+fn size(ui: &mut Ui, state: &State, out: &mut Commands) {
+    let mut size = state.paint.size.get(state.paint.level);
+    small(ui, "Size");
+    ui.spacing_mut().slider_width = 70.0;
+    let slider = Slider::new(&mut size, 1..=Paint::MAX_SIZE).logarithmic(true);
+    let hint = "In cells  ([ and ], Ctrl and the wheel)";
+    if ui.add(slider).on_hover_text(hint).changed() {
+        out.push(Command::SetBrushSize(size));
+    }
+}
+
+fn scatter(ui: &mut Ui, state: &State, out: &mut Commands, hint: &str) {
+    let scatter = state.paint.scatter_percent;
+    figure(
+        ui,
+        ("Scatter", "Scatter ", " %"),
+        scatter,
+        0..=95,
+        hint,
+        |percent| {
+            out.push(Command::SetScatter(percent));
+        },
+    );
+}
+
+fn footprint(ui: &mut Ui, state: &State, out: &mut Commands) {
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        for (shape, icon, name) in [
+            (Shape::Round, Icon::Circle, "Round"),
+            (Shape::Square, Icon::Square, "Square"),
+        ] {
+            if icon_button(ui, icon, name, state.paint.shape == shape)
+                .on_hover_text(format!("{name} brush"))
+                .clicked()
+            {
+                out.push(Command::SetShape(shape));
+            }
+        }
+    });
+}
+
+fn path(ui: &mut Ui, state: &State, out: &mut Commands) {
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        for (path, icon, name, hint) in [
+            (
+                Path::Freehand,
+                Icon::Spline,
+                "Freehand",
+                "Follow the pointer; Shift: a straight line",
+            ),
+            (
+                Path::Line,
+                Icon::Slash,
+                "Line",
+                "A straight line; Shift: in steps of 45°",
+            ),
+            (
+                Path::Rectangle,
+                Icon::VectorSquare,
+                "Filled rectangle",
+                "All cells between two corners; Shift: a square",
+            ),
+        ] {
+            if icon_button(ui, icon, name, state.tools.path == path)
+                .on_hover_text(format!("{name}\n{hint}"))
+                .clicked()
+            {
+                out.push(Command::SetOption(ToolOption::Path(path)));
+            }
+        }
+    });
+}
+
+fn symmetry(ui: &mut Ui, state: &State, out: &mut Commands) {
+    let symmetry = state.tools.symmetry;
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        command_icon(ui, state, out, Command::ToggleMirrorX, symmetry.x);
+        command_icon(ui, state, out, Command::ToggleMirrorY, symmetry.y);
+    });
+    let hint = "Radial symmetry: how many times around the middle";
+    let range = 1..=Symmetry::MAX_TURNS;
+    figure(
+        ui,
+        ("Turns", "× ", ""),
+        symmetry.turns,
+        range,
+        hint,
+        |turns| {
+            let symmetry = Symmetry { turns, ..symmetry };
+            out.push(Command::SetOption(ToolOption::Symmetry(symmetry)));
+        },
+    );
+}
+
+/// What painting structure does to the detail under it.
+fn detail(ui: &mut Ui, state: &State, out: &mut Commands) {
+    if state.paint.level != Level::Structure {
+        return;
+    }
+    let pull = match &state.tools.companions {
+        Some(table) => format!(
+            "The texture that most often goes with the code, learned from {}",
+            table.origin
+        ),
+        None => "The texture that most often goes with the code, in your pictures where they were \
+                 counted, else in this picture"
+            .into(),
+    };
+    let choices = [
+        (
+            DetailPolicy::Empty,
+            "Plain",
+            "The code shows as it is: the texture under it is emptied",
+        ),
+        (
+            DetailPolicy::Keep,
+            "Keep texture",
+            "New layout under the old texture",
+        ),
+        (DetailPolicy::Pull, "Pull texture", pull.as_str()),
+    ];
+    let now = choices
+        .iter()
+        .find(|choice| choice.0 == state.paint.detail_policy);
+    let text = now.map_or("", |choice| choice.1);
+    let response = egui::ComboBox::from_id_salt("texture under structure")
+        .selected_text(text)
+        .width(104.0)
+        .show_ui(ui, |ui| {
+            for (policy, label, hint) in choices {
+                let is_on = policy == state.paint.detail_policy;
+                if ui
+                    .selectable_label(is_on, label)
+                    .on_hover_text(hint)
+                    .clicked()
+                {
+                    out.push(Command::SetDetailPolicy(policy));
+                }
+            }
+        })
+        .response;
+    response.on_hover_text("What painting structure does to the texture under it");
+}
+
+/// What counts as alike, for bucket and wand.
+fn takes(ui: &mut Ui, state: &State, out: &mut Commands) {
+    let tools = &state.tools;
+    let hint = "0: the same code. 100: codes as unlike as two taken at random";
+    let tolerance = tools.tolerance_percent;
+    figure(
+        ui,
+        ("Tolerance", "Tolerance ", " %"),
+        tolerance,
+        0..=100,
+        hint,
+        |percent| {
+            out.push(Command::SetOption(ToolOption::TolerancePercent(percent)));
+        },
+    );
+    let reach = [
+        (
+            true,
+            "Connected",
+            "Cells that hang together with the one clicked",
+        ),
+        (false, "Everywhere", "All such cells of the picture"),
+    ];
+    if let Some(is_contiguous) = segmented(ui, tools.is_contiguous, &reach) {
+        out.push(Command::SetOption(ToolOption::Contiguous(is_contiguous)));
+    }
+}
+
+fn combine(ui: &mut Ui, state: &State, out: &mut Commands) {
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        for (how, icon, name, keys) in [
+            (Combine::Replace, Icon::Square, "New selection", ""),
+            (Combine::Add, Icon::SquaresUnite, "Add", " (Shift)"),
+            (
+                Combine::Subtract,
+                Icon::SquaresSubtract,
+                "Subtract",
+                " (Alt)",
+            ),
+            (
+                Combine::Intersect,
+                Icon::SquaresIntersect,
+                "Intersect",
+                " (Shift+Alt)",
+            ),
+        ] {
+            if icon_button(ui, icon, name, state.tools.combine == how)
+                .on_hover_text(format!("{name}{keys}"))
+                .clicked()
+            {
+                out.push(Command::SetOption(ToolOption::Combine(how)));
+            }
+        }
+    });
+}
+
+/// The block in hand, small, with what can be done to it.
+fn block(ui: &mut Ui, state: &State, out: &mut Commands) {
+    let (Some(block), Some(view)) = (state.tools.laid_block(), &state.palette) else {
+        ui.label(icon_text(Icon::Stamp));
+        small(ui, "Ctrl+Shift and drag: take a block");
+        return;
+    };
+    let (rect, response) = ui.allocate_exact_size(vec2(30.0, 30.0), egui::Sense::hover());
+    paint_block(ui, view, block, rect);
+    response.on_hover_text(format!(
+        "{} × {} {} codes",
+        block.width, block.height, block.level
+    ));
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        command_icon(ui, state, out, Command::TurnBlock, false);
+        command_icon(ui, state, out, Command::MirrorBlock, false);
+    });
 }

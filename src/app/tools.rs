@@ -1,0 +1,386 @@
+//! The tools of the canvas, how they are set, and what one of them is in the middle of.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lucide_icons::Icon;
+
+use crate::document::brushes::{BrushPack, SavedBrush};
+use crate::document::tools::{
+    AreaShape, BrushStroke, GradientShape, Layout, Outline, Path, Symmetry,
+};
+use crate::document::{Alphabet, Block, Combine, Companions, Selection, Turn};
+use crate::project::DocumentId;
+use crate::render::CellOverlay;
+
+/// A tool of the canvas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tool {
+    Brush,
+    Pattern,
+    Clone,
+    Smudge,
+    Eraser,
+    Bucket,
+    Gradient,
+    Eyedropper,
+    SelectRectangle,
+    SelectEllipse,
+    Lasso,
+    Wand,
+    Move,
+    Pan,
+}
+
+impl Tool {
+    pub const ALL: [Tool; 14] = [
+        Tool::Brush,
+        Tool::Eraser,
+        Tool::Pattern,
+        Tool::Clone,
+        Tool::Smudge,
+        Tool::Eyedropper,
+        Tool::Bucket,
+        Tool::Gradient,
+        Tool::SelectRectangle,
+        Tool::SelectEllipse,
+        Tool::Lasso,
+        Tool::Wand,
+        Tool::Move,
+        Tool::Pan,
+    ];
+
+    /// Whether it paints dab by dab.
+    pub const fn is_brush(self) -> bool {
+        matches!(
+            self,
+            Tool::Brush | Tool::Pattern | Tool::Clone | Tool::Smudge | Tool::Eraser
+        )
+    }
+
+    /// What it draws the outline of.
+    pub const fn area_shape(self) -> Option<AreaShape> {
+        match self {
+            Tool::SelectRectangle => Some(AreaShape::Rectangle),
+            Tool::SelectEllipse => Some(AreaShape::Ellipse),
+            Tool::Lasso => Some(AreaShape::Lasso),
+            _ => None,
+        }
+    }
+
+    pub const fn selects(self) -> bool {
+        self.area_shape().is_some() || matches!(self, Tool::Wand)
+    }
+
+    /// The tool in effect while these keys are held: with most painting tools Ctrl or Alt takes a code.
+    pub const fn with(self, hold: Hold) -> Tool {
+        let takes = matches!(
+            self,
+            Tool::Brush | Tool::Pattern | Tool::Smudge | Tool::Bucket | Tool::Gradient
+        );
+        if takes && (hold.alt || hold.command) {
+            Tool::Eyedropper
+        } else {
+            self
+        }
+    }
+
+    /// What the keys held do, for the status bar.
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Tool::Brush => {
+                "Shift: a straight line  ·  Ctrl: take a code  ·  Ctrl+Shift: take a block"
+            }
+            Tool::Pattern => "Ctrl+Shift and drag: take a block  ·  Shift: a straight line",
+            Tool::Clone => "Ctrl-click: where to clone from  ·  Shift: a straight line",
+            Tool::Smudge => "Drag codes along  ·  Shift: a straight line",
+            Tool::Eraser => "Shift: a straight line",
+            Tool::Bucket => "Click: fill what is alike  ·  Ctrl: take a code",
+            Tool::Gradient => "Drag from the first code to the second  ·  Shift: in steps of 45°",
+            Tool::Eyedropper => "Click: take a code  ·  Shift and drag: take a block",
+            Tool::SelectRectangle | Tool::SelectEllipse | Tool::Lasso | Tool::Wand => {
+                "Shift: add  ·  Alt: subtract  ·  Shift+Alt: intersect"
+            }
+            Tool::Move => "Drag: move what is selected  ·  Alt: a copy of it",
+            Tool::Pan => "Drag: move the view",
+        }
+    }
+}
+
+/// Keys held during a gesture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hold {
+    pub shift: bool,
+    pub alt: bool,
+    /// Ctrl, or Cmd on a Mac.
+    pub command: bool,
+}
+
+impl Hold {
+    /// How these keys make a new area meet the selection, as in Krita.
+    pub const fn combine(self, otherwise: Combine) -> Combine {
+        match (self.shift, self.alt) {
+            (true, true) => Combine::Intersect,
+            (true, false) => Combine::Add,
+            (false, true) => Combine::Subtract,
+            (false, false) => otherwise,
+        }
+    }
+}
+
+/// A point of a stroke, in canvas pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum StrokeStep {
+    Begin((f32, f32), Hold),
+    To((f32, f32), Hold),
+    End,
+    Abort,
+}
+
+/// What a tool is in the middle of.
+#[derive(Debug)]
+pub enum Gesture {
+    Stroke {
+        stroke: BrushStroke,
+        path: Path,
+        from: (f32, f32),
+        /// Whether Shift was held from the start, so that it is not asking for an even shape.
+        began_with_shift: bool,
+    },
+    Gradient {
+        from: (f32, f32),
+        to: (f32, f32),
+    },
+    Outline {
+        outline: Outline,
+        began_with_shift: bool,
+    },
+    /// A block being picked up.
+    Block {
+        from: (f32, f32),
+        to: (f32, f32),
+    },
+    /// Codes being taken.
+    Pick,
+    Move {
+        from: (f32, f32),
+        to: (f32, f32),
+        is_copy: bool,
+    },
+}
+
+/// A setting of a tool, as the strip above the canvas changes it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ToolOption {
+    Path(Path),
+    Symmetry(Symmetry),
+    Layout(Layout),
+    Aligned(bool),
+    SmudgePercent(u32),
+    ErasesToEmpty(bool),
+    TolerancePercent(u32),
+    Contiguous(bool),
+    GradientShape(GradientShape),
+    Combine(Combine),
+}
+
+/// A colour over the cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TintKind {
+    /// Each code its own.
+    Codes,
+    /// Cells that differ from the source.
+    Changed,
+}
+
+/// How the tools are set, and what they hold.
+pub struct ToolBox {
+    pub path: Path,
+    pub symmetry: Symmetry,
+    /// As it was picked up.
+    pub block: Option<Arc<Block>>,
+    pub turn: Turn,
+    /// The block after the turn.
+    laid: Option<Arc<Block>>,
+    pub layout: Layout,
+    pub is_aligned: bool,
+    pub smudge_percent: u32,
+    pub erases_to_empty: bool,
+    /// Of the distance between two codes taken at random; for bucket and wand.
+    pub tolerance_percent: u32,
+    pub is_contiguous: bool,
+    pub gradient_shape: GradientShape,
+    pub combine: Combine,
+    pub gesture: Option<Gesture>,
+    /// Where cloning reads from, in canvas pixels, until the next stroke fixes the distance.
+    pub clone_source: Option<(f32, f32)>,
+    /// Cells from a painted cell to the one it is cloned from.
+    pub clone_offset: Option<(i64, i64)>,
+    /// Per document, for as long as the program runs.
+    pub(super) selections: HashMap<DocumentId, Arc<Selection>>,
+    /// The last one that was let go, of the same document.
+    pub(super) let_go: Option<(DocumentId, Arc<Selection>)>,
+    /// Of the codes on the screen, with the hash of their model.
+    pub(super) alphabet: Option<(String, Alphabet)>,
+    /// The project's.
+    pub brushes: Vec<SavedBrush>,
+    /// A pack that was made for another codebook, and why that is so: the user is asked.
+    pub waiting_pack: Option<(Arc<BrushPack>, String)>,
+    /// For the open document, once it is known.
+    pub companions: Option<Arc<Companions>>,
+    pub tint: Option<TintKind>,
+    pub overlay: CellOverlay,
+}
+
+impl Default for ToolBox {
+    fn default() -> Self {
+        Self {
+            path: Path::Freehand,
+            symmetry: Symmetry::default(),
+            block: None,
+            turn: Turn::default(),
+            laid: None,
+            layout: Layout::Stamp,
+            is_aligned: false,
+            smudge_percent: 60,
+            erases_to_empty: false,
+            tolerance_percent: 0,
+            is_contiguous: true,
+            gradient_shape: GradientShape::Linear,
+            combine: Combine::Replace,
+            gesture: None,
+            clone_source: None,
+            clone_offset: None,
+            selections: HashMap::new(),
+            let_go: None,
+            alphabet: None,
+            brushes: Vec::new(),
+            waiting_pack: None,
+            companions: None,
+            tint: None,
+            overlay: CellOverlay::default(),
+        }
+    }
+}
+
+impl ToolBox {
+    /// What restricts the tools on a document.
+    pub fn selection(&self, document: DocumentId) -> Option<&Arc<Selection>> {
+        self.selections.get(&document)
+    }
+
+    /// The block as it is laid.
+    pub fn laid_block(&self) -> Option<&Arc<Block>> {
+        self.laid.as_ref()
+    }
+
+    pub(super) fn lay(&mut self, block: Option<Arc<Block>>, turn: Turn) {
+        self.laid = block.as_ref().map(|block| Arc::new(block.turned(turn)));
+        (self.block, self.turn) = (block, turn);
+    }
+
+    pub(super) fn set(&mut self, option: ToolOption) {
+        match option {
+            ToolOption::Path(path) => self.path = path,
+            ToolOption::Symmetry(symmetry) => self.symmetry = symmetry,
+            ToolOption::Layout(layout) => self.layout = layout,
+            ToolOption::Aligned(is_aligned) => self.is_aligned = is_aligned,
+            ToolOption::SmudgePercent(percent) => self.smudge_percent = percent.clamp(5, 100),
+            ToolOption::ErasesToEmpty(empties) => self.erases_to_empty = empties,
+            ToolOption::TolerancePercent(percent) => self.tolerance_percent = percent.min(100),
+            ToolOption::Contiguous(is_contiguous) => self.is_contiguous = is_contiguous,
+            ToolOption::GradientShape(shape) => self.gradient_shape = shape,
+            ToolOption::Combine(combine) => self.combine = combine,
+        }
+    }
+}
+
+/// Words, icon and key of each tool.
+pub(super) const fn words(tool: Tool) -> (&'static str, &'static str, &'static str, Icon) {
+    match tool {
+        Tool::Brush => (
+            "tool.brush",
+            "Code brush",
+            "Paint with the chosen code",
+            Icon::Brush,
+        ),
+        Tool::Pattern => (
+            "tool.pattern",
+            "Pattern brush",
+            "Paint with a block of codes; pick one up with Shift and the eyedropper",
+            Icon::Stamp,
+        ),
+        Tool::Clone => (
+            "tool.clone",
+            "Clone",
+            "Paint with what is elsewhere in the picture; Ctrl-click says where",
+            Icon::CopyPlus,
+        ),
+        Tool::Smudge => (
+            "tool.smudge",
+            "Smudge",
+            "Drag codes into each other, through the codes that lie between them",
+            Icon::Droplets,
+        ),
+        Tool::Eraser => (
+            "tool.eraser",
+            "Eraser",
+            "Bring the original pixels back, exactly; or empty the detail",
+            Icon::Eraser,
+        ),
+        Tool::Bucket => (
+            "tool.bucket",
+            "Bucket",
+            "Fill cells that are alike with the chosen code",
+            Icon::PaintBucket,
+        ),
+        Tool::Gradient => (
+            "tool.gradient",
+            "Gradient",
+            "From the first code to the second, through those between them",
+            Icon::Blend,
+        ),
+        Tool::Eyedropper => (
+            "tool.eyedropper",
+            "Eyedropper",
+            "Take the code under the cursor; Ctrl or Alt with the brush does the same",
+            Icon::Pipette,
+        ),
+        Tool::SelectRectangle => (
+            "tool.select_rectangle",
+            "Select a rectangle",
+            "Tools then change only what is selected",
+            Icon::SquareDashed,
+        ),
+        Tool::SelectEllipse => (
+            "tool.select_ellipse",
+            "Select an ellipse",
+            "Tools then change only what is selected",
+            Icon::CircleDashed,
+        ),
+        Tool::Lasso => (
+            "tool.lasso",
+            "Lasso",
+            "Select by drawing around it",
+            Icon::Lasso,
+        ),
+        Tool::Wand => (
+            "tool.wand",
+            "Magic wand",
+            "Select cells with the same code, or one like it",
+            Icon::WandSparkles,
+        ),
+        Tool::Move => (
+            "tool.move",
+            "Move",
+            "Move what is selected; with Alt a copy",
+            Icon::Move,
+        ),
+        Tool::Pan => (
+            "tool.pan",
+            "Pan",
+            "Move the view; so do Space and the middle button with any tool",
+            Icon::Hand,
+        ),
+    }
+}

@@ -1,0 +1,194 @@
+//! What an artist does to the codes, as small state machines: press, drag, release, or abort.
+//!
+//! Every change goes through an [`Easel`]: the document with its open transaction, the selection that
+//! restricts it, and what is known of the codes. Positions are canvas pixels.
+
+mod area;
+mod outline;
+mod stroke;
+mod symmetry;
+
+use std::sync::Arc;
+
+pub use area::{
+    Gradient, GradientShape, Transfer, bucket, empty, erase, fill, gradient, replace, transfer,
+};
+pub use outline::{AreaShape, Outline};
+pub use stroke::{BrushStroke, Layout, Medium, Path, Setup, constrained};
+pub use symmetry::Symmetry;
+
+use super::codes::raw_code;
+use super::companions::DETAILS_PER_CELL;
+use super::geometry::{Geometry, Level, Rect};
+use super::history::{CellDelta, Stroke};
+use super::selection::{Selection, touched};
+use super::vectors::Alphabet;
+use super::{DetailPolicy, Document};
+use crate::error::Result;
+
+/// What happens to the detail cells under a structure cell.
+#[derive(Debug, Clone, Copy)]
+pub enum Under<'a> {
+    Policy(DetailPolicy),
+    /// These, row by row.
+    These(&'a [Option<u16>; DETAILS_PER_CELL]),
+}
+
+/// A document to work on.
+pub struct Easel<'a> {
+    pub document: &'a mut Document,
+    /// What may be changed; everything where there is none.
+    pub selection: Option<&'a Selection>,
+    pub alphabet: &'a Alphabet,
+    deltas: Vec<CellDelta>,
+}
+
+impl<'a> Easel<'a> {
+    pub const fn new(
+        document: &'a mut Document,
+        selection: Option<&'a Selection>,
+        alphabet: &'a Alphabet,
+    ) -> Self {
+        Self {
+            document,
+            selection,
+            alphabet,
+            deltas: Vec::new(),
+        }
+    }
+
+    /// The cells that were changed since the last call, oldest first, with the picture's codes before and after
+    /// (the same where another layer covers the cell).
+    pub fn take_deltas(&mut self) -> Vec<CellDelta> {
+        std::mem::take(&mut self.deltas)
+    }
+
+    /// Does `work` as one stroke; where it fails, the document stays as it was.
+    ///
+    /// # Errors
+    /// Those of `work`; `Internal` when a stroke is open already.
+    pub fn stroke(
+        &mut self,
+        label: impl Into<String>,
+        work: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<Option<Arc<Stroke>>> {
+        self.document.begin(label)?;
+        match work(self) {
+            Ok(()) => Ok(self.document.commit()),
+            Err(error) => {
+                self.document.abort();
+                self.deltas.clear();
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether a cell may be changed.
+    pub fn allows(&self, level: Level, index: u32) -> bool {
+        self.selection
+            .is_none_or(|selection| selection.allows(level, index))
+    }
+
+    /// Sets a cell, where that is allowed.
+    fn set(&mut self, level: Level, index: u32, code: Option<u16>) -> Result<()> {
+        self.change(level, index, |document| {
+            document.set_cell(level, index, code)
+        })
+    }
+
+    /// Takes the active layer's code away, where that is allowed.
+    fn clear(&mut self, level: Level, index: u32) -> Result<()> {
+        self.change(level, index, |document| document.clear_cell(level, index))
+    }
+
+    fn change(
+        &mut self,
+        level: Level,
+        index: u32,
+        change: impl FnOnce(&mut Document) -> Result<bool>,
+    ) -> Result<()> {
+        if !self.allows(level, index) {
+            return Ok(());
+        }
+        let seen = |document: &Document| document.edited().level(level).at(index);
+        let before = seen(self.document);
+        if change(self.document)? {
+            self.deltas.push(CellDelta {
+                level,
+                index,
+                before: raw_code(before),
+                after: raw_code(seen(self.document)),
+            });
+        }
+        Ok(())
+    }
+
+    /// Sets a cell and, under a structure cell, what goes with it.
+    pub(in crate::document) fn put(
+        &mut self,
+        level: Level,
+        index: u32,
+        code: Option<u16>,
+        under: Under<'_>,
+    ) -> Result<()> {
+        if !self.allows(level, index) {
+            return Ok(());
+        }
+        self.set(level, index, code)?;
+        if level == Level::Detail {
+            return Ok(());
+        }
+        let pulled;
+        let details = match under {
+            Under::Policy(DetailPolicy::Keep) => return Ok(()),
+            Under::Policy(DetailPolicy::Empty) => &[None; DETAILS_PER_CELL],
+            Under::Policy(DetailPolicy::Pull) => {
+                let companions = self.alphabet.companions();
+                // Neighbours differ, and the same cell always gets the same.
+                let choice = super::brush::mix(u64::from(index));
+                let found = code.and_then(|code| companions?.over(code, choice));
+                pulled = found.map_or([None; DETAILS_PER_CELL], |found| found.map(Some));
+                &pulled
+            }
+            Under::These(details) => details,
+        };
+        let cells = self.document.detail_under(index);
+        for (index, detail) in cells.zip(details) {
+            self.set(Level::Detail, index, *detail)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the active layer's code away, so that what is below shows; at structure level also from the
+    /// detail under it.
+    fn restore(&mut self, level: Level, index: u32) -> Result<()> {
+        if !self.allows(level, index) {
+            return Ok(());
+        }
+        self.clear(level, index)?;
+        if level == Level::Structure {
+            for under in self.document.detail_under(index) {
+                self.clear(Level::Detail, under)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The cells of a level between two canvas points, both included, cut at the canvas.
+pub fn cells_between(geometry: Geometry, level: Level, a: (f32, f32), b: (f32, f32)) -> Rect {
+    touched(geometry, level, a, b)
+}
+
+/// How many cells of a level lie from one canvas point to another.
+pub fn offset_between(level: Level, from_px: (f32, f32), to_px: (f32, f32)) -> (i64, i64) {
+    let stride = level.stride_px() as f32;
+    let cell = |at: f32| (at / stride).floor() as i64;
+    (
+        cell(to_px.0).saturating_sub(cell(from_px.0)),
+        cell(to_px.1).saturating_sub(cell(from_px.1)),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,527 @@
+//! Everything painted dab by dab: code brush, eraser, pattern, clone and smudge, freehand, along a line or
+//! over a rectangle, with symmetry.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::symmetry::{Image, Symmetry};
+use super::{Easel, Under};
+use crate::document::block::Block;
+use crate::document::brush::Brush;
+use crate::document::codes::Codes;
+use crate::document::companions::DETAILS_PER_CELL;
+use crate::document::geometry::Level;
+use crate::document::history::Stroke;
+use crate::document::selection::step;
+use crate::document::vectors::blend;
+use crate::document::{DetailPolicy, Document};
+use crate::error::{Error, Result};
+
+/// What the brush leaves behind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Medium {
+    /// `None` is empty detail: the eraser that leaves structure alone. At structure level it empties the
+    /// detail and keeps the structure.
+    Code(Option<u16>),
+    /// The codes of the source.
+    Source,
+    Pattern {
+        block: Arc<Block>,
+        layout: Layout,
+        /// On a grid of whole blocks from the canvas's corner, instead of from where the stroke began.
+        is_aligned: bool,
+    },
+    /// The codes this many cells away, as they were when the stroke began.
+    Clone { offset: (i64, i64) },
+    /// Drags codes along: each cell goes this far (above 0, up to 1) towards what was dragged onto it.
+    Smudge { strength: f32 },
+}
+
+/// How a pattern is put down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// The whole block at once, again wherever the stroke has gone one block further.
+    #[default]
+    Stamp,
+    /// An endless tiling of which the brush shows a part.
+    Tile,
+}
+
+/// The way from press to release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Path {
+    #[default]
+    Freehand,
+    Line,
+    /// All cells between the two corners.
+    Rectangle,
+}
+
+/// A brush as it is set for one stroke.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setup {
+    pub level: Level,
+    pub brush: Brush,
+    pub medium: Medium,
+    /// For the detail under structure cells, where the medium does not bring its own.
+    pub detail: DetailPolicy,
+    pub symmetry: Symmetry,
+    pub path: Path,
+}
+
+impl Setup {
+    /// # Errors
+    /// `Usage` for values out of range, codes that there are not, and a smudge without vectors.
+    pub fn check(&self, easel: &Easel<'_>) -> Result<()> {
+        self.brush.check()?;
+        self.symmetry.check()?;
+        let refused = |why: &str| Err(Error::usage("could not paint", why, "Change the tool"));
+        match &self.medium {
+            Medium::Code(None) | Medium::Source | Medium::Clone { .. } => Ok(()),
+            Medium::Code(code) => easel.alphabet.codebooks.check(self.level, *code),
+            Medium::Pattern { block, .. } if block.level != self.level => {
+                refused("the block was picked up from the other level")
+            }
+            Medium::Pattern { block, .. } => block.check(easel.alphabet.codebooks),
+            Medium::Smudge { strength } if !(*strength > 0.0 && *strength <= 1.0) => {
+                refused("a smudge's strength lies above 0 and is at most 1")
+            }
+            Medium::Smudge { .. } => easel.alphabet.vectors(self.level).map(drop),
+        }
+    }
+}
+
+/// A stroke in progress. Dropping it leaves the document's transaction open: release or abort it.
+#[derive(Debug)]
+pub struct BrushStroke {
+    setup: Setup,
+    images: Vec<Image>,
+    /// Where it began and where it stands, in cells.
+    from: (f32, f32),
+    at: (f32, f32),
+    /// The codes as they were at the start, for cloning.
+    before: Option<Arc<Codes>>,
+    /// The upper left cell of the first stamp, and of the last one.
+    anchor: (i64, i64),
+    last_stamp: Option<(i64, i64)>,
+    smears: Vec<Smear>,
+}
+
+/// What a smudge drags along, for one image: a vector per cell of the footprint.
+#[derive(Debug, Default, Clone)]
+struct Smear {
+    centre: Option<(i64, i64)>,
+    carried: Vec<Option<Vec<f32>>>,
+}
+
+/// What one cell gets.
+enum Mark {
+    Code(Option<u16>),
+    WithDetails(Option<u16>, [Option<u16>; DETAILS_PER_CELL]),
+    Source,
+    EmptyDetail,
+}
+
+impl BrushStroke {
+    /// Opens the document's transaction and makes the first dab; a line or a rectangle waits for its end.
+    ///
+    /// # Errors
+    /// As [`Setup::check`]; `Internal` when a stroke is open already.
+    pub fn press(
+        easel: &mut Easel<'_>,
+        setup: Setup,
+        label: impl Into<String>,
+        at_px: (f32, f32),
+    ) -> Result<Self> {
+        setup.check(easel)?;
+        let geometry = easel.document.geometry();
+        let images = setup.symmetry.images(setup.level, geometry);
+        let is_clone = matches!(setup.medium, Medium::Clone { .. });
+        let before = is_clone.then(|| Arc::clone(easel.document.edited()));
+        easel.document.begin(label)?;
+        let mut stroke = Self {
+            smears: vec![Smear::default(); images.len()],
+            images,
+            from: (0.0, 0.0),
+            at: (0.0, 0.0),
+            before,
+            anchor: (0, 0),
+            last_stamp: None,
+            setup,
+        };
+        stroke.from = stroke.cells(at_px);
+        stroke.at = stroke.from;
+        stroke.anchor = stroke.stamp_at(stroke.from);
+        if stroke.setup.path == Path::Freehand {
+            stroke.dab_or_abort(easel, stroke.from)?;
+        }
+        Ok(stroke)
+    }
+
+    /// Goes on to a point.
+    ///
+    /// # Errors
+    /// `Internal` when the document has no open stroke.
+    pub fn drag(&mut self, easel: &mut Easel<'_>, to_px: (f32, f32)) -> Result<()> {
+        let to = self.cells(to_px);
+        if self.setup.path == Path::Freehand {
+            self.go(easel, to)?;
+        }
+        self.at = to;
+        Ok(())
+    }
+
+    /// Ends the stroke; `None` when it changed nothing.
+    ///
+    /// # Errors
+    /// As [`BrushStroke::drag`].
+    pub fn release(mut self, easel: &mut Easel<'_>) -> Result<Option<Arc<Stroke>>> {
+        let to = self.at;
+        match self.setup.path {
+            Path::Freehand => {}
+            Path::Line => {
+                self.dab_or_abort(easel, self.from)?;
+                self.at = self.from;
+                self.go(easel, to)?;
+            }
+            Path::Rectangle => self.rectangle(easel, to)?,
+        }
+        Ok(easel.document.commit())
+    }
+
+    /// Takes everything back; what had been changed comes back for repainting.
+    pub fn abort(self, document: &mut Document) -> Option<Stroke> {
+        document.abort()
+    }
+
+    pub const fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Where it began and where it stands, in canvas pixels.
+    pub fn ends_px(&self) -> [(f32, f32); 2] {
+        let stride = self.setup.level.stride_px() as f32;
+        [self.from, self.at].map(|(x, y)| (x * stride, y * stride))
+    }
+
+    fn cells(&self, (x, y): (f32, f32)) -> (f32, f32) {
+        let stride = self.setup.level.stride_px() as f32;
+        (x / stride, y / stride)
+    }
+
+    fn go(&mut self, easel: &mut Easel<'_>, to: (f32, f32)) -> Result<()> {
+        // A smudge must not jump over a cell.
+        let brush = match self.setup.medium {
+            Medium::Smudge { .. } => Brush {
+                size: 1,
+                ..self.setup.brush
+            },
+            _ => self.setup.brush,
+        };
+        for at in brush.path(self.at, to) {
+            self.dab_or_abort(easel, at)?;
+        }
+        Ok(())
+    }
+
+    fn dab_or_abort(&mut self, easel: &mut Easel<'_>, at: (f32, f32)) -> Result<()> {
+        let done = self.dab(easel, at);
+        if done.is_err() {
+            easel.document.abort();
+        }
+        done
+    }
+
+    fn dab(&mut self, easel: &mut Easel<'_>, at: (f32, f32)) -> Result<()> {
+        if let Medium::Pattern {
+            layout: Layout::Stamp,
+            block,
+            ..
+        } = &self.setup.medium
+        {
+            let (block, to) = (Arc::clone(block), self.stamp_at(at));
+            let is_far = self.last_stamp.is_none_or(|last| {
+                to.0.abs_diff(last.0) >= u64::from(block.width)
+                    || to.1.abs_diff(last.1) >= u64::from(block.height)
+            });
+            if is_far {
+                self.last_stamp = Some(to);
+                self.stamp(easel, &block, to)?;
+            }
+            return Ok(());
+        }
+        let snapped = self.setup.brush.snapped(at);
+        for number in 0..self.images.len() {
+            let reflection = self.images[number];
+            let (x, y) = reflection.of(snapped);
+            let centre = self.setup.brush.snapped((x as f32, y as f32));
+            if let Medium::Smudge { strength } = self.setup.medium {
+                self.smear(easel, number, centre, strength)?;
+                continue;
+            }
+            let mut cells = Vec::new();
+            self.setup
+                .brush
+                .footprint(centre, |x, y| cells.push((x, y)));
+            for cell in cells {
+                let origin = reflection.origin(cell);
+                self.mark(easel, cell, origin)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts down what the medium has for `origin` at `cell`, its image.
+    fn mark(&self, easel: &mut Easel<'_>, cell: (i64, i64), origin: (i64, i64)) -> Result<()> {
+        let Some(index) = index_of(easel.document, self.setup.level, cell) else {
+            return Ok(());
+        };
+        if !self.is_kept(easel.document, origin) {
+            return Ok(());
+        }
+        match self.found(easel.document, origin) {
+            Some(mark) => self.put(easel, index, mark),
+            None => Ok(()),
+        }
+    }
+
+    fn put(&self, easel: &mut Easel<'_>, index: u32, mark: Mark) -> Result<()> {
+        let level = self.setup.level;
+        match mark {
+            Mark::Code(code) => easel.put(level, index, code, Under::Policy(self.setup.detail)),
+            Mark::WithDetails(code, details) => {
+                easel.put(level, index, code, Under::These(&details))
+            }
+            Mark::Source => easel.restore(level, index),
+            Mark::EmptyDetail => {
+                for under in easel.document.detail_under(index) {
+                    easel.set(Level::Detail, under, None)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether scatter leaves this cell in.
+    fn is_kept(&self, document: &Document, (x, y): (i64, i64)) -> bool {
+        let columns = i64::from(document.geometry().grid_width(self.setup.level));
+        self.setup
+            .brush
+            .paints(y.wrapping_mul(columns).wrapping_add(x) as u64)
+    }
+
+    fn found(&self, document: &Document, (x, y): (i64, i64)) -> Option<Mark> {
+        let level = self.setup.level;
+        match &self.setup.medium {
+            Medium::Code(None) if level == Level::Structure => Some(Mark::EmptyDetail),
+            Medium::Code(code) => Some(Mark::Code(*code)),
+            Medium::Source => Some(Mark::Source),
+            Medium::Pattern {
+                block, is_aligned, ..
+            } => {
+                let anchor = if *is_aligned { (0, 0) } else { self.anchor };
+                Some(of_block(
+                    block,
+                    (x - anchor.0).rem_euclid(i64::from(block.width)) as u32,
+                    (y - anchor.1).rem_euclid(i64::from(block.height)) as u32,
+                ))
+            }
+            Medium::Clone { offset } => {
+                let from = (x.saturating_add(offset.0), y.saturating_add(offset.1));
+                let index = index_of(document, level, from)?;
+                let before = self.before.as_ref()?;
+                let code = before.level(level).at(index);
+                Some(if level == Level::Structure {
+                    let mut details = [None; DETAILS_PER_CELL];
+                    for (detail, under) in details.iter_mut().zip(document.detail_under(index)) {
+                        *detail = before.detail.at(under);
+                    }
+                    Mark::WithDetails(code, details)
+                } else {
+                    Mark::Code(code)
+                })
+            }
+            Medium::Smudge { .. } => None,
+        }
+    }
+
+    /// The upper left cell of a stamp at a point.
+    fn stamp_at(&self, (x, y): (f32, f32)) -> (i64, i64) {
+        let Medium::Pattern {
+            block, is_aligned, ..
+        } = &self.setup.medium
+        else {
+            return (0, 0);
+        };
+        let axis = |at: f32, length: u32| {
+            let length = i64::from(length);
+            let at = f64::from(at).clamp(-1e9, 1e9);
+            if *is_aligned {
+                (at.floor() as i64).div_euclid(length) * length
+            } else {
+                (at - length as f64 / 2.0).round() as i64
+            }
+        };
+        (axis(x, block.width), axis(y, block.height))
+    }
+
+    /// The whole block. Mirrored images are mirrored; turned ones stand upright at their place.
+    fn stamp(&self, easel: &mut Easel<'_>, block: &Block, at: (i64, i64)) -> Result<()> {
+        let half = (f64::from(block.width) / 2.0, f64::from(block.height) / 2.0);
+        for reflection in &self.images {
+            let (x, y) = reflection.of((at.0 as f64 + half.0, at.1 as f64 + half.1));
+            let corner = (
+                (x - half.0 + 1e-6).round() as i64,
+                (y - half.1 + 1e-6).round() as i64,
+            );
+            for y in 0..block.height {
+                for x in 0..block.width {
+                    let origin = (at.0 + i64::from(x), at.1 + i64::from(y));
+                    let across = match reflection.is_mirrored.0 {
+                        true => block.width - 1 - x,
+                        false => x,
+                    };
+                    let down = match reflection.is_mirrored.1 {
+                        true => block.height - 1 - y,
+                        false => y,
+                    };
+                    let cell = (corner.0 + i64::from(across), corner.1 + i64::from(down));
+                    let index = index_of(easel.document, self.setup.level, cell);
+                    if let Some(index) = index
+                        && self.is_kept(easel.document, origin)
+                    {
+                        self.put(easel, index, of_block(block, x, y))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One step of a smudge: codes are drawn to those that lay under the brush one step before.
+    fn smear(
+        &mut self,
+        easel: &mut Easel<'_>,
+        number: usize,
+        centre: (f64, f64),
+        strength: f32,
+    ) -> Result<()> {
+        let snapped = (centre.0.floor() as i64, centre.1.floor() as i64);
+        if self.smears[number].centre == Some(snapped) {
+            return Ok(());
+        }
+        let level = self.setup.level;
+        let mut carried = std::mem::take(&mut self.smears[number].carried);
+        let mut cells = Vec::new();
+        self.setup
+            .brush
+            .footprint(centre, |x, y| cells.push((x, y)));
+        carried.resize(cells.len(), None);
+        let alphabet = easel.alphabet;
+        let vectors = alphabet.vectors(level)?;
+        for (cell, carried) in cells.into_iter().zip(&mut carried) {
+            let index = index_of(easel.document, level, cell);
+            let code = index.and_then(|index| easel.document.edited().level(level).at(index));
+            // Beyond the canvas and on empty cells there is nothing to mix with.
+            let (Some(index), Some(code)) = (index, code) else {
+                continue;
+            };
+            let mut mixed = vectors.vector(code).to_vec();
+            if let Some(carried) = carried {
+                blend(&mut mixed, carried, strength);
+                if self.is_kept(easel.document, cell) {
+                    let nearest = vectors.nearest(&mixed);
+                    if nearest != code {
+                        self.put(easel, index, Mark::Code(Some(nearest)))?;
+                    }
+                }
+            }
+            *carried = Some(mixed);
+        }
+        self.smears[number] = Smear {
+            centre: Some(snapped),
+            carried,
+        };
+        Ok(())
+    }
+
+    /// All cells between the corners, and their images.
+    fn rectangle(&mut self, easel: &mut Easel<'_>, to: (f32, f32)) -> Result<()> {
+        let axis = |a: f32, b: f32| {
+            let cell = |at: f32| f64::from(at).clamp(-1e6, 1e6).floor() as i64;
+            (cell(a.min(b)), cell(a.max(b)) + 1)
+        };
+        let bounds = easel.document.geometry().grid_bounds(self.setup.level);
+        let (x, y) = (axis(self.from.0, to.0), axis(self.from.1, to.1));
+        // What hangs over the border is cut before it is turned.
+        let x = (x.0.max(0), x.1.min(i64::from(bounds.width)));
+        let y = (y.0.max(0), y.1.min(i64::from(bounds.height)));
+        if x.0 >= x.1 || y.0 >= y.1 {
+            return Ok(());
+        }
+        for reflection in &self.images {
+            let corners = [(x.0, y.0), (x.1, y.0), (x.0, y.1), (x.1, y.1)]
+                .map(|(x, y)| reflection.of((x as f64, y as f64)));
+            let low = |pick: fn(&(f64, f64)) -> f64| {
+                corners
+                    .iter()
+                    .map(pick)
+                    .fold(f64::INFINITY, f64::min)
+                    .floor() as i64
+            };
+            let high = |pick: fn(&(f64, f64)) -> f64| {
+                corners
+                    .iter()
+                    .map(pick)
+                    .fold(f64::NEG_INFINITY, f64::max)
+                    .ceil() as i64
+            };
+            for cell_y in low(|c| c.1)..high(|c| c.1) {
+                for cell_x in low(|c| c.0)..high(|c| c.0) {
+                    let origin = reflection.origin((cell_x, cell_y));
+                    if (x.0..x.1).contains(&origin.0) && (y.0..y.1).contains(&origin.1) {
+                        self.mark(easel, (cell_x, cell_y), origin)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn of_block(block: &Block, x: u32, y: u32) -> Mark {
+    match block.details_at(x, y) {
+        Some(details) => Mark::WithDetails(block.at(x, y), details),
+        None => Mark::Code(block.at(x, y)),
+    }
+}
+
+/// The index of a cell; `None` outside a canvas that does not wrap.
+fn index_of(document: &Document, level: Level, (x, y): (i64, i64)) -> Option<u32> {
+    let bounds = document.geometry().grid_bounds(level);
+    let wrap = document.wrap();
+    let column = step(0, x, bounds.width, wrap.x)?;
+    let row = step(0, y, bounds.height, wrap.y)?;
+    Some(row * bounds.width + column)
+}
+
+/// The end of a line at a multiple of 45°, or of a square; a free stroke goes where it goes.
+pub fn constrained(path: Path, from: (f32, f32), to: (f32, f32)) -> (f32, f32) {
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    match path {
+        Path::Freehand => to,
+        Path::Line => {
+            let step = std::f32::consts::FRAC_PI_4;
+            let angle = (dy.atan2(dx) / step).round() * step;
+            let length = dx.hypot(dy);
+            (from.0 + angle.cos() * length, from.1 + angle.sin() * length)
+        }
+        Path::Rectangle => {
+            let side = dx.abs().max(dy.abs());
+            (from.0 + side.copysign(dx), from.1 + side.copysign(dy))
+        }
+    }
+}

@@ -1,0 +1,630 @@
+//! What an artist does with each tool: press, drag, release, undo; which codes are there then.
+
+use super::*;
+use crate::document::block::{Block, Turn};
+use crate::document::brush::{Brush, Shape};
+use crate::document::companions::Companions;
+use crate::document::selection::Combine;
+use crate::document::vectors::{CodeVectors, Vectors};
+use crate::document::{Codes, Document, Geometry, Source, Wrap};
+
+/// 10 × 6 structure cells: each row its own code (0 to 5), detail 1 everywhere.
+fn document() -> Document {
+    let geometry = Geometry::new(160, 96).unwrap();
+    let source = Source::from_rgba8(160, 96, vec![128; 160 * 96 * 4]).unwrap();
+    let mut codes = Codes::blank(geometry);
+    for i in 0..60 {
+        codes.structure.set(i, Some((i / 10) as u16));
+    }
+    for i in 0..960 {
+        codes.detail.set(i, Some(1));
+    }
+    Document::new(source, codes, Wrap::default(), "m").unwrap()
+}
+
+/// 32 codes a level, on a line in the order of their numbers.
+fn alphabet() -> Alphabet {
+    let line = || CodeVectors::new(1, (0..32).map(|i| i as f32).collect()).unwrap();
+    Alphabet::new(Arc::new(Vectors {
+        structure: line(),
+        detail: line(),
+    }))
+}
+
+fn setup(level: Level, medium: Medium) -> Setup {
+    Setup {
+        level,
+        brush: Brush::default(),
+        medium,
+        detail: DetailPolicy::Empty,
+        symmetry: Symmetry::default(),
+        path: Path::Freehand,
+    }
+}
+
+/// The middle of a structure cell, in pixels.
+fn cell(x: u32, y: u32) -> (f32, f32) {
+    (x as f32 * 16.0 + 8.0, y as f32 * 16.0 + 8.0)
+}
+
+struct Artist {
+    document: Document,
+    selection: Option<Selection>,
+    alphabet: Alphabet,
+}
+
+impl Artist {
+    fn new() -> Self {
+        Self {
+            document: document(),
+            selection: None,
+            alphabet: alphabet(),
+        }
+    }
+
+    fn easel(&mut self) -> Easel<'_> {
+        Easel::new(&mut self.document, self.selection.as_ref(), &self.alphabet)
+    }
+
+    fn drag(&mut self, setup: Setup, points: &[(f32, f32)]) -> Option<Arc<Stroke>> {
+        let mut easel = self.easel();
+        let mut stroke = BrushStroke::press(&mut easel, setup, "stroke", points[0]).unwrap();
+        for point in &points[1..] {
+            stroke.drag(&mut easel, *point).unwrap();
+        }
+        stroke.release(&mut easel).unwrap()
+    }
+
+    fn select(&mut self, a: (f32, f32), b: (f32, f32), how: Combine) {
+        let mut outline = Outline::press(AreaShape::Rectangle, Level::Structure, how, a);
+        outline.drag(b, false);
+        self.selection = outline.release(self.document.geometry(), self.selection.as_ref());
+    }
+
+    /// The structure grid, one character a cell: digits and then letters.
+    fn structure(&self) -> Vec<String> {
+        (0..6)
+            .map(|y| {
+                (0..10)
+                    .map(|x| {
+                        let code = self.document.edited().structure.get(x, y).unwrap();
+                        char::from_digit(u32::from(code), 36).unwrap()
+                    })
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// One undo takes everything back.
+    fn undo_to_the_start(&mut self) {
+        self.document.undo().unwrap();
+        assert!(!self.document.is_edited());
+        self.document.redo().unwrap();
+    }
+}
+
+#[test]
+fn a_stroke_is_one_undo_and_stays_within_the_selection() {
+    let mut artist = Artist::new();
+    artist.select(cell(2, 0), cell(4, 5), Combine::Replace);
+    artist.select(cell(6, 2), cell(6, 2), Combine::Add);
+    // A press and release in one place selects nothing, so the added cell is none.
+    let stroke = artist.drag(
+        setup(Level::Structure, Medium::Code(Some(9))),
+        &[cell(0, 2), cell(9, 2)],
+    );
+    assert_eq!(artist.structure()[2], "2299922222");
+    assert_eq!(stroke.unwrap().deltas.len(), 3 * 17);
+    artist.undo_to_the_start();
+    assert_eq!(artist.document.edited().detail.get(8, 8), None);
+    assert_eq!(artist.document.edited().detail.get(7, 8), Some(1));
+}
+
+#[test]
+fn escape_takes_a_stroke_back() {
+    let mut artist = Artist::new();
+    let setup = setup(Level::Structure, Medium::Code(Some(9)));
+    let mut easel = artist.easel();
+    let mut stroke = BrushStroke::press(&mut easel, setup, "stroke", cell(0, 0)).unwrap();
+    stroke.drag(&mut easel, cell(5, 0)).unwrap();
+    assert_eq!(easel.take_deltas().len(), 6 * 17);
+    assert!(easel.document.is_edited());
+    let taken_back = stroke.abort(easel.document).unwrap();
+    assert_eq!(taken_back.deltas.len(), 6 * 17);
+    assert!(!artist.document.is_edited() && !artist.document.history().can_undo());
+}
+
+#[test]
+fn lines_and_rectangles_wait_for_their_end() {
+    let mut artist = Artist::new();
+    let line = Setup {
+        path: Path::Line,
+        ..setup(Level::Structure, Medium::Code(Some(9)))
+    };
+    // The way there does not matter.
+    artist.drag(line.clone(), &[cell(1, 1), cell(8, 5), cell(4, 1)]);
+    assert_eq!(artist.structure()[1], "1999911111");
+    artist.undo_to_the_start();
+    artist.document.undo();
+    let rectangle = Setup {
+        path: Path::Rectangle,
+        ..line
+    };
+    artist.drag(rectangle, &[cell(3, 3), cell(1, 4)]);
+    assert_eq!(
+        artist.structure()[3..],
+        ["3999333333", "4999444444", "5555555555"]
+    );
+    artist.undo_to_the_start();
+    assert_eq!(
+        constrained(Path::Rectangle, (0.0, 0.0), (-3.0, 9.0)),
+        (-9.0, 9.0)
+    );
+    let (x, y) = constrained(Path::Line, (0.0, 0.0), (10.0, 1.0));
+    assert!((x - 10.05).abs() < 0.01 && y.abs() < 1e-3);
+}
+
+#[test]
+fn symmetry_mirrors_and_turns_every_dab() {
+    let mut artist = Artist::new();
+    let mirrored = Setup {
+        symmetry: Symmetry {
+            x: true,
+            y: true,
+            ..Symmetry::default()
+        },
+        ..setup(Level::Structure, Medium::Code(Some(9)))
+    };
+    artist.drag(mirrored.clone(), &[cell(1, 0), cell(2, 0)]);
+    let expected = [
+        "0990000990",
+        "1111111111",
+        "2222222222",
+        "3333333333",
+        "4444444444",
+        "5995555995",
+    ];
+    assert_eq!(artist.structure(), expected);
+    artist.undo_to_the_start();
+    artist.document.undo();
+    // A quarter turn about the middle of a cell.
+    let turned = Setup {
+        symmetry: Symmetry {
+            turns: 4,
+            centre: Some((40.0, 40.0)),
+            ..Symmetry::default()
+        },
+        ..mirrored
+    };
+    artist.drag(turned, &[cell(2, 0)]);
+    assert_eq!(
+        artist.structure()[..5],
+        [
+            "0090000000",
+            "1111111111",
+            "9222922222",
+            "3333333333",
+            "4494444444"
+        ]
+    );
+    artist.undo_to_the_start();
+}
+
+#[test]
+fn scatter_and_even_brushes_are_mirrored_exactly() {
+    let mut artist = Artist::new();
+    let scattered = Setup {
+        brush: Brush {
+            shape: Shape::Square,
+            size: 6,
+            scatter: 0.5,
+            seed: 3,
+        },
+        symmetry: Symmetry {
+            x: true,
+            ..Symmetry::default()
+        },
+        ..setup(Level::Detail, Medium::Code(Some(9)))
+    };
+    artist.drag(scattered, &[(31.0, 30.0), (50.0, 60.0)]);
+    let detail = &artist.document.edited().detail;
+    let painted = detail.cells().iter().filter(|&&code| code == 9).count();
+    assert!((20..300).contains(&painted), "{painted}");
+    for y in 0..24 {
+        for x in 0..40 {
+            assert_eq!(detail.get(x, y), detail.get(39 - x, y));
+        }
+    }
+}
+
+#[test]
+fn the_erasers_bring_the_source_back_or_empty_the_detail() {
+    let mut artist = Artist::new();
+    artist.drag(
+        setup(Level::Structure, Medium::Code(Some(9))),
+        &[cell(0, 0), cell(9, 0)],
+    );
+    artist.drag(
+        setup(Level::Structure, Medium::Source),
+        &[cell(3, 0), cell(5, 0)],
+    );
+    assert_eq!(artist.structure()[0], "9990009999");
+    assert_eq!(artist.document.edited().detail.get(12, 0), Some(1));
+    artist.drag(setup(Level::Structure, Medium::Code(None)), &[cell(4, 1)]);
+    assert_eq!(artist.structure()[1], "1111111111");
+    assert_eq!(artist.document.edited().detail.get(16, 4), None);
+    artist.drag(setup(Level::Detail, Medium::Code(None)), &[cell(8, 3)]);
+    assert_eq!(artist.document.edited().detail.get(34, 14), None);
+    assert_eq!(artist.document.edited().detail.get(35, 14), Some(1));
+}
+
+#[test]
+fn the_bucket_fills_what_is_alike() {
+    let mut artist = Artist::new();
+    artist.drag(
+        setup(Level::Structure, Medium::Code(Some(2))),
+        &[cell(4, 4)],
+    );
+    let fill = |artist: &mut Artist, takes: (f32, bool)| {
+        let stroke = artist.easel().stroke("Bucket", |easel| {
+            bucket(
+                easel,
+                Level::Structure,
+                25,
+                takes,
+                Some(8),
+                DetailPolicy::Keep,
+            )
+        });
+        stroke.unwrap().unwrap()
+    };
+    fill(&mut artist, (0.0, true));
+    assert_eq!(
+        artist.structure()[2..5],
+        ["8888888888", "3333333333", "4444244444"]
+    );
+    artist.document.undo();
+    fill(&mut artist, (0.0, false));
+    assert_eq!(
+        artist.structure()[2..5],
+        ["8888888888", "3333333333", "4444844444"]
+    );
+    artist.document.undo();
+    // One step is 1 / 13.1 of the spread of 32 codes in a row.
+    fill(&mut artist, (0.08, true));
+    assert_eq!(artist.structure()[1..4], ["8888888888"; 3]);
+    artist.document.undo();
+    artist.selection = Some(Selection::of_cells(
+        artist.document.geometry(),
+        Level::Structure,
+        [20, 21],
+    ));
+    let stroke = fill(&mut artist, (0.0, true));
+    assert_eq!(stroke.deltas.len(), 2);
+}
+
+#[test]
+fn a_gradient_goes_through_the_codes_between() {
+    let mut artist = Artist::new();
+    let sweep = Gradient {
+        level: Level::Structure,
+        shape: GradientShape::Linear,
+        codes: (10, 19),
+        from_px: cell(0, 0),
+        to_px: cell(9, 0),
+        scatter: 0.0,
+        seed: 1,
+        detail: DetailPolicy::Empty,
+    };
+    let draw = |artist: &mut Artist, sweep: Gradient| {
+        let easel = &mut artist.easel();
+        easel
+            .stroke("Gradient", |easel| gradient(easel, &sweep))
+            .unwrap();
+    };
+    draw(&mut artist, sweep);
+    assert_eq!(artist.structure(), ["abcdefghij"; 6]);
+    artist.undo_to_the_start();
+    let radial = Gradient {
+        shape: GradientShape::Radial,
+        from_px: cell(4, 2),
+        to_px: cell(9, 2),
+        ..sweep
+    };
+    draw(&mut artist, radial);
+    let row = artist.structure()[2].clone();
+    assert_eq!(&row[4..], "acefhj");
+    assert_eq!(row[..4].chars().rev().collect::<String>(), row[5..9]);
+    let scattered = Gradient {
+        scatter: 0.5,
+        ..sweep
+    };
+    draw(&mut artist, scattered);
+    assert_ne!(artist.structure()[0], artist.structure()[1]);
+}
+
+#[test]
+fn replacing_hits_one_code_within_the_selection() {
+    let mut artist = Artist::new();
+    artist.select(cell(0, 0), cell(4, 5), Combine::Replace);
+    let easel = &mut artist.easel();
+    let codes = (Some(3), Some(11));
+    easel
+        .stroke("Replace", |easel| {
+            replace(easel, Level::Structure, codes, None, DetailPolicy::Keep)
+        })
+        .unwrap();
+    assert_eq!(artist.structure()[3], "bbbbb33333");
+    assert_eq!(artist.document.changed_cells(Level::Detail).count(), 0);
+}
+
+#[test]
+fn a_block_is_stamped_or_tiled_free_or_aligned() {
+    let pattern = |artist: &Artist, layout, is_aligned| {
+        let codes = artist.document.edited();
+        let mut block = Block::take(codes, Level::Structure, Rect::new(0, 4, 2, 2))
+            .unwrap()
+            .unwrap();
+        block.codes[0] = Some(10);
+        Medium::Pattern {
+            block: Arc::new(block),
+            layout,
+            is_aligned,
+        }
+    };
+    let mut artist = Artist::new();
+    let stamp = pattern(&artist, Layout::Stamp, false);
+    artist.drag(
+        setup(Level::Structure, stamp),
+        &[(32.0, 16.0), (50.0, 16.0), (66.0, 16.0)],
+    );
+    assert_eq!(artist.structure()[..2], ["0a4a400000", "1555511111"]);
+    assert_eq!(
+        artist.document.edited().detail.get(4, 0),
+        Some(1),
+        "its detail came along"
+    );
+    artist.undo_to_the_start();
+    artist.document.undo();
+    // Aligned, the block lies on a grid of blocks.
+    let stamp = pattern(&artist, Layout::Stamp, true);
+    artist.drag(setup(Level::Structure, stamp), &[cell(3, 1)]);
+    assert_eq!(artist.structure()[..2], ["00a4000000", "1155111111"]);
+    artist.document.undo();
+    let tile = pattern(&artist, Layout::Tile, true);
+    let wide = Setup {
+        path: Path::Rectangle,
+        ..setup(Level::Structure, tile)
+    };
+    artist.drag(wide, &[cell(1, 0), cell(6, 2)]);
+    assert_eq!(
+        artist.structure()[..3],
+        ["04a4a4a000", "1555555111", "24a4a4a222"]
+    );
+    artist.undo_to_the_start();
+}
+
+#[test]
+fn a_turned_block_keeps_its_codes_and_changes_their_places() {
+    let mut artist = Artist::new();
+    let codes = artist.document.edited();
+    let column = Block::take(codes, Level::Structure, Rect::new(0, 1, 1, 3))
+        .unwrap()
+        .unwrap();
+    let turn = Turn {
+        is_mirrored: false,
+        quarters: 1,
+    };
+    let medium = Medium::Pattern {
+        block: Arc::new(column.turned(turn)),
+        layout: Layout::Stamp,
+        is_aligned: false,
+    };
+    artist.drag(setup(Level::Structure, medium), &[cell(4, 5)]);
+    assert_eq!(artist.structure()[5], "5553215555");
+}
+
+#[test]
+fn cloning_paints_what_was_there_when_the_stroke_began() {
+    let mut artist = Artist::new();
+    artist.drag(
+        setup(Level::Structure, Medium::Code(Some(9))),
+        &[cell(1, 0)],
+    );
+    let offset = offset_between(Level::Structure, cell(3, 4), cell(1, 0));
+    assert_eq!(offset, (-2, -4));
+    // Over its own source: codes that this stroke has painted are not painted again.
+    artist.drag(
+        setup(Level::Structure, Medium::Clone { offset }),
+        &[cell(3, 4), cell(5, 4)],
+    );
+    assert_eq!(artist.structure()[4], "4449004444");
+    assert_eq!(
+        artist.document.edited().detail.get(12, 16),
+        None,
+        "its empty detail came along"
+    );
+    assert_eq!(artist.document.edited().detail.get(16, 16), Some(1));
+    let beyond = Medium::Clone { offset: (-8, 0) };
+    assert_eq!(
+        artist.drag(setup(Level::Structure, beyond), &[cell(3, 3)]),
+        None
+    );
+}
+
+#[test]
+fn a_smudge_drags_codes_along_through_those_between() {
+    let mut artist = Artist::new();
+    let smudge = Setup {
+        detail: DetailPolicy::Keep,
+        ..setup(Level::Structure, Medium::Smudge { strength: 1.0 })
+    };
+    artist.drag(smudge.clone(), &[cell(3, 0), cell(3, 3)]);
+    let column = |artist: &Artist| -> String {
+        artist
+            .structure()
+            .iter()
+            .map(|row| row.chars().nth(3).unwrap())
+            .collect()
+    };
+    assert_eq!(column(&artist), "000045");
+    artist.undo_to_the_start();
+    artist.document.undo();
+    let gentle = Setup {
+        medium: Medium::Smudge { strength: 0.5 },
+        ..smudge
+    };
+    artist.drag(gentle, &[cell(3, 5), cell(3, 0)]);
+    // 5; (4+5)/2 = 4.5; (3+4.5)/2 = 3.75; then 2.875, 1.94 and 0.97.
+    assert_eq!(column(&artist)[..4], *"1234");
+    assert_eq!(artist.document.changed_cells(Level::Detail).count(), 0);
+    artist.undo_to_the_start();
+    // Empty cells are left alone.
+    artist.drag(
+        setup(Level::Detail, Medium::Code(None)),
+        &[(2.0, 2.0), (40.0, 2.0)],
+    );
+    let over_empty = setup(Level::Detail, Medium::Smudge { strength: 1.0 });
+    assert_eq!(artist.drag(over_empty, &[(2.0, 2.0), (40.0, 2.0)]), None);
+}
+
+#[test]
+fn a_selection_moves_with_its_detail_or_is_duplicated() {
+    for is_copy in [false, true] {
+        let mut artist = Artist::new();
+        artist.drag(setup(Level::Detail, Medium::Code(Some(7))), &[(17.0, 1.0)]);
+        artist.select(cell(1, 0), cell(2, 1), Combine::Replace);
+        let work = Transfer {
+            level: Level::Structure,
+            by: (7, 1),
+            is_copy,
+            leaves: 12,
+        };
+        let mut moved = None;
+        let stroke = artist.easel().stroke("Move", |easel| {
+            moved = Some(transfer(easel, &work)?);
+            Ok(())
+        });
+        assert!(stroke.unwrap().is_some());
+        let left = if is_copy { "0000000000" } else { "0cc0000000" };
+        assert_eq!(artist.structure()[0], left);
+        let below = if is_copy { "1111111100" } else { "1cc1111100" };
+        assert_eq!(artist.structure()[1..3], [below, "2222222211"]);
+        let detail = &artist.document.edited().detail;
+        assert_eq!(detail.get(32, 4), Some(7));
+        assert_eq!(detail.get(4, 0), is_copy.then_some(7));
+        assert_eq!(moved.unwrap().bounds(), Rect::new(32, 4, 8, 8));
+        artist.document.undo().unwrap();
+        assert_eq!(artist.document.history().cursor(), 1);
+        assert_eq!(artist.structure()[0], "0000000000");
+    }
+}
+
+#[test]
+fn pulled_details_are_those_that_went_with_the_structure() {
+    let mut artist = Artist::new();
+    let mut seen = Codes::blank(artist.document.geometry());
+    for i in 0..60 {
+        seen.structure.set(i, Some(9));
+    }
+    for i in 0..960 {
+        seen.detail.set(i, Some(20));
+    }
+    let books = artist.alphabet.codebooks;
+    let table = Companions::count("one picture", books, [&seen].into_iter());
+    artist.alphabet = alphabet().with_companions(Some(Arc::new(table)));
+    let pull = |code| Setup {
+        detail: DetailPolicy::Pull,
+        ..setup(Level::Structure, Medium::Code(Some(code)))
+    };
+    artist.drag(pull(9), &[cell(2, 2)]);
+    artist.drag(pull(10), &[cell(4, 2)]);
+    let detail = &artist.document.edited().detail;
+    assert_eq!((detail.get(8, 8), detail.get(11, 11)), (Some(20), Some(20)));
+    assert_eq!(
+        detail.get(16, 8),
+        None,
+        "never seen: empty, so that the code shows"
+    );
+}
+
+#[test]
+fn what_cannot_be_painted_is_refused_and_leaves_no_stroke_open() {
+    let mut artist = Artist::new();
+    let bad = [
+        setup(Level::Structure, Medium::Code(Some(99))),
+        setup(Level::Structure, Medium::Smudge { strength: 0.0 }),
+        setup(Level::Structure, Medium::Smudge { strength: f32::NAN }),
+        Setup {
+            symmetry: Symmetry {
+                turns: 0,
+                ..Symmetry::default()
+            },
+            ..setup(Level::Structure, Medium::Source)
+        },
+    ];
+    for setup in bad {
+        let easel = &mut artist.easel();
+        assert!(BrushStroke::press(easel, setup, "bad", cell(0, 0)).is_err());
+        assert!(!artist.document.is_stroke_open());
+    }
+    artist.alphabet = Alphabet::plain(artist.alphabet.codebooks);
+    let smudge = setup(Level::Detail, Medium::Smudge { strength: 0.5 });
+    let easel = &mut artist.easel();
+    assert!(BrushStroke::press(easel, smudge, "bad", cell(0, 0)).is_err());
+    let failed = easel.stroke("bad", |easel| {
+        fill(
+            easel,
+            Level::Structure,
+            Some(Rect::new(0, 0, 2, 2)),
+            Some(3),
+            DetailPolicy::Keep,
+        )?;
+        fill(easel, Level::Structure, None, Some(99), DetailPolicy::Keep)
+    });
+    assert!(failed.is_err() && easel.take_deltas().is_empty());
+    assert!(!artist.document.is_edited());
+}
+
+#[test]
+fn on_a_layer_a_move_takes_the_layers_cells_and_leaves_nothing_behind() {
+    let mut artist = Artist::new();
+    artist.document.add_layer().unwrap();
+    artist.drag(
+        setup(Level::Structure, Medium::Code(Some(9))),
+        &[cell(1, 1), cell(2, 1)],
+    );
+    let work = Transfer {
+        level: Level::Structure,
+        by: (3, 2),
+        is_copy: false,
+        leaves: 12,
+    };
+    let carry = |artist: &mut Artist, work: Transfer| {
+        let stroke = artist
+            .easel()
+            .stroke("Move", |easel| transfer(easel, &work).map(drop));
+        stroke.unwrap().unwrap()
+    };
+    carry(&mut artist, work);
+    assert_eq!(artist.structure()[1], "1111111111");
+    assert_eq!(artist.structure()[3], "3333993333");
+    // A copy is of what is seen, from whatever layer.
+    artist.select(cell(0, 0), cell(1, 0), Combine::Replace);
+    let copy = Transfer {
+        by: (0, 5),
+        is_copy: true,
+        ..work
+    };
+    carry(&mut artist, copy);
+    assert_eq!(artist.structure()[5], "0055555555");
+    assert_eq!(artist.structure()[0], "0000000000");
+    // Erasing on the layer shows what is below.
+    artist.selection = None;
+    let eraser = setup(Level::Structure, Medium::Source);
+    artist.drag(eraser, &[cell(4, 3), cell(5, 3)]);
+    artist.document.undo();
+    artist.document.undo();
+    artist.document.undo();
+    assert_eq!(artist.structure()[1], "1991111111");
+}
