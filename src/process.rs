@@ -5,7 +5,7 @@
 
 use std::ptr::null_mut;
 
-use libmimalloc_sys::{mi_option_set, mi_option_t, mi_process_info};
+use libmimalloc_sys::{mi_collect, mi_option_set, mi_option_t, mi_process_info};
 
 /// Every program and test over this library allocates with it.
 #[global_allocator]
@@ -34,9 +34,34 @@ pub fn configure() {
     }
 }
 
+/// Hands pages that nothing uses back to the system, at once.
+pub fn give_memory_back() {
+    // SAFETY: frees only what the allocator holds back; any thread may ask for it at any time.
+    unsafe { mi_collect(true) };
+}
+
 /// The most memory the process has had in use so far (resident set), in bytes.
 pub fn peak_bytes() -> u64 {
-    let mut peak = 0;
+    resident_bytes().1
+}
+
+/// Memory that the process has in use (resident set), in bytes.
+pub fn memory_bytes() -> u64 {
+    // The allocator knows the present figure only by what it asked for; Linux counts pages.
+    #[cfg(target_os = "linux")]
+    if let Ok(text) = std::fs::read_to_string("/proc/self/status")
+        && let Some(line) = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))
+        && let Some(kib) = line.trim().split(' ').next()
+        && let Ok(kib) = kib.parse::<u64>()
+    {
+        return kib * 1024;
+    }
+    resident_bytes().0
+}
+
+/// Now and at most, in bytes.
+fn resident_bytes() -> (u64, u64) {
+    let (mut now, mut peak) = (0, 0);
     let none = null_mut;
     // SAFETY: every pointer is null, which is allowed, or points to a number of this frame.
     unsafe {
@@ -44,14 +69,14 @@ pub fn peak_bytes() -> u64 {
             none(),
             none(),
             none(),
-            none(),
+            &raw mut now,
             &raw mut peak,
             none(),
             none(),
             none(),
         );
     }
-    peak as u64
+    (now as u64, peak as u64)
 }
 
 #[cfg(test)]
@@ -67,6 +92,15 @@ mod tests {
         if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
             assert_eq!(get(), 1000, "mimalloc's default has another place or value");
         }
+    }
+
+    #[test]
+    fn memory_in_use_grows_with_what_is_written() {
+        let before = memory_bytes();
+        let block = vec![1u8; 64 << 20];
+        let after = memory_bytes();
+        assert!(after >= before + block.len() as u64 / 2, "{before} {after}");
+        assert!(peak_bytes() + (8 << 20) >= after);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use eframe::egui::{Key, KeyboardShortcut, Modifiers};
 use lucide_icons::Icon;
 
+use super::dialogs::Question;
 use super::layer_command::LayerCommand;
 use super::state::{ExportForm, Overlay, TrainForm, Workspace};
 use super::tools::{StrokeStep, Tool, ToolOption, words};
@@ -27,6 +28,8 @@ pub enum Command {
     Save,
     OpenPicture,
     OpenPath,
+    /// The system has no dialog for this question.
+    DialogFailed(Question),
     /// Files of any sort, dropped, picked or named: pictures, folders, projects.
     OpenFiles(Vec<PathBuf>),
     OpenSample(&'static str),
@@ -46,6 +49,12 @@ pub enum Command {
     ShowRows(std::ops::Range<u64>),
     Exclude(Vec<PictureId>, bool),
     RemoveFromProject(Vec<PictureId>),
+    /// Shows a picture beside the gallery, with what training does to it.
+    SelectPicture(Option<PictureId>),
+    /// Other crops of the picture shown.
+    OtherCrops,
+    /// Asks where the missing pictures are now.
+    FindPictures,
 
     // Fine-tuning
     SetTraining(TrainForm),
@@ -140,7 +149,11 @@ pub enum Command {
     // Codebook
     CountUsage,
     NameCode(Level, u16, String),
+    /// Words with commas between them.
+    TagCode(Level, u16, String),
     ToggleFavourite(Level, u16),
+    /// A muted code is not offered any more.
+    ToggleMuted(Level, u16),
 
     // Export
     SetExport(ExportForm),
@@ -210,6 +223,7 @@ impl Command {
             C::ImportFolder,
             C::ImportFiles,
             C::ImportSamples,
+            C::FindPictures,
             C::NewProject,
             C::OpenProject,
             C::Save,
@@ -336,6 +350,13 @@ impl Command {
                 "Import pictures…",
                 "Add single pictures to the project",
                 Icon::Images,
+                None,
+            ),
+            C::FindPictures => spec(
+                "dataset.find",
+                "Find missing pictures…",
+                "Show Tessera where moved pictures are now; it knows them by their content",
+                Icon::FolderSearch,
                 None,
             ),
             C::ImportSamples => spec(

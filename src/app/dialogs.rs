@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -16,18 +17,27 @@ pub(super) const PICTURES: &[&str] = &[
     "png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ico",
 ];
 
+/// Nobody sees a dialog and cancels it so fast: the system could not show one, and says no more than that.
+const TOO_FAST: Duration = Duration::from_millis(150);
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     Picture,
     ImportFolder,
     ImportFiles,
+    /// Where missing pictures are now.
+    FindPictures,
     OpenProject,
     NewProject,
-    SaveCopy { name: String },
+    SaveCopy {
+        name: String,
+    },
     ExportFolder,
     ImportBrushes,
-    ExportBrushes { name: String },
+    ExportBrushes {
+        name: String,
+    },
 }
 
 /// Who answers: the system's dialogs, or a script in tests. Runs on a thread of its own; `None` is a cancel.
@@ -59,9 +69,13 @@ impl Dialogs {
         std::thread::Builder::new()
             .name("tessera-dialog".into())
             .spawn(move || {
-                if let Some(paths) = picker(&question)
-                    && let Some(command) = command_for(&question, paths)
-                {
+                let asked = Instant::now();
+                let command = match picker(&question) {
+                    Some(paths) => command_for(&question, paths),
+                    None if asked.elapsed() < TOO_FAST => Some(Command::DialogFailed(question)),
+                    None => None,
+                };
+                if let Some(command) = command {
                     // Nobody is left to answer when the window has closed.
                     let _ = sender.send(command);
                     wake();
@@ -80,7 +94,9 @@ fn command_for(question: &Question, paths: Vec<PathBuf>) -> Option<Command> {
     let first = paths.first()?.clone();
     Some(match question {
         Question::Picture => Command::OpenFiles(vec![first]),
-        Question::ImportFolder | Question::ImportFiles => Command::Import(paths),
+        Question::ImportFolder | Question::ImportFiles | Question::FindPictures => {
+            Command::Import(paths)
+        }
         Question::OpenProject => Command::OpenProjectAt(first),
         Question::NewProject => Command::CreateProjectAt(with_extension(first, EXTENSION)),
         Question::SaveCopy { .. } => Command::SaveCopyAs(with_extension(first, EXTENSION)),
@@ -120,6 +136,11 @@ pub fn system_picker() -> Picker {
                     .map(one),
                 Question::ImportFolder => dialog
                     .set_title("Import folders of pictures")
+                    .pick_folders()
+                    .await
+                    .map(many),
+                Question::FindPictures => dialog
+                    .set_title("Where are the pictures now?")
                     .pick_folders()
                     .await
                     .map(many),

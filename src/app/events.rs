@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use eframe::egui::{ColorImage, TextureHandle, TextureOptions};
+use eframe::egui::TextureHandle;
 
 use super::command::Command;
 use super::state::{
     Canvas, ExemplarView, Gallery, ImportReport, JobKey, OpenProject, PaletteView, PreviewView,
     Purpose, Thumbnail, Training, ViewWish,
 };
+use super::textures::{Loaded, Wanted, of_raster};
 use super::{App, FIRST_SAMPLE, Severity};
 use crate::document::{Level, Raster, Samples};
 use crate::engine::{
     DecodedPatch, DeskReply, Event, EventKind, LAST_DOCUMENT, Metrics, OpenDocument, OpenWhat,
-    Outcome, Overview, Palette, Preview, Product, ProjectFile, Storage,
+    Outcome, Overview, Palette, Product, ProjectFile, Storage,
 };
 use crate::error::Notice;
 use crate::render::Surface;
@@ -34,7 +35,7 @@ impl App {
                 (job.done, job.total, job.eta_secs) = (done, total, eta_secs);
             }
             EventKind::Metrics(metrics) => self.take_metrics(&metrics),
-            EventKind::Preview(preview) => self.take_preview(&preview),
+            EventKind::Preview(preview) => self.lanes.textures.want(Wanted::Preview(preview)),
             EventKind::Warning(notice) => {
                 job.warnings += 1;
                 // An import tells at its end how many files it left out; the list is on its page.
@@ -50,9 +51,11 @@ impl App {
             }
             EventKind::Cancelled { kept } => {
                 self.state.jobs.remove(&key);
-                self.state
-                    .notices
-                    .push(Severity::Info, Notice::new("stopped", "", kept));
+                if !purpose.is_quiet() {
+                    self.state
+                        .notices
+                        .push(Severity::Info, Notice::new("stopped", "", kept));
+                }
                 self.ended(key, purpose);
             }
             EventKind::Failed { notice, .. } => {
@@ -75,7 +78,12 @@ impl App {
                 self.forget_rows();
                 self.lanes.desk.read_overview();
             }
-            Purpose::Train | Purpose::OpenDocument => self.lanes.desk.read_overview(),
+            Purpose::Train => {
+                self.lanes.desk.read_overview();
+                // A run that found its pictures gone should not be all that says so.
+                self.check_files();
+            }
+            Purpose::OpenDocument => self.lanes.desk.read_overview(),
             _ => {}
         }
     }
@@ -114,31 +122,58 @@ impl App {
                 self.state.notices.say(Severity::Success, outcome.summary);
             }
             Purpose::Companions => self.state.notices.say(Severity::Info, outcome.summary),
+            Purpose::CheckFiles => self.files_checked(&outcome.report),
             Purpose::SaveCopy | Purpose::CountUsage | Purpose::ExportBrushes => {
                 self.state.notices.say(Severity::Success, outcome.summary);
             }
             Purpose::Device => {
                 self.state.device = serde_json::from_value(outcome.report.clone()).ok();
+                if let Some(device) = self.state.device.as_ref().filter(|d| d.falls_back) {
+                    let notice = Notice::new(
+                        "computing on the processor",
+                        device.reason.clone(),
+                        "Choose another device in the preferences",
+                    );
+                    self.state.notices.push(Severity::Warning, notice);
+                }
             }
             Purpose::OpenProject
             | Purpose::OpenFirstProject
             | Purpose::OpenDocument
             | Purpose::ImportBrushes
-            | Purpose::Palette => log::info!("{}", outcome.summary),
+            | Purpose::Palette
+            | Purpose::Crops => log::info!("{}", outcome.summary),
         }
         match outcome.product {
             Some(Product::Project(storage)) => self.project_opened(storage),
-            Some(Product::Document(document)) => self.document_opened(&document),
+            Some(Product::Document(document)) => {
+                self.lanes.textures.want(Wanted::Document(document));
+            }
             Some(Product::Palette(palette)) => {
-                self.palette_drawn(&palette);
+                self.lanes.textures.want(Wanted::Palette(palette));
                 if purpose == Purpose::CountUsage {
                     self.state.tools.companions = None;
                     self.find_companions();
                 }
             }
+            Some(Product::Crops(sheet)) => self.lanes.textures.want(Wanted::Crops(sheet)),
             Some(Product::Brushes(pack)) => self.pack_read(&pack),
             Some(Product::Companions(table)) => self.companions_found(table),
             None => {}
+        }
+    }
+
+    /// What a job handed over can be drawn now.
+    pub(super) fn take_loaded(&mut self, loaded: Loaded) {
+        match loaded {
+            Loaded::Document(opened, surface) => self.document_opened(&opened, surface),
+            Loaded::Palette {
+                palette,
+                structure,
+                detail,
+            } => self.palette_drawn(&palette, structure, detail),
+            Loaded::Preview { step, texture } => self.take_preview(step, texture),
+            Loaded::Crops(sheet, textures) => self.crops_cut(&sheet, textures),
         }
     }
 
@@ -163,11 +198,12 @@ impl App {
         self.save_settings();
         self.needs_document = true;
         self.forget_rows();
+        self.files_checked = None;
+        self.check_files();
     }
 
-    fn document_opened(&mut self, opened: &Arc<OpenDocument>) {
+    fn document_opened(&mut self, opened: &Arc<OpenDocument>, surface: Surface) {
         let document = opened.document.clone();
-        let surface = Surface::new(self.gpu.as_ref(), &self.ctx, document.source());
         self.lanes
             .decode
             .open(opened.model.codec.clone(), &document);
@@ -195,20 +231,21 @@ impl App {
         self.write(move |project| project.set_setting(LAST_DOCUMENT, &id.into()));
     }
 
-    fn palette_drawn(&mut self, palette: &Arc<Palette>) {
-        let load = |level: Level| -> TextureHandle {
-            let codes = palette.level(level);
-            let image = ColorImage::from_rgba_unmultiplied(codes.atlas_size(), &codes.atlas_rgba8);
-            self.ctx
-                .load_texture(format!("{level} codes"), image, TextureOptions::NEAREST)
-        };
-        let (structure, detail) = (load(Level::Structure), load(Level::Detail));
+    fn palette_drawn(
+        &mut self,
+        palette: &Arc<Palette>,
+        structure: TextureHandle,
+        detail: TextureHandle,
+    ) {
         // A code that shows at first sight what painting does.
         for level in Level::ALL {
             let codes = palette.level(level);
-            let vividness = |rgba: &[u8; 4]| match rgba {
-                [r, g, b, alpha] if *alpha > 230 => r.max(g).max(b) - r.min(g).min(b),
-                _ => 0,
+            let vividness = |code: u16, rgba: &[u8; 4]| match rgba {
+                _ if self.state.is_muted(level, code) => 0,
+                [r, g, b, alpha] if *alpha > 230 => {
+                    1 + u16::from(r.max(g).max(b) - r.min(g).min(b))
+                }
+                _ => 1,
             };
             let is_unset = self.state.paint.recent.is_empty()
                 && self.state.paint.code.get(level) == 0
@@ -216,7 +253,7 @@ impl App {
             if is_unset {
                 let most_vivid = (0u16..)
                     .zip(&codes.colours)
-                    .max_by_key(|(_, rgba)| vividness(rgba));
+                    .max_by_key(|(code, rgba)| vividness(*code, rgba));
                 let code = most_vivid.map_or(0, |(code, _)| code);
                 self.state.paint.code.set(level, code);
             }
@@ -239,17 +276,13 @@ impl App {
         }
     }
 
-    fn take_preview(&mut self, preview: &Preview) {
-        let size = [preview.width as usize, preview.height as usize];
-        let image = ColorImage::from_rgba_unmultiplied(size, &preview.rgba);
-        let texture = self
-            .ctx
-            .load_texture("held-out pictures", image, TextureOptions::LINEAR);
+    fn take_preview(&mut self, step: u64, texture: TextureHandle) {
+        if self.state.training.previews.is_empty() {
+            // The run is in the project by now.
+            self.lanes.desk.read_overview();
+        }
         let previews = &mut self.state.training.previews;
-        previews.push(PreviewView {
-            step: preview.step,
-            texture,
-        });
+        previews.push(PreviewView { step, texture });
         if previews.len() > Training::MAX_PREVIEWS {
             // Every other one of the middle goes: the first and the newest say most.
             let mut index = 0;
@@ -316,6 +349,7 @@ impl App {
             DeskReply::Metrics(run, rows) => {
                 self.state.training.metrics.insert(run, rows);
             }
+            DeskReply::Memory(bytes) => self.state.memory_bytes = Some(bytes),
             DeskReply::Failed(notice) => self.state.notices.push(Severity::Error, notice),
         }
     }
@@ -350,10 +384,7 @@ impl App {
     }
 
     fn texture_of(&self, raster: &Raster) -> TextureHandle {
-        let size = [raster.width() as usize, raster.height() as usize];
-        let image = ColorImage::from_rgba_unmultiplied(size, &raster.rgba8());
-        self.ctx
-            .load_texture("thumbnail", image, TextureOptions::LINEAR)
+        of_raster(&self.ctx, raster)
     }
 
     fn take_overview(&mut self, overview: Overview) {

@@ -1,10 +1,14 @@
 //! The threads behind the window. Nothing on the window's own thread touches a disk or a model: it sends work
 //! to these and reads what comes back.
 
+use eframe::egui::Context;
+
 use super::state::{JobKey, Lane, Purpose, RunningJob, State};
+use super::textures::Textures;
 use crate::engine::{DecodeLane, Desk, Event, Job, JobId, Wake, Worker};
 use crate::error::Result;
 use crate::progress::Stop;
+use crate::render::Gpu;
 
 pub struct Lanes {
     training: Worker,
@@ -12,18 +16,20 @@ pub struct Lanes {
     foreground: Worker,
     pub decode: DecodeLane,
     pub desk: Desk,
+    pub textures: Textures,
 }
 
 impl Lanes {
     /// # Errors
     /// `Io` where the system gives no threads.
-    pub fn start(wake: &Wake) -> Result<Self> {
+    pub fn start(ctx: &Context, gpu: Option<&Gpu>, wake: &Wake) -> Result<Self> {
         Ok(Self {
             training: Worker::start(wake.clone())?,
             background: Worker::start(wake.clone())?,
             foreground: Worker::start(wake.clone())?,
             decode: DecodeLane::start(wake.clone())?,
             desk: Desk::start(wake.clone())?,
+            textures: Textures::start(ctx, gpu, wake)?,
         })
     }
 

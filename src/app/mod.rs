@@ -10,9 +10,11 @@ mod layer_command;
 #[cfg(target_os = "linux")]
 mod libraries;
 mod notices;
+mod pace;
 mod run;
 mod shortcuts;
 mod state;
+mod textures;
 mod tools;
 
 use std::path::PathBuf;
@@ -29,16 +31,16 @@ pub use notices::{Entry, Notices, Severity};
 pub use run::run;
 pub use shortcuts::{conflicts, of as shortcut_of, parse as parse_shortcut, text_for, text_of};
 pub use state::{
-    Canvas, CanvasLook, CodeMarks, DeviceInUse, ExemplarView, ExportForm, ExportFormat, FrameTimes,
-    Gallery, ImportReport, JobKey, Lane, OpenProject, Overlay, Paint, PaletteView, PerLevel,
-    PreviewView, Purpose, RunningJob, State, Thumbnail, TrainForm, Training, ViewWish, Workspace,
-    name_of,
+    Canvas, CanvasLook, CodeMarks, CropsView, DeviceInUse, Durations, ExemplarView, ExportForm,
+    ExportFormat, Gallery, ImportReport, JobKey, Lane, OpenProject, Overlay, Paint, PaletteView,
+    PerLevel, PreviewView, Purpose, RunningJob, State, Thumbnail, TrainForm, Training, ViewWish,
+    Workspace, name_of,
 };
 pub use tools::{Gesture, Hold, StrokeStep, TintKind, Tool, ToolBox, ToolOption};
 
 // What the panels name of the layers below.
 pub use crate::engine::{
-    CheckpointChoice, Existing, Overview, Palette, PaletteLevel, Preset, SAMPLES,
+    CheckpointChoice, Existing, Overview, Palette, PaletteLevel, PictureRole, Preset, SAMPLES,
 };
 pub use crate::project::{
     CheckpointKind, CheckpointRow, DocumentRow, MetricRow, PictureCounts, PictureFilter, PictureId,
@@ -53,9 +55,12 @@ use crate::settings::{Folders, Settings, ThemeChoice};
 use crate::ui::Shell;
 use dialogs::Dialogs;
 use lanes::Lanes;
+use pace::Pace;
 
 /// The sample that a first start opens.
 const FIRST_SAMPLE: &str = "kitten-on-lawn.jpg";
+/// Replies of the desk taken in per frame: each may be a thumbnail that goes to the graphics driver.
+const MAX_REPLIES: usize = 12;
 /// How long closing waits for a fine-tune to write down where it stands.
 const PAUSE_ON_EXIT: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -69,7 +74,6 @@ pub struct Options {
 
 pub struct App {
     ctx: egui::Context,
-    gpu: Option<Gpu>,
     pub state: State,
     lanes: Lanes,
     dialogs: Dialogs,
@@ -86,7 +90,8 @@ pub struct App {
     has_tried_new_project: bool,
     applied_look: Option<(ThemeChoice, f32)>,
     openings: u64,
-    frame_started: Option<Instant>,
+    pace: Pace,
+    files_checked: Option<Instant>,
 }
 
 impl App {
@@ -108,10 +113,9 @@ impl App {
             |gpu| format!("wgpu, {}", gpu.name),
         );
         let mut app = Self {
-            lanes: Lanes::start(&wake)?,
+            lanes: Lanes::start(&ctx, gpu.as_ref(), &wake)?,
             dialogs: Dialogs::new(options.picker, wake),
             state: State::new(options.folders, settings, renderer),
-            gpu,
             ctx,
             shell: Shell::default(),
             pending: Vec::new(),
@@ -121,9 +125,10 @@ impl App {
             has_tried_new_project: false,
             applied_look: None,
             openings: 0,
-            frame_started: None,
+            pace: Pace::default(),
+            files_checked: None,
         };
-        app.state.tools.overlay = crate::render::CellOverlay::new(app.gpu.as_ref());
+        app.state.tools.overlay = crate::render::CellOverlay::new(gpu.as_ref());
         app.start(options.files);
         Ok(app)
     }
@@ -153,12 +158,23 @@ impl App {
         for (key, event) in self.lanes.events() {
             self.take_event(key, event);
         }
-        for reply in self.lanes.desk.take() {
+        self.pace.did("events");
+        for loaded in self.lanes.textures.take() {
+            self.take_loaded(loaded);
+        }
+        self.pace.did("textures");
+        let (replies, has_more) = self.lanes.desk.take(MAX_REPLIES);
+        for reply in replies {
             self.take_reply(reply);
         }
+        if has_more {
+            ctx.request_repaint();
+        }
+        self.pace.did("replies");
         for patch in self.lanes.decode.take() {
             self.take_patch(patch);
         }
+        self.pace.did("patches");
         let mut commands = self.dialogs.take();
         commands.extend(shortcuts::pressed(ctx, &self.state.settings));
         let dropped: Vec<PathBuf> = ctx.input(|input| {
@@ -175,6 +191,10 @@ impl App {
         for command in commands {
             self.apply(command);
         }
+        self.pace.did("commands");
+        if self.pace.wants_memory() {
+            self.lanes.desk.read_memory();
+        }
         let look = (self.state.settings.theme, self.state.settings.ui_scale);
         if self.applied_look != Some(look) {
             self.applied_look = Some(look);
@@ -188,8 +208,8 @@ impl App {
 }
 
 impl eframe::App for App {
-    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
-        self.frame_started = Some(Instant::now());
+    fn logic(&mut self, ctx: &egui::Context, frame: &mut eframe::Frame) {
+        self.pace.begin(&mut self.state, frame.info().cpu_usage);
         let _drawing = crate::window_thread::mark();
         self.decide(ctx);
     }
@@ -197,25 +217,35 @@ impl eframe::App for App {
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         let _drawing = crate::window_thread::mark();
         self.shell.show(ui, &self.state, &mut self.pending);
+        self.pace.did("drawing");
         // What was asked for while drawing is done before the frame ends: a dab must not wait for the next one.
         let mut shows_something_new = false;
         for command in std::mem::take(&mut self.pending) {
             // The gallery says in every frame what it shows; what it lacks wakes the window when it has come.
-            shows_something_new |= !matches!(command, Command::ShowRows(_));
+            shows_something_new |= !matches!(command, Command::ShowRows(_) | Command::LookAt(_));
             self.apply(command);
         }
         if shows_something_new {
             ui.ctx().request_repaint();
         }
-        if let Some(started) = self.frame_started.take() {
-            self.state
-                .frames
-                .push(started.elapsed().as_secs_f32() * 1000.0);
-        }
+        self.pace.did("what was asked for");
+        self.pace.watch(&self.state);
+        self.pace.end(&mut self.state);
     }
 
     fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
-        log::info!("deciding and drawing, {}", self.state.frames.summary());
+        let state = &self.state;
+        for (what, durations) in [
+            ("frames decided and drawn", &state.frames),
+            (
+                "frames with the graphics driver's part",
+                &state.whole_frames,
+            ),
+            ("intervals between moving frames", &state.intervals),
+            ("dabs to their pixels", &state.dabs),
+        ] {
+            log::info!("{} {what}: {}", durations.count(), durations.summary());
+        }
         // A run that is only paused goes on at the next start.
         let Some(key) = self.state.training.job else {
             return;
@@ -290,16 +320,11 @@ impl State {
             notices: Notices::default(),
             device: None,
             renderer,
-            frames: FrameTimes::default(),
-        }
-    }
-}
-
-impl FrameTimes {
-    fn push(&mut self, milliseconds: f32) {
-        self.last_ms.push_back(milliseconds);
-        if self.last_ms.len() > Self::KEPT {
-            self.last_ms.pop_front();
+            frames: Durations::default(),
+            whole_frames: Durations::default(),
+            intervals: Durations::default(),
+            dabs: Durations::default(),
+            memory_bytes: None,
         }
     }
 }

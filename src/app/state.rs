@@ -10,7 +10,9 @@ use eframe::egui::TextureHandle;
 use super::notices::Notices;
 use super::tools::{Tool, ToolBox};
 use crate::document::{Brush, DetailPolicy, Document, Level, Shape};
-use crate::engine::{CheckpointChoice, Existing, JobId, Model, Overview, Palette, Preset, Storage};
+use crate::engine::{
+    CheckpointChoice, Existing, JobId, Model, Overview, Palette, PictureRole, Preset, Storage,
+};
 use crate::error::Notice;
 use crate::project::{
     DocumentId, MetricRow, NamedState, PictureFilter, PictureId, PictureRow, RunId,
@@ -90,6 +92,10 @@ pub enum Purpose {
     OpenFirstProject,
     OpenDocument,
     Import,
+    /// Whether the pictures' files are still there.
+    CheckFiles,
+    /// What training does to one picture.
+    Crops,
     Train,
     Palette,
     CountUsage,
@@ -101,12 +107,22 @@ pub enum Purpose {
     Device,
 }
 
+impl Purpose {
+    /// Short work of the window's own that nobody asked for: the status bar does not tell.
+    pub(super) fn is_quiet(self) -> bool {
+        matches!(self, Self::CheckFiles | Self::Crops)
+    }
+}
+
 /// What jobs compute on.
 #[derive(Debug, Clone, serde::Deserialize)]
 pub struct DeviceInUse {
     pub name: String,
     /// Why this one, in words.
     pub reason: String,
+    /// Whether the one that was asked for does not work.
+    #[serde(default)]
+    pub falls_back: bool,
 }
 
 pub struct State {
@@ -133,7 +149,16 @@ pub struct State {
     pub device: Option<DeviceInUse>,
     /// What draws the window, in words.
     pub renderer: String,
-    pub frames: FrameTimes,
+    /// Deciding and drawing, per frame.
+    pub frames: Durations,
+    /// The same with the work of the graphics driver on the window's thread.
+    pub whole_frames: Durations,
+    /// From one frame to the next, while something moves.
+    pub intervals: Durations,
+    /// From a dab to the frame that shows its pixels.
+    pub dabs: Durations,
+    /// That the program uses; `None` until it is known.
+    pub memory_bytes: Option<u64>,
 }
 
 /// What an import found.
@@ -187,7 +212,11 @@ pub fn name_of(path: &Path) -> String {
 pub struct CodeMarks {
     /// By "structure:17".
     pub names: BTreeMap<String, String>,
+    /// In small letters.
+    pub tags: BTreeMap<String, Vec<String>>,
     pub favourites: BTreeSet<String>,
+    /// Not offered as a brush, as alike, nor chosen by the program.
+    pub muted: BTreeSet<String>,
 }
 
 impl CodeMarks {
@@ -199,8 +228,41 @@ impl CodeMarks {
         self.names.get(&Self::key(level, code)).map(String::as_str)
     }
 
+    pub fn tags(&self, level: Level, code: u16) -> &[String] {
+        let tags = self.tags.get(&Self::key(level, code));
+        tags.map_or(&[], Vec::as_slice)
+    }
+
     pub fn is_favourite(&self, level: Level, code: u16) -> bool {
         self.favourites.contains(&Self::key(level, code))
+    }
+
+    pub fn is_muted(&self, level: Level, code: u16) -> bool {
+        // Most projects mute nothing, and this is asked for every swatch.
+        !self.muted.is_empty() && self.muted.contains(&Self::key(level, code))
+    }
+
+    /// Whether its number, its name or one of its tags is what a search says, in small letters.
+    pub fn is_found(&self, level: Level, code: u16, search: &str) -> bool {
+        search.is_empty()
+            || code.to_string() == search
+            || (self.name(level, code)).is_some_and(|name| name.to_lowercase().contains(search))
+            || self
+                .tags(level, code)
+                .iter()
+                .any(|tag| tag.contains(search))
+    }
+
+    /// Every tag of a level's codes, with how many have it.
+    pub fn all_tags(&self, level: Level) -> BTreeMap<&str, usize> {
+        let prefix = format!("{level}:");
+        let mut counts = BTreeMap::new();
+        for (_, tags) in self.tags.iter().filter(|(key, _)| key.starts_with(&prefix)) {
+            for tag in tags {
+                *counts.entry(tag.as_str()).or_default() += 1;
+            }
+        }
+        counts
     }
 }
 
@@ -373,6 +435,18 @@ pub struct Gallery {
     pub(super) wanted_chunk: Option<u64>,
     pub(super) thumbnails: HashMap<PictureId, Thumbnail>,
     pub(super) clock: u64,
+    /// The picture shown beside the others.
+    pub selected: Option<PictureRow>,
+    /// What training does to it, once it has been cut.
+    pub crops: Option<CropsView>,
+    pub(super) crops_round: u64,
+}
+
+/// Crops of a picture as training sees them.
+pub struct CropsView {
+    pub picture: PictureId,
+    pub role: PictureRole,
+    pub textures: Vec<TextureHandle>,
 }
 
 /// A thumbnail on the GPU; without a texture the picture has none that can be shown.
@@ -396,6 +470,12 @@ impl Gallery {
 
     pub fn thumbnail(&self, picture: PictureId) -> Option<&Thumbnail> {
         self.thumbnails.get(&picture)
+    }
+
+    /// Rows and thumbnails in memory.
+    pub fn kept(&self) -> (usize, usize) {
+        let rows = self.chunks.values().map(Vec::len).sum();
+        (rows, self.thumbnails.len())
     }
 }
 
@@ -475,21 +555,32 @@ pub struct ExportForm {
     pub existing: Existing,
 }
 
-/// How long frames took, newest last.
+/// How long something took that happens over and over, newest last.
 #[derive(Debug, Default)]
-pub struct FrameTimes {
-    pub(super) last_ms: VecDeque<f32>,
+pub struct Durations {
+    last_ms: VecDeque<f32>,
 }
 
-impl FrameTimes {
-    pub const KEPT: usize = 600;
+impl Durations {
+    pub const KEPT: usize = 6000;
 
-    /// Milliseconds that deciding and drawing took, for the newest frames.
+    pub(super) fn push(&mut self, milliseconds: f32) {
+        self.last_ms.push_back(milliseconds);
+        if self.last_ms.len() > Self::KEPT {
+            self.last_ms.pop_front();
+        }
+    }
+
+    pub fn count(&self) -> usize {
+        self.last_ms.len()
+    }
+
+    /// Milliseconds of the newest ones.
     pub fn milliseconds(&self) -> impl Iterator<Item = f32> + '_ {
         self.last_ms.iter().copied()
     }
 
-    /// The time that this share (0 to 1) of the newest frames stayed within, in milliseconds.
+    /// The time that this share (0 to 1) of the newest ones stayed within, in milliseconds.
     pub fn quantile_ms(&self, share: f32) -> f32 {
         let mut sorted: Vec<f32> = self.milliseconds().collect();
         sorted.sort_by(f32::total_cmp);
@@ -501,8 +592,7 @@ impl FrameTimes {
     /// In words, for the log and the About box.
     pub fn summary(&self) -> String {
         format!(
-            "{} frames: half within {:.1} ms, 95 of 100 within {:.1} ms, longest {:.1} ms",
-            self.last_ms.len(),
+            "half within {:.1} ms, 95 of 100 within {:.1} ms, longest {:.1} ms",
             self.quantile_ms(0.5),
             self.quantile_ms(0.95),
             self.quantile_ms(1.0)
@@ -520,6 +610,9 @@ impl State {
             return Some("no project is open yet".into());
         };
         match overview.counts.usable {
+            0 if overview.counts.missing > 0 => Some(
+                "the pictures are no longer where they were: find them on the Pictures page".into(),
+            ),
             0 if overview.counts.total > 0 => {
                 Some("all pictures are excluded: include some on the Pictures page".into())
             }
@@ -535,10 +628,24 @@ impl State {
             Lane::Background => 1,
             Lane::Training => 2,
         };
-        self.jobs
-            .iter()
+        self.told_jobs()
             .min_by_key(|(key, _)| (rank(key), key.id))
             .map(|(key, job)| (*key, job))
+    }
+
+    /// Jobs that the status bar tells of.
+    pub fn told_jobs(&self) -> impl Iterator<Item = (&JobKey, &RunningJob)> {
+        (self.jobs.iter()).filter(|(_, job)| !job.purpose.is_quiet())
+    }
+
+    /// What the artist said about the open project's codes.
+    pub fn marks(&self) -> Option<&CodeMarks> {
+        self.project.as_ref().map(|project| &project.marks)
+    }
+
+    /// Whether a code is not to be offered.
+    pub fn is_muted(&self, level: Level, code: u16) -> bool {
+        (self.marks()).is_some_and(|marks| marks.is_muted(level, code))
     }
 
     pub fn has_job(&self, purpose: Purpose) -> bool {

@@ -203,6 +203,20 @@ impl Crops {
         Ok(values)
     }
 
+    /// One crop of a given picture, as if its turn came at this place: to look at what training does with it.
+    ///
+    /// # Errors
+    /// What reading the file returns; `Usage` for an index beyond the list.
+    pub fn crop_of(&self, index: usize, step: u64, slot: u32) -> Result<Vec<f32>> {
+        self.check_index(index)?;
+        // Training would take the next picture in place of one that cannot be read.
+        self.load(index)?;
+        let side = self.config.side_px as usize;
+        let mut values = vec![0.0; side * side * 4];
+        self.write_crop_of(index, step, slot, &mut values)?;
+        Ok(values)
+    }
+
     /// All crops of a step, `batch × side × side × 4`, on all cores.
     ///
     /// # Errors
@@ -224,16 +238,7 @@ impl Crops {
     /// # Errors
     /// What reading the file returns; `Usage` for an index beyond the list.
     pub fn centre(&self, index: usize, max_side_px: u32) -> Result<Window> {
-        if index >= self.sources.len() {
-            return Err(Error::usage(
-                "could not load the picture",
-                format!(
-                    "there are {} pictures, number {index} was asked for",
-                    self.sources.len()
-                ),
-                "",
-            ));
-        }
+        self.check_index(index)?;
         let picture = self.load(index)?;
         let cut = |side: u32| (side.min(max_side_px) / 16 * 16).max(16);
         let (width, height) = (cut(picture.width), cut(picture.height));
@@ -262,9 +267,24 @@ impl Crops {
         })
     }
 
+    fn check_index(&self, index: usize) -> Result<()> {
+        let count = self.sources.len();
+        if index < count {
+            return Ok(());
+        }
+        Err(Error::usage(
+            "could not load the picture",
+            format!("there are {count} pictures, number {index} was asked for"),
+            "",
+        ))
+    }
+
     fn write_crop(&self, step: u64, slot: u32, out: &mut [f32]) -> Result<()> {
+        self.write_crop_of(self.index_at(step, slot), step, slot, out)
+    }
+
+    fn write_crop_of(&self, index: usize, step: u64, slot: u32, out: &mut [f32]) -> Result<()> {
         let mut dice = Dice::new(self.config.seed, "crop", step, u64::from(slot));
-        let index = self.index_at(step, slot);
         let side = self.config.side_px;
         let longest = self.sources[index].width.max(self.sources[index].height);
         // Small pictures share a crop, in cells just large enough for the one whose turn it is.

@@ -72,6 +72,8 @@ pub enum DeskReply {
     /// `None` where the project has none that can be shown.
     Thumbnail(PictureId, Option<Raster>),
     Metrics(RunId, Vec<MetricRow>),
+    /// Bytes that the program uses.
+    Memory(u64),
     /// A write or a read that went wrong.
     Failed(Notice),
 }
@@ -99,7 +101,10 @@ struct State {
     metrics: Option<RunId>,
     /// In the order they are wanted.
     thumbnails: VecDeque<PictureId>,
-    out: Vec<DeskReply>,
+    /// The one that is being read.
+    thumbnail: Option<PictureId>,
+    wants_memory: bool,
+    out: VecDeque<DeskReply>,
     is_closed: bool,
 }
 
@@ -109,6 +114,7 @@ enum Work {
     Page(Storage, PageRequest),
     Metrics(Storage, RunId),
     Thumbnail(Storage, PictureId),
+    Memory,
 }
 
 impl Desk {
@@ -185,13 +191,34 @@ impl Desk {
 
     /// The thumbnails wanted now, most wanted first; what was asked for before is forgotten.
     pub fn read_thumbnails(&self, pictures: impl IntoIterator<Item = PictureId>) {
-        self.shared.lock().thumbnails = pictures.into_iter().collect();
+        let mut state = self.shared.lock();
+        // Those that are being read, or wait to be taken, are on their way already.
+        let on_its_way = |picture: &PictureId| {
+            state.thumbnail == Some(*picture)
+                || (state.out.iter())
+                    .any(|reply| matches!(reply, DeskReply::Thumbnail(id, _) if id == picture))
+        };
+        let wanted: VecDeque<PictureId> = (pictures.into_iter())
+            .filter(|picture| !on_its_way(picture))
+            .collect();
+        let has_work = !wanted.is_empty();
+        state.thumbnails = wanted;
+        drop(state);
+        if has_work {
+            self.shared.changed.notify_all();
+        }
+    }
+
+    pub fn read_memory(&self) {
+        self.shared.lock().wants_memory = true;
         self.shared.changed.notify_all();
     }
 
-    /// All replies so far, oldest first.
-    pub fn take(&self) -> Vec<DeskReply> {
-        std::mem::take(&mut self.shared.lock().out)
+    /// At most so many replies, oldest first, and whether there are more.
+    pub fn take(&self, most: usize) -> (Vec<DeskReply>, bool) {
+        let out = &mut self.shared.lock().out;
+        let taken = out.drain(..most.min(out.len())).collect();
+        (taken, !out.is_empty())
     }
 
     /// Whether every write asked for so far has been made.
@@ -218,7 +245,12 @@ impl Shared {
     }
 
     fn reply(&self, reply: DeskReply) {
-        self.lock().out.push(reply);
+        let mut state = self.lock();
+        if matches!(reply, DeskReply::Thumbnail(..)) {
+            state.thumbnail = None;
+        }
+        state.out.push_back(reply);
+        drop(state);
         (self.wake)();
     }
 }
@@ -251,6 +283,9 @@ fn next(shared: &Shared) -> Option<Work> {
         if state.is_closed {
             return None;
         }
+        if std::mem::take(&mut state.wants_memory) {
+            return Some(Work::Memory);
+        }
         if let Some(project) = state.project.clone() {
             if std::mem::take(&mut state.wants_overview) {
                 return Some(Work::Overview(project));
@@ -262,6 +297,7 @@ fn next(shared: &Shared) -> Option<Work> {
                 return Some(Work::Metrics(project, run));
             }
             if let Some(picture) = state.thumbnails.pop_front() {
+                state.thumbnail = Some(picture);
                 return Some(Work::Thumbnail(project, picture));
             }
         }
@@ -309,6 +345,7 @@ fn perform(work: Work) -> Result<Option<DeskReply>> {
             let rows = project.call(move |project| project.metrics(run, 0, MAX_METRIC_ROWS))?;
             Some(DeskReply::Metrics(run, rows))
         }
+        Work::Memory => Some(DeskReply::Memory(crate::process::memory_bytes())),
         Work::Thumbnail(project, picture) => {
             let bytes = project.call(move |project| project.thumbnail(picture))?;
             // A thumbnail that cannot be read is shown as missing: the picture itself may be sound.
@@ -335,7 +372,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !enough(&all) {
             assert!(Instant::now() < deadline, "no answer; so far {all:?}");
-            all.extend(desk.take());
+            all.extend(desk.take(usize::MAX).0);
             std::thread::sleep(Duration::from_millis(2));
         }
         all

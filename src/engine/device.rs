@@ -71,6 +71,18 @@ pub fn open_device(choice: DeviceChoice) -> Result<ChosenDevice> {
     open_if(choice, |device| VERDICTS.check(device, passes))
 }
 
+/// As [`open_device`], but for a window that has to go on: the CPU instead of a device that does not work, with the reason
+/// and `true`.
+pub fn open_device_or_cpu(choice: DeviceChoice) -> (ChosenDevice, bool) {
+    match open_device(choice) {
+        Ok(chosen) => (chosen, false),
+        Err(error) => {
+            let why = &error.notice.why;
+            (cpu(&format!("{choice} was asked for, but {why}")), true)
+        }
+    }
+}
+
 /// The same for a device that is going to be checked.
 ///
 /// # Errors

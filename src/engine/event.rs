@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use super::jobs::crops::CropSheet;
 use super::jobs::session::OpenDocument;
 use super::palette::Palette;
 use super::storage::Storage;
@@ -121,6 +122,7 @@ pub enum Product {
     Palette(Arc<Palette>),
     Companions(Arc<Companions>),
     Brushes(Arc<BrushPack>),
+    Crops(Arc<CropSheet>),
 }
 
 impl std::fmt::Debug for Product {
@@ -131,6 +133,7 @@ impl std::fmt::Debug for Product {
             Self::Palette(palette) => write!(f, "Palette({})", palette.model_hash),
             Self::Brushes(pack) => write!(f, "Brushes({})", pack.brushes.len()),
             Self::Companions(table) => write!(f, "Companions({})", table.origin),
+            Self::Crops(sheet) => write!(f, "Crops({})", sheet.picture),
         }
     }
 }
@@ -144,6 +147,7 @@ impl PartialEq for Product {
             (Self::Palette(a), Self::Palette(b)) => Arc::ptr_eq(a, b),
             (Self::Companions(a), Self::Companions(b)) => Arc::ptr_eq(a, b),
             (Self::Brushes(a), Self::Brushes(b)) => Arc::ptr_eq(a, b),
+            (Self::Crops(a), Self::Crops(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }

@@ -6,7 +6,9 @@ use super::jobs::brushes::{ExportBrushesJob, ImportBrushesJob};
 use super::jobs::codebook::{CodebookJob, PaletteJob};
 use super::jobs::codes::{DecodeJob, EncodeJob};
 use super::jobs::companions::CompanionsJob;
+use super::jobs::crops::CropsJob;
 use super::jobs::edit::{EditJob, ExportJob, OpenJob, SnapshotJob};
+use super::jobs::files::CheckFilesJob;
 use super::jobs::import::ImportJob;
 use super::jobs::project::{CheckJob, InfoJob, NewJob};
 use super::jobs::quality::QualityJob;
@@ -61,6 +63,8 @@ jobs! {
     OpenProject(OpenProjectJob) = "Opening a project",
     OpenDocument(OpenDocumentJob) = "Opening a picture",
     Device(DeviceJob) = "Looking for the device",
+    CheckFiles(CheckFilesJob) = "Looking for the pictures' files",
+    Crops(CropsJob) = "Cutting crops of a picture",
     SaveCopy(SaveCopyJob) = "Saving a copy of the project",
     Palette(PaletteJob) = "Working out the codes",
     ImportBrushes(ImportBrushesJob) = "Reading brushes",

@@ -73,10 +73,10 @@ impl PaletteLevel {
         self.vectors.get(start..start + width).unwrap_or_default()
     }
 
-    /// The `count` codes most like `code`, nearest first, without itself.
-    pub fn nearest(&self, code: u16, count: usize) -> Vec<u16> {
+    /// The `count` codes most like `code`, nearest first, of those that `offers` lets through, without itself.
+    pub fn nearest(&self, code: u16, count: usize, offers: impl Fn(u16) -> bool) -> Vec<u16> {
         let mut others: Vec<(f32, u16)> = (0..self.codes() as u16)
-            .filter(|&other| other != code)
+            .filter(|&other| other != code && offers(other))
             .map(|other| (self.distance(code, other), other))
             .collect();
         others.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -188,8 +188,9 @@ mod tests {
 
     #[test]
     fn the_nearest_codes_come_first() {
-        assert_eq!(line().nearest(0, 3), [1, 4, 3]);
-        assert_eq!(line().nearest(2, 9).len(), 4);
+        assert_eq!(line().nearest(0, 3, |_| true), [1, 4, 3]);
+        assert_eq!(line().nearest(0, 3, |code| code != 4), [1, 3, 2]);
+        assert_eq!(line().nearest(2, 9, |_| true).len(), 4);
         assert!((line().distance(1, 2) - 16.01).abs() < 1e-4);
     }
 

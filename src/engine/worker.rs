@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -14,13 +14,15 @@ use super::job::Job;
 use super::queue::{EventQueue, Wake};
 use super::thread;
 use crate::error::{Error, Kind, Notice, Result};
+use crate::kernels::free_scratch;
+use crate::process::give_memory_back;
 use crate::progress::{Observer, Stop};
 use crate::train::eta::Eta;
 
 /// Jobs that may wait behind the running one.
 const WAITING_JOBS: usize = 256;
 /// Progress is reported at most this often.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Runs jobs in the order of their submission. Dropping it cancels what runs and what waits, and joins the thread.
 pub struct Worker {
@@ -114,8 +116,12 @@ impl Drop for Worker {
     }
 }
 
+/// Jobs that run now, in all workers of the process.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
 fn lane(receiver: &Receiver<Submitted>, events: &EventQueue, controls: &Controls) {
     for Submitted { id, job, control } in receiver {
+        RUNNING.fetch_add(1, Ordering::Relaxed);
         let context = JobContext {
             id,
             events: events.clone(),
@@ -124,6 +130,11 @@ fn lane(receiver: &Receiver<Submitted>, events: &EventQueue, controls: &Controls
         };
         run_to_its_end(&context, job.title(), |context| job.run(context));
         lock(controls).remove(&id);
+        // A fine-tune keeps its buffers from step to step; when nothing runs any more, they are the user's memory.
+        if RUNNING.fetch_sub(1, Ordering::Relaxed) == 1 && receiver.is_empty() {
+            free_scratch();
+            give_memory_back();
+        }
     }
 }
 

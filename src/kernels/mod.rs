@@ -31,6 +31,7 @@ pub use adamw::{AdamW, AdamWConfig};
 pub use chain::{Chain, Layer};
 pub use grads::{Grads, no_grad};
 pub use params::{Init, Param, ParamStore, Scope};
+pub use pool::free_scratch;
 
 /// How positions outside the picture read in a depthwise convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -22,6 +22,15 @@ fn lock() -> MutexGuard<'static, Pool> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Frees what no operator holds at the moment.
+pub fn free_scratch() {
+    let mut pool = lock();
+    pool.kept_values = 0;
+    let free = std::mem::take(&mut pool.free);
+    drop(pool);
+    drop(free);
+}
+
 /// Values that go back to the pool when dropped.
 #[derive(Debug)]
 pub(super) struct Buffer {

@@ -57,11 +57,15 @@ pub(super) fn from_bytes(bytes: &[u8]) -> PathBuf {
     }
 }
 
+/// Whether a path leads to another machine.
+pub fn is_remote(path: &Path) -> bool {
+    let text = path.as_os_str().as_encoded_bytes();
+    cfg!(windows) && (text.starts_with(b"\\\\") || text.starts_with(b"//"))
+}
+
 /// Whether the file at a path that a project names is certainly gone. Paths to other machines are
 /// not looked at: asking for one would tell a stranger's server who opened the project.
-pub(super) fn is_gone(path: &Path) -> bool {
-    let text = path.as_os_str().as_encoded_bytes();
-    let is_remote = cfg!(windows) && (text.starts_with(b"\\\\") || text.starts_with(b"//"));
-    !is_remote
+pub fn is_gone(path: &Path) -> bool {
+    !is_remote(path)
         && std::fs::symlink_metadata(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
 }

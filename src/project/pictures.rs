@@ -50,6 +50,17 @@ pub struct PictureRow {
     pub flags: Vec<PictureFlag>,
 }
 
+/// Where a picture's file was, and what tells whether it is the same still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PictureFile {
+    pub id: PictureId,
+    pub path: PathBuf,
+    pub file_bytes: u64,
+    /// Milliseconds since 1970.
+    pub modified_ms: i64,
+    pub missing: bool,
+}
+
 /// Which pictures a page shows; the default is all of them, by path.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -112,6 +123,7 @@ pub struct PictureCounts {
     pub excluded: u64,
     pub missing: u64,
     pub by_flag: BTreeMap<String, u64>,
+    pub by_label: BTreeMap<String, u64>,
 }
 
 const COLUMNS: &str = "id, path, relative_text, label, blake3, file_bytes, modified_ms, width, height, format, bit_depth, has_alpha, phash, excluded, missing";
@@ -237,22 +249,23 @@ impl Project {
                         usable: unsigned(row, 1)?,
                         excluded: unsigned(row, 2)?,
                         missing: unsigned(row, 3)?,
-                        by_flag: BTreeMap::new(),
+                        ..PictureCounts::default()
                     })
                 },
             )
             .doing(DOING, &self.path)?;
-        let by_flag = || -> rusqlite::Result<BTreeMap<String, u64>> {
+        let count_by = |column: &str, table: &str| -> rusqlite::Result<BTreeMap<String, u64>> {
             self.connection
                 .prepare_cached(&format!(
-                    "SELECT flag, count(*) FROM picture_flags GROUP BY flag LIMIT {MAX_PAGE_ROWS}"
+                    "SELECT {column}, count(*) FROM {table} WHERE {column} IS NOT NULL GROUP BY {column} LIMIT {MAX_PAGE_ROWS}"
                 ))?
                 .query_map([], |row| {
                     Ok((text(row, 0, MAX_NAME_BYTES)?, unsigned(row, 1)?))
                 })?
                 .collect()
         };
-        counts.by_flag = by_flag().doing(DOING, &self.path)?;
+        counts.by_flag = count_by("flag", "picture_flags").doing(DOING, &self.path)?;
+        counts.by_label = count_by("label", "pictures").doing(DOING, &self.path)?;
         Ok(counts)
     }
 
@@ -267,15 +280,51 @@ impl Project {
             .doing("read a thumbnail", &self.path)
     }
 
+    /// Where the files of at most `limit` pictures are, in the order of their ids, after `after`.
+    pub fn picture_files(&self, after: PictureId, limit: u64) -> Result<Vec<PictureFile>> {
+        let limit = limit.min(MAX_PAGE_ROWS) as i64; // small, so it fits
+        let list = || -> rusqlite::Result<Vec<PictureFile>> {
+            self.connection
+                .prepare_cached(
+                    "SELECT id, path, file_bytes, modified_ms, missing FROM pictures WHERE id > ?1 ORDER BY id LIMIT ?2",
+                )?
+                .query_map([after, limit], |row| {
+                    Ok(PictureFile {
+                        id: row.get(0)?,
+                        path: paths::from_bytes(&bytes(row, 1, MAX_PATH_BYTES)?),
+                        file_bytes: unsigned(row, 2)?,
+                        modified_ms: row.get(3)?,
+                        missing: row.get(4)?,
+                    })
+                })?
+                .collect()
+        };
+        list().doing("list the pictures' files", &self.path)
+    }
+
+    /// Notes whether the files of pictures are where the last import found them.
+    pub fn set_missing(&mut self, pictures: &[PictureId], missing: bool) -> Result<()> {
+        self.set_column("missing", "note which files are missing", pictures, missing)
+    }
+
     /// Takes pictures out of training, or puts them back.
     pub fn set_excluded(&mut self, pictures: &[PictureId], excluded: bool) -> Result<()> {
-        const DOING: &str = "exclude pictures";
-        self.transact(DOING, |t, path| {
+        self.set_column("excluded", "exclude pictures", pictures, excluded)
+    }
+
+    fn set_column(
+        &mut self,
+        column: &'static str,
+        doing: &'static str,
+        pictures: &[PictureId],
+        value: bool,
+    ) -> Result<()> {
+        self.transact(doing, |t, path| {
             let mut update = t
-                .prepare_cached("UPDATE pictures SET excluded = ?2 WHERE id = ?1")
-                .doing(DOING, path)?;
+                .prepare_cached(&format!("UPDATE pictures SET {column} = ?2 WHERE id = ?1"))
+                .doing(doing, path)?;
             for id in pictures {
-                update.execute(params![id, excluded]).doing(DOING, path)?;
+                update.execute(params![id, value]).doing(doing, path)?;
             }
             Ok(())
         })

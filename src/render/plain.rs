@@ -105,7 +105,10 @@ impl PlainSurface {
             }
         }
         if let Some(mask) = &self.mask {
-            dim(painter, mask, placed);
+            // Cells at the edges reach beyond the picture.
+            let picture = placed.screen_rect(self.size());
+            let clip = picture.intersect(painter.clip_rect());
+            dim(&painter.with_clip_rect(clip), mask, placed);
         }
         if let Some(grid_px) = look.grid_px {
             grid(painter, self.size(), grid_px, look);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{CodebookTraining, DetailDropout};
-use crate::dataset::Augment;
+use crate::dataset::{Augment, CropsConfig};
 use crate::error::{Error, Result};
 use crate::kernels::AdamWConfig;
 
@@ -176,15 +176,19 @@ impl Preset {
         }
     }
 
-    pub fn config(self, seed: u64) -> TrainConfig {
-        let minutes = match self {
+    /// How long it trains.
+    pub fn minutes(self) -> f64 {
+        match self {
             Preset::Quick => 3.0,
             Preset::Standard => 15.0,
             Preset::Thorough => 60.0,
-        };
+        }
+    }
+
+    pub fn config(self, seed: u64) -> TrainConfig {
         TrainConfig {
             seed,
-            budget: Budget::Minutes(minutes),
+            budget: Budget::Minutes(self.minutes()),
             ..TrainConfig::default()
         }
     }
@@ -228,6 +232,19 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// How the run's crops are cut. A resumed run passes the side of its working copies.
+    pub fn crops(&self, working_side_px: Option<u32>) -> CropsConfig {
+        CropsConfig {
+            side_px: self.crop_px,
+            batch_size: self.batch,
+            seed: self.seed,
+            augment: self.augment.clone(),
+            cache_bytes: self.cache_bytes,
+            working_side_px,
+            ..CropsConfig::default()
+        }
+    }
+
     /// # Errors
     /// A usage error that names the first setting that makes no sense.
     pub fn validate(&self) -> Result<()> {

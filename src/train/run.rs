@@ -18,7 +18,7 @@ use super::evaluate::evaluate;
 use super::prefetch::{self, Batches};
 use super::report::Report;
 use super::schedule::Budget;
-use super::sink::{Checkpoint, CheckpointKind, ReseededCodes, TrainSink};
+use super::sink::{Checkpoint, CheckpointKind, Evaluation, ReseededCodes, TrainSink};
 use super::state::{self, Progress};
 use super::step;
 
@@ -55,6 +55,8 @@ pub struct Run {
     batches: Arc<dyn BatchSource>,
     pictures: Pictures,
     pictures_blake3: String,
+    /// What the run began with, to be shown before the first step.
+    before: Option<Arc<Codec>>,
 }
 
 impl Run {
@@ -138,18 +140,7 @@ impl Run {
         working_side_px: Option<u32>,
     ) -> Result<Self> {
         config.validate()?;
-        let crops = Crops::new(
-            pictures.train.clone(),
-            CropsConfig {
-                side_px: config.crop_px,
-                batch_size: config.batch,
-                seed: config.seed,
-                augment: config.augment.clone(),
-                cache_bytes: config.cache_bytes,
-                working_side_px,
-                ..CropsConfig::default()
-            },
-        )?;
+        let crops = Crops::new(pictures.train.clone(), config.crops(working_side_px))?;
         let critic = (config.sharpening)
             .map(|settings| Critic::new(settings, config.seed, codec.device()))
             .transpose()?;
@@ -162,7 +153,16 @@ impl Run {
             progress,
             batches: Arc::new(crops),
             pictures,
+            before: None,
         })
+    }
+
+    /// Hands out previews and, at the start of the run, scores of `before` as those of step 0: the model that the run
+    /// goes on from.
+    #[must_use]
+    pub fn with_first_look(mut self, before: Arc<Codec>) -> Self {
+        self.before = Some(before);
+        self
     }
 
     /// Takes the pixels of each step from elsewhere than [`Pictures::train`], which then only says what they are made of.
@@ -235,6 +235,9 @@ impl Run {
     /// picture can be read any more, and what the sink returns for a checkpoint it could not keep.
     pub fn run(&mut self, sink: &mut dyn TrainSink, observer: &dyn Observer) -> Result<Ended> {
         let held_out = self.load_held_out(observer)?;
+        if let Some(before) = self.before.take() {
+            self.first_look(&before, &held_out, sink)?;
+        }
         // The loading thread reads from it while the loop changes the rest.
         let source = Arc::clone(&self.batches);
         prefetch::with_batches(&*source, self.progress.step, |batches| {
@@ -250,6 +253,23 @@ impl Run {
             };
             round.run(batches)
         })
+    }
+
+    fn first_look(
+        &self,
+        before: &Codec,
+        held_out: &[Window],
+        sink: &mut dyn TrainSink,
+    ) -> Result<()> {
+        let scores = evaluate(before, held_out, self.config.evaluation.previews, &())?;
+        if self.progress.step == 0 {
+            sink.evaluation(&Evaluation {
+                is_held_out: self.pictures.is_separate,
+                ..scores.evaluation
+            });
+        }
+        sink.previews(0, &scores.previews);
+        Ok(())
     }
 
     /// The windows that are scored. A picture that cannot be read any more is left out with a warning.

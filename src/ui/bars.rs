@@ -4,7 +4,9 @@ use eframe::egui::{self, Align, Button, Frame, Layout, Margin, ProgressBar, Rich
 
 use super::panels::canvas::HoveredCell;
 use super::theme::{self, tokens};
-use super::widgets::{Commands, command_icon, duration_text, icon_text, named, small, tooltip};
+use super::widgets::{
+    Commands, command_icon, duration_text, icon_text, named, small, tooltip, waiting,
+};
 use crate::app::{
     Command, JobKey, LayerCommand, Overlay, Purpose, RunningJob, SAMPLES, State, Tool, Workspace,
     name_of, text_for,
@@ -305,7 +307,10 @@ pub fn is_possible(state: &State, command: &Command) -> bool {
                     .and_then(|p| p.overview.as_ref())
                     .is_some_and(|overview| overview.resumable_run.is_some())
         }
-        Command::CancelJob => !state.jobs.is_empty(),
+        Command::CancelJob => state.shown_job().is_some(),
+        Command::FindPictures => (state.project.as_ref())
+            .and_then(|project| project.overview.as_ref())
+            .is_some_and(|overview| overview.counts.missing > 0),
         Command::SaveCopy => state.project.is_some(),
         _ => true,
     }
@@ -341,20 +346,47 @@ pub fn status(ui: &mut Ui, state: &State, hovered: Option<HoveredCell>, out: &mu
                 document_status(ui, state, hovered);
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     ui.spacing_mut().item_spacing.x = theme::GAP_M;
-                    let (name, reason) = match &state.device {
-                        Some(device) => (device.name.as_str(), device.reason.as_str()),
-                        None => (state.settings.device.as_str(), "it is being looked for"),
-                    };
-                    small(ui, name).on_hover_text(format!(
-                        "Computes on {name}: {reason}. The window is drawn by {}.",
-                        state.renderer
-                    ));
+                    device_status(ui, state, out);
                     if let Some((key, job)) = state.shown_job() {
                         job_status(ui, state, key, job, out);
                     }
                 });
             });
         });
+}
+
+/// What is computed on, and the memory in use; a click shows the messages.
+fn device_status(ui: &mut Ui, state: &State, out: &mut Commands) {
+    if let Some(bytes) = state.memory_bytes {
+        small(ui, format!("{} MB", bytes / 1_000_000)).on_hover_text("Memory that Tessera uses");
+    }
+    let (name, reason, falls_back) = match &state.device {
+        Some(device) => (
+            device.name.as_str(),
+            device.reason.as_str(),
+            device.falls_back,
+        ),
+        None => (
+            state.settings.device.as_str(),
+            "it is being looked for",
+            false,
+        ),
+    };
+    let tokens = tokens(ui);
+    let (text, colour) = if falls_back {
+        (format!("{name}: {reason}"), tokens.warning)
+    } else {
+        (name.to_owned(), tokens.text_weak)
+    };
+    let text = RichText::new(text).small().color(colour);
+    let button = Button::new(text).frame_when_inactive(false).truncate();
+    let response = ui.add(button).on_hover_text(format!(
+        "Computes on {name}: {reason}. The window is drawn by {}. A click shows the messages.",
+        state.renderer
+    ));
+    if response.clicked() {
+        out.push(Command::Open(Overlay::Notices));
+    }
 }
 
 fn document_status(ui: &mut Ui, state: &State, hovered: Option<HoveredCell>) {
@@ -390,7 +422,7 @@ fn job_status(ui: &mut Ui, state: &State, key: JobKey, job: &RunningJob, out: &m
             ui.ctx().set_cursor_icon(egui::CursorIcon::PointingHand);
         }
     }
-    let others = state.jobs.len() - 1;
+    let others = state.told_jobs().count() - 1;
     let mut text = job.title.clone();
     if let Some(eta) = job.eta_secs {
         text.push_str(&format!(", {} left", duration_text(eta)));
@@ -409,7 +441,7 @@ fn job_status(ui: &mut Ui, state: &State, key: JobKey, job: &RunningJob, out: &m
         )
         .on_hover_text(format!("{} of {}", job.done, job.total));
     } else {
-        ui.add(egui::Spinner::new().size(14.0));
+        waiting(ui);
     }
     small(ui, text).on_hover_text(format!("Job {:?}", key.id.0));
 }

@@ -11,8 +11,8 @@ use super::bars::is_possible;
 use super::theme::{self, tokens};
 use super::toasts;
 use super::widgets::{
-    Commands, command_button, glyph, heading, icon_button, icon_text, list_row, primary_button,
-    segmented, small, title, tooltip, weak,
+    Commands, command_button, glyph, heading, icon_button, icon_text, list_row, named, named_field,
+    primary_button, segmented, small, title, tooltip, weak,
 };
 use crate::app::{
     Command, Overlay, SAMPLES, State, conflicts, name_of, parse_shortcut, shortcut_of, text_for,
@@ -73,7 +73,7 @@ impl Overlays {
         let field = TextEdit::singleline(&mut self.text)
             .hint_text("What do you want to do?")
             .desired_width(f32::INFINITY);
-        let response = ui.add(field);
+        let response = named_field(ui.add(field), "What do you want to do?");
         if is_new {
             response.request_focus();
         }
@@ -154,8 +154,7 @@ impl Overlays {
         heading(ui, "Open by path");
         weak(ui, "A picture, a folder of pictures, or a .tessera project");
         let field = TextEdit::singleline(&mut self.text).desired_width(f32::INFINITY);
-        let response = ui.add(field);
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path"));
+        let response = named_field(ui.add(field), "Path");
         if is_new {
             response.request_focus();
         }
@@ -227,6 +226,7 @@ impl Overlays {
             .show(ui, |ui| {
                 Grid::new("keys")
                     .num_columns(3)
+                    .min_col_width(180.0)
                     .striped(true)
                     .show(ui, |ui| {
                         for command in Command::all() {
@@ -244,7 +244,7 @@ impl Overlays {
                 let field = TextEdit::singleline(text)
                     .hint_text("Ctrl+Shift+K")
                     .desired_width(130.0);
-                let response = ui.add(field);
+                let response = named_field(ui.add(field), "New keys");
                 response.request_focus();
                 let is_valid = text.trim().is_empty() || parse_shortcut(text).is_some();
                 let enter = ui.input(|input| input.key_pressed(Key::Enter));
@@ -260,7 +260,11 @@ impl Overlays {
             }
             _ => {
                 let keys = shortcut_of(&spec, settings).map_or("–".into(), text_of);
-                if ui.button(keys.clone()).on_hover_text("Change").clicked() {
+                let name = format!("Keys of {}: {keys}", spec.label);
+                if named(ui.button(keys.clone()), &name)
+                    .on_hover_text("Change")
+                    .clicked()
+                {
                     self.rebinding =
                         Some((spec.id, if keys == "–" { String::new() } else { keys }));
                 }
@@ -414,7 +418,7 @@ fn help(ui: &mut Ui, state: &State, out: &mut Commands) {
         Grid::new("help")
             .num_columns(2)
             .striped(true)
-            .min_col_width(180.0)
+            .min_col_width(280.0)
             .show(ui, |ui| {
                 for (keys, what) in [
                     ("Wheel", "Zoom at the cursor"),
@@ -485,7 +489,11 @@ fn about(ui: &mut Ui, state: &State, _out: &mut Commands) {
     }
     small(
         ui,
-        format!("Deciding and drawing, {}", state.frames.summary()),
+        format!(
+            "{} frames drawn, {}",
+            state.frames.count(),
+            state.frames.summary()
+        ),
     );
     ui.add_space(theme::GAP_M);
     heading(ui, "Licences");

@@ -42,6 +42,8 @@ pub struct Tokens {
     pub control: Color32,
     pub control_hover: Color32,
     pub control_active: Color32,
+    /// Boxes to tick and rails of sliders: they have to be seen without words inside.
+    pub mark: Color32,
     pub line: Color32,
     pub text: Color32,
     pub text_weak: Color32,
@@ -67,6 +69,7 @@ const DARK: Tokens = Tokens {
     control: rgb(0x2a2e34),
     control_hover: rgb(0x363b43),
     control_active: rgb(0x424852),
+    mark: rgb(0x646b77),
     line: rgb(0x2b2f35),
     text: rgb(0xe4e6ea),
     text_weak: rgb(0x9aa1ac),
@@ -91,6 +94,7 @@ const LIGHT: Tokens = Tokens {
     control: rgb(0xe6e8ec),
     control_hover: rgb(0xdadde3),
     control_active: rgb(0xcacfd7),
+    mark: rgb(0x868d99),
     line: rgb(0xd6d9df),
     text: rgb(0x1b1e23),
     text_weak: rgb(0x565d68),
@@ -281,6 +285,8 @@ fn visuals(tokens: Tokens, theme: Theme) -> Visuals {
         widget.corner_radius = CornerRadius::same(RADIUS);
         widget.expansion = 0.0;
     }
+    widgets.inactive.bg_fill = tokens.mark;
+    widgets.hovered.bg_fill = tokens.mark;
     widgets.noninteractive.bg_stroke = Stroke::new(1.0, tokens.line);
     widgets.hovered.bg_stroke = Stroke::new(1.0, tokens.control_active);
     widgets.active.bg_stroke = Stroke::new(1.0, tokens.accent);
@@ -319,6 +325,7 @@ mod tests {
                     assert!(ratio >= 4.5, "{ink:?} on {ground:?}: {ratio}");
                 }
             }
+            assert!(contrast(tokens.mark, tokens.panel) >= 3.0);
             assert!(contrast(tokens.on_accent, tokens.accent) >= 4.5);
             assert!(contrast(tokens.text, tokens.accent_soft) >= 4.5);
         }

@@ -58,6 +58,51 @@ pub fn command_button(
     response
 }
 
+/// A button with an icon and words of its own.
+pub fn icon_text_button(ui: &mut Ui, icon: Icon, label: &str) -> Response {
+    named(ui.button((icon_text(icon), label)), label)
+}
+
+/// A box to tick: framed, so that an empty one does not look like a filled one.
+pub fn check_box(ui: &mut Ui, is_on: &mut bool, label: &str) -> Response {
+    let tokens = tokens(ui);
+    ui.scope(|ui| {
+        let widgets = &mut ui.visuals_mut().widgets;
+        for widget in [&mut widgets.inactive, &mut widgets.hovered] {
+            widget.bg_fill = tokens.raised;
+            widget.bg_stroke = Stroke::new(1.0, tokens.mark);
+        }
+        ui.checkbox(is_on, label)
+    })
+    .inner
+}
+
+/// Says that something goes on whose end is not known. A few frames a second: a smooth wheel would take whole cores
+/// where the processor draws.
+pub fn waiting(ui: &mut Ui) {
+    const DOTS: u32 = 8;
+    const STEPS_PER_SECOND: f64 = 4.0;
+    let tokens = tokens(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(14.0, 14.0), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::ProgressIndicator, true, "Working"));
+    let bright = (ui.input(|input| input.time) * STEPS_PER_SECOND) as u32 % DOTS;
+    for dot in 0..DOTS {
+        let angle = dot as f32 / DOTS as f32 * std::f32::consts::TAU;
+        let age = (bright + DOTS - dot) % DOTS;
+        let colour = tokens.accent.gamma_multiply(1.0 - age as f32 / DOTS as f32);
+        let at = rect.center() + egui::Vec2::angled(angle) * 5.0;
+        ui.painter().circle_filled(at, 1.5, colour);
+    }
+    let pause = std::time::Duration::from_secs_f64(1.0 / STEPS_PER_SECOND);
+    ui.ctx().request_repaint_after(pause);
+}
+
+/// Gives a text field the name that screen readers and tests know it by.
+pub fn named_field(response: Response, name: &str) -> Response {
+    response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, name));
+    response
+}
+
 /// The one button of a page that matters most.
 pub fn primary_button(ui: &mut Ui, icon: Icon, label: &str) -> Response {
     let tokens = tokens(ui);

@@ -1,6 +1,8 @@
 //! What several tests need: where the shared picture sets are, and what an edit may touch.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod many;
+
 use std::path::PathBuf;
 
 use tessera::codec::Codec;

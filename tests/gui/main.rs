@@ -1,6 +1,11 @@
 //! The window without a display: what a user does, by the names that a screen reader would say.
 
+mod access;
 mod brushes;
+mod codes;
+#[path = "../common/mod.rs"]
+mod common;
+mod dataset;
 mod lanes;
 mod layers;
 mod pages;
@@ -8,3 +13,4 @@ mod paint;
 mod shaders;
 mod support;
 mod tools;
+mod train;

@@ -57,7 +57,7 @@ fn a_folder_is_imported_and_training_says_why_it_waits() {
     assert!(why.is_some(), "Start tells why it is disabled");
 
     window.click("Pictures");
-    window.answers.lock().unwrap().push(pictures);
+    window.answer(&pictures);
     let import = window
         .harness
         .get_all_by_label("Import folder…")
@@ -74,8 +74,11 @@ fn a_folder_is_imported_and_training_says_why_it_waits() {
     let report = window.state().import_report.as_ref().unwrap();
     assert_eq!(report.rejected.len(), 1, "{report:?}");
 
-    // A click leaves a picture out.
-    window.harness.get_by_label("elephant.png").click();
+    // Its eye leaves a picture out.
+    window
+        .harness
+        .get_by_label("Leave out elephant.png")
+        .click();
     window.until("the exclusion", |state| {
         let overview = state.project.as_ref().and_then(|p| p.overview.as_ref());
         overview.is_some_and(|overview| overview.counts.usable == 21)
@@ -110,6 +113,27 @@ fn an_exported_picture_dropped_on_the_window_brings_its_strokes_back() {
     });
     let canvas = window.state().canvas.as_ref().unwrap();
     assert_eq!(canvas.document.edited(), &codes);
+}
+
+#[test]
+fn where_the_system_has_no_file_dialog_a_path_can_be_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("pictures");
+    tessera::engine::write_samples(&pictures).unwrap();
+    let mut window = Window::open(folder.path(), &[]);
+    window.until_paintable();
+    // No answer is scripted, so that the dialog is over at once.
+    window.key(Modifiers::COMMAND, Key::I);
+    window.until("the question for a path", |state| {
+        state.overlay == Some(Overlay::OpenPath)
+    });
+    window.write("Path", &pictures.display().to_string());
+    window.until("the imported pictures", |state| {
+        state
+            .import_report
+            .as_ref()
+            .is_some_and(|report| report.imported == 22)
+    });
 }
 
 #[test]

@@ -90,6 +90,36 @@ impl Window {
         self.harness.run_steps(3);
     }
 
+    /// What the next file dialog gives.
+    pub fn answer(&self, path: &Path) {
+        let mut answers = self.answers.lock().expect("no test panics with it");
+        answers.push(path.to_path_buf());
+    }
+
+    /// Takes what was told off the screen: it lies over other things.
+    pub fn dismiss_notices(&mut self) {
+        let shown: Vec<u64> = self.state().notices.shown().map(|entry| entry.id).collect();
+        for id in shown {
+            self.harness
+                .state_mut()
+                .apply(tessera::app::Command::DismissNotice(id));
+        }
+        self.harness.run_steps(3);
+    }
+
+    /// Types into the field of this name, in place of what stands there.
+    pub fn write(&mut self, field: &str, text: &str) {
+        self.harness.get_by_label(field).focus();
+        self.harness.run_steps(2);
+        self.key(egui::Modifiers::COMMAND, egui::Key::A);
+        self.key(egui::Modifiers::NONE, egui::Key::Backspace);
+        if !text.is_empty() {
+            self.harness.get_by_label(field).type_text(text);
+        }
+        self.harness.run_steps(2);
+        self.key(egui::Modifiers::NONE, egui::Key::Enter);
+    }
+
     pub fn canvas_rect(&self) -> Rect {
         self.harness.get_by_label("Canvas").rect()
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::App;
 use super::super::command::Command;
-use super::super::state::{Canvas, CodeMarks, Paint, ViewWish};
+use super::super::state::{Canvas, Paint, ViewWish};
 use super::super::tools::Tool;
 use crate::document::{Level, Stroke};
 use crate::render::{Compare, Mask};
@@ -59,19 +59,6 @@ impl App {
                 self.state.look.is_where_used_on ^= true;
                 self.refresh_mask();
             }
-            Command::NameCode(level, code, name) => self.mark(|marks| {
-                let key = CodeMarks::key(level, code);
-                match name.trim() {
-                    "" => marks.names.remove(&key),
-                    name => marks.names.insert(key, name.to_owned()),
-                };
-            }),
-            Command::ToggleFavourite(level, code) => self.mark(|marks| {
-                let key = CodeMarks::key(level, code);
-                if !marks.favourites.remove(&key) {
-                    marks.favourites.insert(key);
-                }
-            }),
             _ => {}
         }
     }
@@ -136,18 +123,6 @@ impl App {
             .write(move |project| project.append_stroke(id, &stroke).map(drop));
         if self.state.look.is_where_used_on {
             self.refresh_mask();
-        }
-    }
-
-    fn mark(&mut self, change: impl FnOnce(&mut CodeMarks)) {
-        let Some(project) = &mut self.state.project else {
-            return;
-        };
-        change(&mut project.marks);
-        match serde_json::to_value(&project.marks) {
-            Ok(value) => (self.lanes.desk)
-                .write(move |project| project.set_setting(crate::engine::CODE_MARKS, &value)),
-            Err(source) => log::error!("code marks cannot be written: {source}"),
         }
     }
 

@@ -1,13 +1,23 @@
 //! The pictures of the project.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use super::super::App;
+use eframe::egui::TextureHandle;
+
 use super::super::command::Command;
 use super::super::dialogs::Question;
-use super::super::state::{Gallery, Lane, Purpose, Workspace};
-use crate::engine::{ImportJob, ImportOptions, PageRequest, write_samples};
+use super::super::state::{CropsView, Gallery, Lane, Purpose, Workspace};
+use super::super::{App, Severity};
+use crate::engine::{
+    CheckFilesJob, CropSheet, CropsJob, ImportJob, ImportOptions, PageRequest, write_samples,
+};
+use crate::error::Notice;
+use crate::progress::Stop;
 use crate::project::PictureId;
+
+/// How long what is known of the pictures' files counts as fresh.
+const FILES_AGE: Duration = Duration::from_secs(5);
 
 impl App {
     pub(super) fn apply_dataset(&mut self, command: Command) {
@@ -34,12 +44,27 @@ impl App {
                         row.excluded = excluded;
                     }
                 }
+                if let Some(row) = &mut self.state.gallery.selected
+                    && pictures.contains(&row.id)
+                {
+                    row.excluded = excluded;
+                }
                 self.write(move |project| project.set_excluded(&pictures, excluded));
             }
             Command::RemoveFromProject(pictures) => {
+                let gallery = &mut self.state.gallery;
+                if (gallery.selected.as_ref()).is_some_and(|row| pictures.contains(&row.id)) {
+                    gallery.selected = None;
+                }
                 self.write(move |project| project.delete_pictures(&pictures));
                 self.forget_rows();
             }
+            Command::SelectPicture(picture) => self.select_picture(picture),
+            Command::OtherCrops => {
+                self.state.gallery.crops_round += 1;
+                self.cut_crops();
+            }
+            Command::FindPictures => self.ask(Question::FindPictures),
             _ => {}
         }
     }
@@ -57,6 +82,98 @@ impl App {
                     options: ImportOptions::default(),
                     device,
                 },
+            );
+        }
+    }
+
+    fn select_picture(&mut self, picture: Option<PictureId>) {
+        let gallery = &mut self.state.gallery;
+        let row = picture.and_then(|id| {
+            let mut rows = gallery.chunks.values().flatten();
+            rows.find(|row| row.id == id).cloned()
+        });
+        gallery.selected = row;
+        gallery.crops = None;
+        gallery.crops_round = 0;
+        self.cut_crops();
+    }
+
+    /// What a run with the present settings would make of the picture shown.
+    fn cut_crops(&mut self) {
+        // The picture chosen before is not waited for.
+        let waiting: Vec<_> = (self.state.jobs.iter())
+            .filter(|(_, job)| job.purpose == Purpose::Crops)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in waiting {
+            self.lanes.stop(key, Stop::Cancel);
+        }
+        let gallery = &self.state.gallery;
+        let Some(row) = gallery.selected.as_ref().filter(|row| !row.missing) else {
+            return;
+        };
+        let form = self.state.training.form;
+        let (picture, round) = (row.id, gallery.crops_round);
+        if let Some(project) = self.storage() {
+            let job = CropsJob {
+                project,
+                picture,
+                config: Box::new(form.preset.config(form.seed)),
+                round,
+            };
+            self.submit(Lane::Foreground, Purpose::Crops, job);
+        }
+    }
+
+    pub(in crate::app) fn crops_cut(&mut self, sheet: &CropSheet, textures: Vec<TextureHandle>) {
+        let shown = self.state.gallery.selected.as_ref().map(|row| row.id);
+        if shown == Some(sheet.picture) {
+            self.state.gallery.crops = Some(CropsView {
+                picture: sheet.picture,
+                role: sheet.role,
+                textures,
+            });
+        }
+    }
+
+    /// Looks, behind the window's back, whether the pictures' files are still there.
+    pub(in crate::app) fn check_files(&mut self) {
+        let is_fresh = (self.files_checked).is_some_and(|at| at.elapsed() < FILES_AGE);
+        if is_fresh || self.state.has_job(Purpose::CheckFiles) {
+            return;
+        }
+        if let Some(project) = self.state.project.as_ref().map(|p| p.storage.clone()) {
+            self.files_checked = Some(Instant::now());
+            self.submit(
+                Lane::Background,
+                Purpose::CheckFiles,
+                CheckFilesJob { project },
+            );
+        }
+    }
+
+    pub(in crate::app) fn files_checked(&mut self, report: &serde_json::Value) {
+        let count = |name: &str| report[name].as_u64().unwrap_or(0);
+        let (gone, back) = (count("gone"), count("back"));
+        if gone + back == 0 {
+            return;
+        }
+        self.lanes.desk.read_overview();
+        self.forget_rows();
+        if gone > 0 {
+            self.state.notices.push(
+                Severity::Warning,
+                Notice::new(
+                    format!("{gone} of the project's pictures are no longer where they were"),
+                    "their folder was moved, renamed or deleted, or its drive is not connected",
+                    "The Pictures page finds them again when you show where they are now",
+                ),
+            );
+        }
+        if back > 0 {
+            self.state.notices.say(
+                Severity::Success,
+                format!("{back} missing pictures are back where they were"),
             );
         }
     }

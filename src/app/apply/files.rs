@@ -20,6 +20,7 @@ impl App {
             Command::OpenProject => self.ask(Question::OpenProject),
             Command::OpenPicture => self.ask(Question::Picture),
             Command::OpenPath => self.state.overlay = Some(Overlay::OpenPath),
+            Command::DialogFailed(question) => self.no_dialog(&question),
             Command::OpenProjectAt(path) => {
                 self.open_project(path, ProjectFile::Open, Purpose::OpenProject);
             }
@@ -80,6 +81,28 @@ impl App {
         }
     }
 
+    /// A path can be typed instead.
+    fn no_dialog(&mut self, question: &Question) {
+        let opens = !matches!(
+            question,
+            Question::NewProject | Question::SaveCopy { .. } | Question::ExportFolder
+        );
+        let next = if opens {
+            self.state.overlay = Some(Overlay::OpenPath);
+            "Type the path here; or install xdg-desktop-portal or zenity"
+        } else {
+            "Install xdg-desktop-portal or zenity"
+        };
+        self.state.notices.push(
+            Severity::Warning,
+            Notice::new(
+                "the system's file dialog did not open",
+                "the desktop offers none",
+                next,
+            ),
+        );
+    }
+
     pub(in crate::app) fn ask(&mut self, question: Question) {
         if let Err(error) = self.dialogs.ask(question) {
             self.tell(error);
@@ -107,7 +130,10 @@ impl App {
     }
 
     pub(in crate::app) fn device(&self) -> DeviceChoice {
-        self.state.settings.device.parse().unwrap_or_default()
+        match &self.state.device {
+            Some(device) if device.falls_back => DeviceChoice::Cpu,
+            _ => self.state.settings.device.parse().unwrap_or_default(),
+        }
     }
 
     pub(in crate::app) fn open_project(

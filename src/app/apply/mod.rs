@@ -7,6 +7,7 @@ mod export;
 mod files;
 mod history;
 mod layers;
+mod marks;
 mod overlay;
 mod stroke;
 mod tools;
@@ -37,6 +38,7 @@ impl App {
             | C::Save
             | C::OpenPicture
             | C::OpenPath
+            | C::DialogFailed(_)
             | C::OpenFiles(_)
             | C::OpenSample(_)
             | C::OpenDocument(_)
@@ -51,7 +53,10 @@ impl App {
             | C::FilterPictures(_)
             | C::ShowRows(_)
             | C::Exclude(..)
-            | C::RemoveFromProject(_) => self.apply_dataset(command),
+            | C::RemoveFromProject(_)
+            | C::SelectPicture(_)
+            | C::OtherCrops
+            | C::FindPictures => self.apply_dataset(command),
             C::SetTraining(_)
             | C::SetPreset(_)
             | C::StartTraining
@@ -64,6 +69,9 @@ impl App {
             | C::PinCheckpoint(..)
             | C::UseModel(_)
             | C::CountUsage => self.apply_training(command),
+            C::NameCode(..) | C::TagCode(..) | C::ToggleFavourite(..) | C::ToggleMuted(..) => {
+                self.apply_marks(command);
+            }
             C::SetExport(_) | C::ChooseExportFolder | C::ExportFolder(_) | C::Export => {
                 self.apply_export(command);
             }

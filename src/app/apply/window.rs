@@ -18,6 +18,9 @@ impl App {
                 if workspace == Workspace::Dataset && self.state.gallery.total.is_none() {
                     self.forget_rows();
                 }
+                if matches!(workspace, Workspace::Dataset | Workspace::FineTune) {
+                    self.check_files();
+                }
             }
             Command::Open(overlay) => {
                 let is_open = self.state.overlay == Some(overlay);
@@ -77,6 +80,7 @@ impl App {
 
     /// Says in the status bar what jobs compute on, and why.
     pub(in crate::app) fn find_device(&mut self) {
+        self.state.device = None;
         let choice = self.device();
         self.submit(Lane::Foreground, Purpose::Device, DeviceJob { choice });
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::edit::{open_in, open_row};
 use crate::document::Document;
-use crate::engine::device::{DeviceChoice, open_device};
+use crate::engine::device::{DeviceChoice, open_device_or_cpu};
 use crate::engine::documents::{self, Opened};
 use crate::engine::event::{Outcome, Product};
 use crate::engine::model::{CheckpointChoice, Model, ModelSource};
@@ -56,17 +56,18 @@ impl OpenProjectJob {
     }
 }
 
-/// Finds the device that jobs will compute on.
+/// Finds the device that jobs will compute on: the CPU where the one of `choice` does not work.
 pub struct DeviceJob {
     pub choice: DeviceChoice,
 }
 
 impl DeviceJob {
     pub(in crate::engine) fn run(self, _: &JobContext) -> Result<Outcome> {
-        let chosen = open_device(self.choice)?;
+        let (chosen, falls_back) = open_device_or_cpu(self.choice);
         Ok(
-            Outcome::new(format!("Computing on {}: {}.", chosen.name, chosen.reason))
-                .with_report(json!({ "name": chosen.name, "reason": chosen.reason })),
+            Outcome::new(format!("Computing on {}: {}.", chosen.name, chosen.reason)).with_report(
+                json!({ "name": chosen.name, "reason": chosen.reason, "falls_back": falls_back }),
+            ),
         )
     }
 }

@@ -10,7 +10,7 @@ use crate::codec::{Codec, CodecConfig};
 use crate::dataset::{Fingerprint, Source, split_held_out};
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::event::{Metrics, Outcome, Preview};
-use crate::engine::model::{MODEL_HASH, ModelSource, config_json};
+use crate::engine::model::{CheckpointChoice, MODEL_HASH, ModelSource, config_json};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Notice, Result};
@@ -72,7 +72,7 @@ impl TrainJob {
         let step = run.progress().step;
         let gain = match (&first, &best) {
             (Some(first), Some(best)) => format!(
-                "; held-out PSNR {:.2} dB, from {:.2} dB at the first look",
+                "; held-out PSNR {:.2} dB, from {:.2} dB at the start",
                 best.psnr_db, first.psnr_db
             ),
             _ => String::new(),
@@ -105,7 +105,7 @@ impl TrainJob {
 }
 
 /// The pictures that are not excluded or missing, split by content.
-fn usable_pictures(project: &Storage) -> Result<Pictures> {
+pub(super) fn usable_pictures(project: &Storage) -> Result<Pictures> {
     let mut sources = Vec::new();
     let mut prints = Vec::new();
     for_each_picture(project, &PictureFilter::usable(), |row| {
@@ -164,7 +164,8 @@ fn start(
             let hash = base.keep_in(project)?;
             // Training changes its weights, so it gets a copy of its own.
             let codec = Codec::load_bytes(&base.bytes, device)?;
-            (Run::fine_tune(codec, config, pictures)?, Some(hash))
+            let run = Run::fine_tune(codec, config, pictures)?;
+            (run.with_first_look(base.codec), Some(hash))
         }
     };
     let device = format!("{:?}", device.location());
@@ -192,7 +193,7 @@ fn resume(
     device: &Device,
     observer: &dyn Observer,
 ) -> Result<(RunId, Run)> {
-    let (id, state) = project.call(|project| {
+    let (id, base, state) = project.call(|project| {
         let nothing = || {
             Error::new(
                 Kind::NotFound,
@@ -209,11 +210,17 @@ fn resume(
         // What was noted after this state will be measured again.
         project.delete_metrics_after(row.id, checkpoint.step)?;
         project.set_run_status(row.id, RunStatus::Running, None)?;
-        Ok((row.id, state))
+        Ok((row.id, row.base_checkpoint, state))
     })?;
     let run = Run::resume(&state, pictures, budget, device, observer);
     match run {
-        Ok(run) => Ok((id, run)),
+        Ok(run) => match base.map(CheckpointChoice::Id) {
+            Some(base) => {
+                let base = ModelSource::Project(project.clone(), base).load(device)?;
+                Ok((id, run.with_first_look(base.codec)))
+            }
+            None => Ok((id, run)),
+        },
         Err(error) => {
             project.call(move |project| project.set_run_status(id, RunStatus::Paused, None))?;
             Err(error)

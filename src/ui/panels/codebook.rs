@@ -6,17 +6,28 @@ use eframe::egui::{
 };
 use lucide_icons::Icon;
 
-use crate::app::{CodeMarks, Command, PaletteView, Purpose, State, Workspace};
+use crate::app::{CodeMarks, Command, PaletteView, Purpose, State, Tool, Workspace};
 use crate::document::Level;
-use crate::ui::panels::palette::{Order, Sorted, counts_here, paint_swatch, swatch, swatch_grid};
+use crate::ui::panels::palette::{
+    Order, Sorted, counts_here, mute_mark, paint_swatch, swatch, swatch_grid,
+};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    Commands, command_button, empty_state, heading, icon_button, primary_button, segmented, small,
-    title, weak,
+    Commands, command_button, empty_state, heading, icon_button, icon_text_button, named_field,
+    primary_button, segmented, small, title, weak,
 };
 
 /// Side of a code on the map, in points.
 const MAP_SWATCH: f32 = 16.0;
+
+/// A choice among the codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Only {
+    #[default]
+    All,
+    Favourites,
+    Muted,
+}
 
 #[derive(Default)]
 pub struct CodebookPanel {
@@ -24,9 +35,10 @@ pub struct CodebookPanel {
     sorted: Sorted,
     is_map: bool,
     search: String,
-    only_favourites: bool,
+    only: Only,
     name: String,
-    /// The code whose name stands in `name`.
+    tags: String,
+    /// The code whose name and tags stand in `name` and `tags`.
     named: Option<(Level, u16)>,
     /// The code that is to be replaced by the next one chosen.
     replaced: Option<(Level, u16)>,
@@ -75,15 +87,15 @@ impl CodebookPanel {
         self.choices(ui, state, out);
         ui.add_space(theme::GAP_S);
         if self.is_map {
-            map(ui, view, level, code, out);
+            map(ui, state, view, code, out);
             return;
         }
         let codes = self.found(state, view);
         if codes.is_empty() {
-            weak(ui, "No code fits this search.");
+            weak(ui, self.nothing_found());
             return;
         }
-        swatch_grid(ui, view, level, &codes, code, |code| {
+        swatch_grid(ui, state, view, &codes, code, |code| {
             out.push(Command::SelectCode(level, code));
         });
     }
@@ -119,17 +131,49 @@ impl CodebookPanel {
                 None => {}
             }
             let field = TextEdit::singleline(&mut self.search)
-                .hint_text("Name or number")
-                .desired_width(130.0);
-            if ui.add(field).changed() {
+                .hint_text("Name, tag or number")
+                .desired_width(160.0);
+            if named_field(ui.add(field), "Find a code").changed() {
                 self.is_map = false;
             }
-            if icon_button(ui, Icon::Star, "Favourites only", self.only_favourites)
-                .on_hover_text("Favourites only")
-                .clicked()
-            {
-                self.only_favourites ^= true;
-                self.is_map = false;
+            for (icon, label, only) in [
+                (Icon::Star, "Favourites only", Only::Favourites),
+                (Icon::EyeOff, "Muted only", Only::Muted),
+            ] {
+                let is_on = self.only == only;
+                if icon_button(ui, icon, label, is_on).on_hover_text(label).clicked() {
+                    self.only = if is_on { Only::All } else { only };
+                    self.is_map = false;
+                }
+            }
+        });
+        self.tag_row(ui, state);
+    }
+
+    fn nothing_found(&self) -> &'static str {
+        match self.only {
+            _ if !self.search.trim().is_empty() => "No code fits this search.",
+            Only::Favourites => "No favourites yet: the star beside a code makes it one.",
+            Only::Muted => "No code is muted: the crossed eye beside a code mutes it.",
+            Only::All => "This level has no codes.",
+        }
+    }
+
+    /// Every tag as a button that searches for it.
+    fn tag_row(&mut self, ui: &mut Ui, state: &State) {
+        let tags = state.marks().map(|marks| marks.all_tags(state.paint.level));
+        let Some(tags) = tags.filter(|tags| !tags.is_empty()) else {
+            return;
+        };
+        ui.horizontal_wrapped(|ui| {
+            small(ui, "Tags");
+            for (tag, count) in tags {
+                let is_on = self.search == tag;
+                let chip = ui.selectable_label(is_on, format!("{tag} ({count})"));
+                if chip.clicked() {
+                    self.search = if is_on { String::new() } else { tag.to_owned() };
+                    self.is_map = false;
+                }
             }
         });
     }
@@ -138,20 +182,16 @@ impl CodebookPanel {
     fn found(&mut self, state: &State, view: &PaletteView) -> Vec<u16> {
         let level = state.paint.level;
         let search = self.search.trim().to_lowercase();
-        let only_favourites = self.only_favourites;
+        let only = self.only;
         let none = CodeMarks::default();
-        let marks = state
-            .project
-            .as_ref()
-            .map_or(&none, |project| &project.marks);
+        let marks = state.marks().unwrap_or(&none);
         let fits = |code: &u16| {
-            let is_wanted = !only_favourites || marks.is_favourite(level, *code);
-            let is_found = search.is_empty()
-                || code.to_string() == search
-                || marks
-                    .name(level, *code)
-                    .is_some_and(|name| name.to_lowercase().contains(&search));
-            is_wanted && is_found
+            let is_wanted = match only {
+                Only::All => true,
+                Only::Favourites => marks.is_favourite(level, *code),
+                Only::Muted => marks.is_muted(level, *code),
+            };
+            is_wanted && marks.is_found(level, *code, &search)
         };
         let codes = self.sorted.codes(self.order, state, view);
         codes.iter().copied().filter(fits).collect()
@@ -166,14 +206,16 @@ impl CodebookPanel {
         out: &mut Commands,
     ) {
         let level = state.paint.level;
-        let marks = state.project.as_ref().map(|project| &project.marks);
+        let marks = state.marks();
         if self.named != Some((level, code)) {
             self.named = Some((level, code));
             self.name = marks
                 .and_then(|marks| marks.name(level, code))
                 .unwrap_or_default()
                 .to_owned();
+            self.tags = marks.map_or(String::new(), |marks| marks.tags(level, code).join(", "));
         }
+        let is_muted = state.is_muted(level, code);
         ui.horizontal_top(|ui| {
             let (rect, _) = ui.allocate_exact_size(vec2(96.0, 96.0), Sense::hover());
             paint_swatch(ui, view, level, code, rect);
@@ -187,27 +229,62 @@ impl CodebookPanel {
                     {
                         out.push(Command::ToggleFavourite(level, code));
                     }
+                    let hint = if is_muted {
+                        "Muted: it is offered nowhere. Click to offer it again"
+                    } else {
+                        "Mute: do not offer it as a brush or as a code that is alike"
+                    };
+                    if icon_button(ui, Icon::EyeOff, "Mute", is_muted)
+                        .on_hover_text(hint)
+                        .clicked()
+                    {
+                        out.push(Command::ToggleMuted(level, code));
+                    }
                 });
                 let field = TextEdit::singleline(&mut self.name)
-                    .hint_text("Give it a name or tags")
+                    .hint_text("Give it a name")
                     .desired_width(f32::INFINITY);
-                if ui.add(field).lost_focus() {
+                if named_field(ui.add(field), "Name of the code").lost_focus() {
                     out.push(Command::NameCode(level, code, self.name.clone()));
+                }
+                let field = TextEdit::singleline(&mut self.tags)
+                    .hint_text("Tags, with commas")
+                    .desired_width(f32::INFINITY);
+                if named_field(ui.add(field), "Tags of the code").lost_focus() {
+                    out.push(Command::TagCode(level, code, self.tags.clone()));
                 }
             });
         });
         ui.add_space(theme::GAP_S);
         use_text(ui, state, view, level, code);
         ui.add_space(theme::GAP_S);
-        if primary_button(ui, Icon::Brush, "Paint with it").clicked() {
-            out.push(Command::Show(Workspace::Paint));
-        }
+        ui.horizontal(|ui| {
+            ui.add_enabled_ui(!is_muted, |ui| {
+                if primary_button(ui, Icon::Brush, "Paint with it")
+                    .on_disabled_hover_text("It is muted")
+                    .clicked()
+                {
+                    out.push(Command::SetTool(Tool::Brush));
+                    out.push(Command::Show(Workspace::Paint));
+                }
+            });
+            if icon_text_button(ui, Icon::ScanSearch, "Show where")
+                .on_hover_text("Dim all cells of the open picture but those with this code")
+                .clicked()
+            {
+                if !state.look.is_where_used_on {
+                    out.push(Command::ToggleWhereUsed);
+                }
+                out.push(Command::Show(Workspace::Paint));
+            }
+        });
         self.replace(ui, state, view, code, out);
         ui.add_space(theme::GAP_M);
         heading(ui, "Most alike");
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing = vec2(4.0, 4.0);
-            for other in view.palette.level(level).nearest(code, 14) {
+            let offers = |other| !state.is_muted(level, other);
+            for other in view.palette.level(level).nearest(code, 14, offers) {
                 if swatch(ui, view, level, other, 34.0, false).clicked() {
                     out.push(Command::SelectCode(level, other));
                 }
@@ -313,7 +390,8 @@ fn use_text(ui: &mut Ui, state: &State, view: &PaletteView, level: Level, code: 
 }
 
 /// Codes in a plane, alike ones near each other.
-fn map(ui: &mut Ui, view: &PaletteView, level: Level, chosen: u16, out: &mut Commands) {
+fn map(ui: &mut Ui, state: &State, view: &PaletteView, chosen: u16, out: &mut Commands) {
+    let level = state.paint.level;
     let palette = view.palette.level(level);
     let room = ui.available_rect_before_wrap().shrink(MAP_SWATCH);
     let response = ui.allocate_rect(room.expand(MAP_SWATCH), Sense::click());
@@ -325,6 +403,9 @@ fn map(ui: &mut Ui, view: &PaletteView, level: Level, chosen: u16, out: &mut Com
         let centre = place(*at);
         let rect = Rect::from_center_size(centre, vec2(MAP_SWATCH, MAP_SWATCH));
         paint_swatch(ui, view, level, code, rect);
+        if state.is_muted(level, code) {
+            mute_mark(ui, rect);
+        }
         if let Some(pointer) = pointer {
             let distance = (pointer - centre).length();
             if distance < MAP_SWATCH && nearest.is_none_or(|(best, _)| distance < best) {

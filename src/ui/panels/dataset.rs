@@ -1,19 +1,24 @@
 //! The pictures that the model learns from: import, look through, leave out.
 
 use eframe::egui::{
-    self, Align2, Color32, ComboBox, CornerRadius, Rect, Response, Role, ScrollArea, Sense, Stroke,
-    StrokeKind, TextEdit, Ui, WidgetInfo, pos2, vec2,
+    self, Align, Align2, Color32, ComboBox, CornerRadius, Layout, Panel, ProgressBar, Rect,
+    Response, Role, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui, WidgetInfo, pos2, vec2,
 };
 use lucide_icons::Icon;
 
-use crate::app::{Command, PictureCounts, PictureFilter, PictureRow, Purpose, State};
+use crate::app::{
+    Command, PictureCounts, PictureFilter, PictureRole, PictureRow, Purpose, State, Thumbnail,
+};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    Commands, card, command_button, empty_state, glyph, icon_text, primary_button, small, title,
-    weak,
+    Commands, card, command_button, empty_state, glyph, heading, icon_button, icon_text,
+    icon_text_button, named_field, primary_button, small, title, weak,
 };
 
 const TILE: f32 = 112.0;
+/// Side of the mark that leaves a picture out, in points.
+const EYE: f32 = 24.0;
+const DETAILS: f32 = 300.0;
 
 #[derive(Default)]
 pub struct DatasetPanel {
@@ -30,7 +35,7 @@ impl DatasetPanel {
             if let Some(counts) = counts.filter(|counts| counts.total > 0) {
                 weak(ui, summary(counts));
             }
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if primary_button(ui, Icon::FolderPlus, "Import folder…").clicked() {
                     out.push(Command::ImportFolder);
                 }
@@ -42,8 +47,25 @@ impl DatasetPanel {
             nothing_yet(ui, state, out);
             return;
         };
+        // It stands there before anything is chosen: a grid that moved would put another picture under a double click.
+        Panel::right("picture details")
+            .exact_size(DETAILS)
+            .resizable(false)
+            .frame(egui::Frame::new().inner_margin(egui::Margin {
+                left: 16,
+                ..Default::default()
+            }))
+            .show(ui, |ui| {
+                ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                    match &state.gallery.selected {
+                        Some(row) => details(ui, state, row, out),
+                        None => no_details(ui),
+                    }
+                });
+            });
         self.filters(ui, state, counts, out);
         ui.add_space(theme::GAP_S);
+        missing(ui, state, counts, out);
         self.report(ui, state);
         self.grid(ui, state, out);
     }
@@ -51,55 +73,27 @@ impl DatasetPanel {
     fn filters(&mut self, ui: &mut Ui, state: &State, counts: &PictureCounts, out: &mut Commands) {
         let filter = &state.gallery.filter;
         let mut wanted = filter.clone();
-        ui.horizontal(|ui| {
-            let shown = match (&filter.flag, filter.excluded) {
-                (Some(flag), _) => format!("Flagged: {}", flag.replace('_', " ")),
-                (None, Some(true)) => "Excluded".into(),
-                (None, Some(false)) => "Used for learning".into(),
-                (None, None) => "All pictures".into(),
-            };
-            let combo = ComboBox::from_id_salt("which pictures")
-                .selected_text(shown)
-                .width(190.0);
-            combo.show_ui(ui, |ui| {
-                let all = |flag: Option<&str>, excluded| PictureFilter {
-                    flag: flag.map(str::to_owned),
-                    excluded,
-                    ..filter.clone()
-                };
-                let mut choice = |ui: &mut Ui, to: PictureFilter, label: String| {
-                    let is_on = (to.flag == filter.flag) && (to.excluded == filter.excluded);
-                    if ui.selectable_label(is_on, label).clicked() {
-                        wanted = to;
-                    }
-                };
-                choice(
-                    ui,
-                    all(None, None),
-                    format!("All pictures ({})", counts.total),
-                );
-                choice(ui, all(None, Some(false)), "Used for learning".into());
-                choice(
-                    ui,
-                    all(None, Some(true)),
-                    format!("Excluded ({})", counts.excluded),
-                );
-                for (flag, count) in &counts.by_flag {
-                    let label = format!("Flagged: {} ({count})", flag.replace('_', " "));
-                    choice(ui, all(Some(flag), None), label);
-                }
-            });
+        ui.horizontal_wrapped(|ui| {
+            choose_kind(ui, counts, &mut wanted);
+            choose_label(ui, counts, &mut wanted);
             let field = TextEdit::singleline(&mut self.text)
                 .hint_text("Find by name or folder")
-                .desired_width(220.0);
-            if ui.add(field).changed() {
+                .desired_width(200.0);
+            if named_field(ui.add(field), "Find by name or folder").changed() {
                 let text = self.text.trim();
                 wanted.text = (!text.is_empty()).then(|| text.to_owned());
             }
-            small(
-                ui,
-                "Click leaves a picture out of the learning; a double click paints on it.",
-            );
+            let shown = state.gallery.total.unwrap_or(0);
+            if *filter != PictureFilter::default() {
+                small(ui, format!("{shown} of {}", counts.total));
+                if icon_button(ui, Icon::X, "Show all pictures", false)
+                    .on_hover_text("Show all pictures")
+                    .clicked()
+                {
+                    self.text.clear();
+                    wanted = PictureFilter::default();
+                }
+            }
         });
         if wanted != *filter {
             out.push(Command::FilterPictures(wanted));
@@ -187,7 +181,7 @@ impl DatasetPanel {
 
 fn summary(counts: &PictureCounts) -> String {
     let mut text = format!("{} in use", counts.usable);
-    for (count, word) in [(counts.excluded, "excluded"), (counts.missing, "missing")] {
+    for (count, word) in [(counts.excluded, "left out"), (counts.missing, "missing")] {
         if count > 0 {
             text.push_str(&format!(", {count} {word}"));
         }
@@ -195,9 +189,135 @@ fn summary(counts: &PictureCounts) -> String {
     text
 }
 
+/// Which pictures: all, those of one flag, those left out.
+fn choose_kind(ui: &mut Ui, counts: &PictureCounts, wanted: &mut PictureFilter) {
+    let plain = |flag: &str| flag.replace('_', " ");
+    let mut kinds = vec![
+        (
+            PictureFilter::default(),
+            format!("All pictures ({})", counts.total),
+        ),
+        (
+            PictureFilter::usable(),
+            format!("Used for learning ({})", counts.usable),
+        ),
+    ];
+    if counts.excluded > 0 {
+        let excluded = PictureFilter {
+            excluded: Some(true),
+            ..PictureFilter::default()
+        };
+        kinds.push((excluded, format!("Left out ({})", counts.excluded)));
+    }
+    if counts.missing > 0 {
+        let missing = PictureFilter {
+            missing: Some(true),
+            ..PictureFilter::default()
+        };
+        kinds.push((missing, format!("Missing ({})", counts.missing)));
+    }
+    for (flag, count) in &counts.by_flag {
+        let flagged = PictureFilter {
+            flag: Some(flag.clone()),
+            ..PictureFilter::default()
+        };
+        kinds.push((flagged, format!("Flagged: {} ({count})", plain(flag))));
+    }
+    let is_same = |a: &PictureFilter, b: &PictureFilter| {
+        (&a.flag, a.excluded, a.missing) == (&b.flag, b.excluded, b.missing)
+    };
+    let shown = (kinds.iter().find(|(kind, _)| is_same(kind, wanted)))
+        .map_or("All pictures", |(_, name)| name.as_str());
+    let response = ComboBox::from_id_salt("which pictures")
+        .selected_text(shown)
+        .width(170.0)
+        .show_ui(ui, |ui| {
+            for (kind, name) in &kinds {
+                if ui.selectable_label(is_same(kind, wanted), name).clicked() {
+                    *wanted = PictureFilter {
+                        label: wanted.label.clone(),
+                        text: wanted.text.clone(),
+                        ..kind.clone()
+                    };
+                }
+            }
+        });
+    name_choice(&response.response, "Which pictures");
+}
+
+/// Labels are the names of sub-folders.
+fn choose_label(ui: &mut Ui, counts: &PictureCounts, wanted: &mut PictureFilter) {
+    if counts.by_label.is_empty() {
+        return;
+    }
+    let shown = wanted.label.clone().unwrap_or_else(|| "Any label".into());
+    let response = ComboBox::from_id_salt("which label")
+        .selected_text(shown)
+        .width(120.0)
+        .show_ui(ui, |ui| {
+            ui.selectable_value(&mut wanted.label, None, "Any label");
+            for (label, count) in &counts.by_label {
+                let name = format!("{label} ({count})");
+                ui.selectable_value(&mut wanted.label, Some(label.clone()), name);
+            }
+        });
+    name_choice(&response.response, "Which label");
+}
+
+fn name_choice(response: &Response, name: &str) {
+    response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, name));
+}
+
+/// Says so where files are gone, and offers to find them.
+fn missing(ui: &mut Ui, state: &State, counts: &PictureCounts, out: &mut Commands) {
+    if counts.missing == 0 {
+        return;
+    }
+    card(&tokens(ui)).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.horizontal_wrapped(|ui| {
+            ui.label(icon_text(Icon::TriangleAlert).color(tokens(ui).warning));
+            let (count, verb) = match counts.missing {
+                1 => ("1 picture".to_owned(), "is"),
+                many => (format!("{many} pictures"), "are"),
+            };
+            ui.label(format!("{count} {verb} no longer at the old place."));
+            small(
+                ui,
+                "Moved or renamed? Show where they are now: they are known by their content.",
+            );
+        });
+        ui.horizontal(|ui| {
+            ui.add_enabled_ui(!state.has_job(Purpose::Import), |ui| {
+                command_button(ui, state, out, Command::FindPictures);
+            });
+            if ui.button("Show which").clicked() {
+                out.push(Command::FilterPictures(PictureFilter {
+                    missing: Some(true),
+                    ..PictureFilter::default()
+                }));
+            }
+        });
+    });
+    ui.add_space(theme::GAP_S);
+}
+
 fn nothing_yet(ui: &mut Ui, state: &State, out: &mut Commands) {
-    if state.has_job(Purpose::Import) {
-        ui.centered_and_justified(|ui| ui.spinner());
+    let import = (state.jobs.values()).find(|job| job.purpose == Purpose::Import);
+    if let Some(job) = import {
+        let text = match job.total {
+            0 => "Looking for pictures".to_owned(),
+            total => format!("{} of {total} files", job.done),
+        };
+        empty_state(ui, Icon::Images, "Importing", &text, |ui| {
+            let share = job.done as f32 / job.total.max(1) as f32;
+            ui.add(
+                ProgressBar::new(share)
+                    .fill(tokens(ui).accent)
+                    .desired_width(260.0)
+                    .desired_height(8.0),
+            );
+        });
         return;
     }
     empty_state(
@@ -213,6 +333,133 @@ fn nothing_yet(ui: &mut Ui, state: &State, out: &mut Commands) {
     );
 }
 
+fn no_details(ui: &mut Ui) {
+    ui.add_space(120.0);
+    for (icon, text) in [
+        (
+            Icon::MousePointerClick,
+            "Click a picture to see what training makes of it.",
+        ),
+        (Icon::EyeOff, "Its eye leaves it out of the learning."),
+        (Icon::Brush, "A double click paints on it."),
+    ] {
+        ui.horizontal_top(|ui| {
+            ui.label(icon_text(icon).color(tokens(ui).text_weak));
+            ui.add(egui::Label::new(egui::RichText::new(text).color(tokens(ui).text_weak)).wrap());
+        });
+        ui.add_space(theme::GAP_XS);
+    }
+}
+
+/// One picture closer: what is known of it, what training does with it, what can be done.
+fn details(ui: &mut Ui, state: &State, row: &PictureRow, out: &mut Commands) {
+    ui.horizontal(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if icon_button(ui, Icon::X, "Close the details", false).clicked() {
+                out.push(Command::SelectPicture(None));
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                let name = row.relative.rsplit(['/', '\\']).next();
+                let text = egui::RichText::new(name.unwrap_or(&row.relative))
+                    .font(theme::semibold(theme::TEXT_BODY));
+                ui.add(egui::Label::new(text).truncate())
+                    .on_hover_text(row.path.display().to_string());
+            });
+        });
+    });
+    let side = ui.available_width();
+    let (rect, _) = ui.allocate_exact_size(vec2(side, 150.0), Sense::hover());
+    ui.painter()
+        .rect_filled(rect, CornerRadius::same(theme::RADIUS), tokens(ui).raised);
+    if let Some(texture) = (state.gallery.thumbnail(row.id)).and_then(|t| t.texture.as_ref()) {
+        let size = texture.size_vec2();
+        let scale = (rect.size() / size).min_elem().min(1.25);
+        egui::Image::from_texture(texture)
+            .paint_at(ui, Rect::from_center_size(rect.center(), size * scale));
+    }
+    small(
+        ui,
+        format!("{} × {} px, {}", row.width, row.height, row.format),
+    );
+    if let Some(label) = &row.label {
+        small(ui, format!("Label: {label}"));
+    }
+    for flag in &row.flags {
+        ui.horizontal_wrapped(|ui| {
+            ui.label(icon_text(Icon::TriangleAlert).color(tokens(ui).warning));
+            weak(ui, &flag.reason);
+        });
+    }
+    ui.add_space(theme::GAP_XS);
+    ui.horizontal_wrapped(|ui| {
+        let (icon, label) = if row.excluded {
+            (Icon::Eye, "Use it for learning")
+        } else {
+            (Icon::EyeOff, "Leave it out")
+        };
+        if icon_text_button(ui, icon, label).clicked() {
+            out.push(Command::Exclude(vec![row.id], !row.excluded));
+        }
+        ui.add_enabled_ui(!row.missing, |ui| {
+            if icon_text_button(ui, Icon::Brush, "Paint on it").clicked() {
+                out.push(Command::OpenFiles(vec![row.path.clone()]));
+            }
+        });
+        if icon_text_button(ui, Icon::Trash2, "Remove")
+            .on_hover_text("Take it out of the project; the file stays where it is")
+            .clicked()
+        {
+            out.push(Command::RemoveFromProject(vec![row.id]));
+        }
+    });
+    ui.add_space(theme::GAP_M);
+    heading(ui, "What training sees");
+    if row.missing {
+        weak(
+            ui,
+            "The file is no longer where it was, so training goes on without it.",
+        );
+        return;
+    }
+    let crops = (state.gallery.crops.as_ref()).filter(|crops| crops.picture == row.id);
+    let role = match crops.map(|crops| crops.role) {
+        _ if row.excluded => "Nothing: it is left out. Otherwise it would be parts like these.",
+        Some(PictureRole::HeldOut) => {
+            "It is held out: quality is measured on it, and nothing is learned from it. Others give parts like these."
+        }
+        _ => {
+            "Parts of 128 × 128 px from any place, some made smaller, half of them mirrored. Colours stay as they are."
+        }
+    };
+    small(ui, role);
+    let columns = 4;
+    let gap = 6.0;
+    let cell = (ui.available_width() - gap * (columns - 1) as f32) / columns as f32;
+    egui::Grid::new("crops")
+        .spacing(vec2(gap, gap))
+        .show(ui, |ui| {
+            for index in 0..8 {
+                let (rect, _) = ui.allocate_exact_size(vec2(cell, cell), Sense::hover());
+                let corner = CornerRadius::same(4);
+                ui.painter().rect_filled(rect, corner, tokens(ui).control);
+                if let Some(texture) = crops.and_then(|crops| crops.textures.get(index)) {
+                    egui::Image::from_texture(texture)
+                        .corner_radius(corner)
+                        .paint_at(ui, rect);
+                }
+                if index % columns == columns - 1 {
+                    ui.end_row();
+                }
+            }
+        });
+    ui.add_space(theme::GAP_XS);
+    ui.add_enabled_ui(crops.is_some(), |ui| {
+        if icon_text_button(ui, Icon::Dices, "Other parts").clicked() {
+            out.push(Command::OtherCrops);
+        }
+    });
+}
+
 fn tile(ui: &mut Ui, state: &State, index: u64, side: f32, out: &mut Commands) {
     let tokens = tokens(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
@@ -221,88 +468,117 @@ fn tile(ui: &mut Ui, state: &State, index: u64, side: f32, out: &mut Commands) {
     let Some(row) = state.gallery.row(index) else {
         return;
     };
-    response
-        .widget_info(|| WidgetInfo::selected(Role::CheckBox, true, !row.excluded, &row.relative));
-    let tint = if row.excluded || row.missing {
-        Color32::from_white_alpha(60)
-    } else {
-        Color32::WHITE
-    };
+    let is_selected = (state.gallery.selected.as_ref()).is_some_and(|shown| shown.id == row.id);
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, is_selected, &row.relative));
     if let Some(thumbnail) = state.gallery.thumbnail(row.id) {
-        match &thumbnail.texture {
-            Some(texture) => {
-                let [w, h] = texture.size().map(|v| v as f32);
-                // The middle of the picture, cut square.
-                let (x, y) = (
-                    (1.0 - (h / w).min(1.0)) / 2.0,
-                    (1.0 - (w / h).min(1.0)) / 2.0,
-                );
-                egui::Image::from_texture(texture)
-                    .uv(Rect::from_min_max(pos2(x, y), pos2(1.0 - x, 1.0 - y)))
-                    .corner_radius(corner)
-                    .tint(tint)
-                    .paint_at(ui, rect);
-            }
-            None => icon_at(ui, rect, Icon::ImageOff),
-        }
+        let is_dim = row.excluded || row.missing;
+        picture(ui, rect, thumbnail, if is_dim { 60 } else { 255 });
     }
-    if row.excluded {
-        icon_at(ui, rect, Icon::EyeOff);
+    if row.missing {
+        icon_at(ui, rect, Icon::FileQuestion);
     }
     if !row.flags.is_empty() {
-        let at = rect.right_top() + vec2(-6.0, 6.0);
-        ui.painter()
-            .circle_filled(at + vec2(-6.0, 6.0), 9.0, tokens.panel);
+        let at = rect.right_top() + vec2(-12.0, 12.0);
+        ui.painter().circle_filled(at, 9.0, tokens.panel);
         ui.painter().text(
-            at + vec2(-6.0, 6.0),
+            at,
             Align2::CENTER_CENTER,
             glyph(Icon::TriangleAlert),
             theme::icons(11.0),
             tokens.warning,
         );
     }
-    if response.hovered() || response.has_focus() {
+    let eye = Rect::from_min_size(
+        pos2(rect.left() + 4.0, rect.bottom() - EYE - 4.0),
+        vec2(EYE, EYE),
+    );
+    let eye_response = ui.interact(eye, response.id.with("eye"), Sense::click());
+    let eye_name = format!("Leave out {}", row.relative);
+    eye_response
+        .widget_info(|| WidgetInfo::selected(Role::CheckBox, true, row.excluded, &eye_name));
+    let is_pointed = ui.rect_contains_pointer(rect);
+    if row.excluded || is_pointed || eye_response.has_focus() {
+        let is_on = eye_response.hovered() || eye_response.has_focus();
+        let fill = if is_on {
+            tokens.control_hover
+        } else {
+            tokens.panel
+        };
+        ui.painter().rect_filled(eye, corner, fill);
+        let icon = if row.excluded {
+            Icon::EyeOff
+        } else {
+            Icon::Eye
+        };
+        let ink = if row.excluded {
+            tokens.warning
+        } else {
+            tokens.text
+        };
+        icon_in(ui, eye, icon, 14.0, ink);
+    }
+    if is_selected || is_pointed || response.has_focus() {
         let line = Stroke::new(2.0, tokens.accent);
         ui.painter()
             .rect_stroke(rect, corner, line, StrokeKind::Inside);
     }
+    let eye_hint = if row.excluded {
+        "Left out of the learning; click to use it"
+    } else {
+        "Leave it out of the learning"
+    };
+    if eye_response.on_hover_text(eye_hint).clicked() {
+        out.push(Command::Exclude(vec![row.id], !row.excluded));
+        return;
+    }
     let response = hints(response, row);
-    if response.double_clicked() {
+    if response.double_clicked() && !row.missing {
         out.push(Command::OpenFiles(vec![row.path.clone()]));
     } else if response.clicked() {
-        out.push(Command::Exclude(vec![row.id], !row.excluded));
+        out.push(Command::SelectPicture((!is_selected).then_some(row.id)));
     }
+}
+
+/// The middle of the picture, cut square.
+fn picture(ui: &Ui, rect: Rect, thumbnail: &Thumbnail, alpha: u8) {
+    let Some(texture) = &thumbnail.texture else {
+        icon_at(ui, rect, Icon::ImageOff);
+        return;
+    };
+    let [w, h] = texture.size().map(|v| v as f32);
+    let (x, y) = (
+        (1.0 - (h / w).min(1.0)) / 2.0,
+        (1.0 - (w / h).min(1.0)) / 2.0,
+    );
+    egui::Image::from_texture(texture)
+        .uv(Rect::from_min_max(pos2(x, y), pos2(1.0 - x, 1.0 - y)))
+        .corner_radius(CornerRadius::same(theme::RADIUS))
+        .tint(Color32::from_white_alpha(alpha))
+        .paint_at(ui, rect);
 }
 
 fn hints(response: Response, row: &PictureRow) -> Response {
     response.on_hover_ui(|ui| {
         ui.label(&row.relative);
-        small(
-            ui,
-            format!("{} × {} px, {}", row.width, row.height, row.format),
-        );
-        if let Some(label) = &row.label {
-            small(ui, format!("Label: {label}"));
-        }
         for flag in &row.flags {
             weak(ui, &flag.reason);
         }
         if row.missing {
-            weak(
-                ui,
-                "The file is no longer where it was. Import its folder again.",
-            );
+            weak(ui, "The file is no longer where it was.");
         }
     })
 }
 
 fn icon_at(ui: &Ui, rect: Rect, icon: Icon) {
-    let colour = tokens(ui).text_weak;
+    icon_in(ui, rect, icon, 22.0, tokens(ui).text_weak);
+}
+
+fn icon_in(ui: &Ui, rect: Rect, icon: Icon, size: f32, colour: Color32) {
     ui.painter().text(
         rect.center(),
         Align2::CENTER_CENTER,
         glyph(icon),
-        theme::icons(22.0),
+        theme::icons(size),
         colour,
     );
 }

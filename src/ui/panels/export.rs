@@ -6,7 +6,8 @@ use lucide_icons::Icon;
 use crate::app::{Command, Existing, ExportFormat, Purpose, State, export_path};
 use crate::ui::theme;
 use crate::ui::widgets::{
-    Commands, command_button, heading, primary_button, segmented, small, weak,
+    Commands, check_box, command_button, heading, named_field, primary_button, segmented, small,
+    weak,
 };
 
 #[derive(Default)]
@@ -41,25 +42,31 @@ impl ExportPanel {
         }
         ui.add_space(theme::GAP_S);
         small(ui, "File name");
-        ui.add(TextEdit::singleline(&mut form.pattern).desired_width(f32::INFINITY))
-            .on_hover_text("{name}, {date}, {time} and {model} are filled in");
+        let field = TextEdit::singleline(&mut form.pattern).desired_width(f32::INFINITY);
+        named_field(ui.add(field), "File name");
+        small(ui, "{name}, {date}, {time} and {model} are filled in");
         ui.add_space(theme::GAP_S);
         small(ui, "Folder");
         if self.folder.is_empty() || !ui.ctx().text_edit_focused() {
             self.folder = form.folder.display().to_string();
         }
         let field = TextEdit::singleline(&mut self.folder).desired_width(f32::INFINITY);
-        if ui.add(field).lost_focus() && self.folder != form.folder.display().to_string() {
+        let response = named_field(ui.add(field), "Folder");
+        if response.lost_focus() && self.folder != form.folder.display().to_string() {
             out.push(Command::ExportFolder(self.folder.trim().into()));
         }
         command_button(ui, state, out, Command::ChooseExportFolder);
-        ui.checkbox(&mut form.has_dated_folder, "A folder for each day");
+        check_box(ui, &mut form.has_dated_folder, "A folder for each day");
         ui.add_enabled_ui(form.format == ExportFormat::Png, |ui| {
-            ui.checkbox(&mut form.has_restore_data, "Keep the edits inside the PNG")
-                .on_hover_text("Dropping the file on Tessera brings the document back");
+            check_box(
+                ui,
+                &mut form.has_restore_data,
+                "Keep the edits inside the PNG",
+            )
+            .on_hover_text("Dropping the file on Tessera brings the document back");
         });
         let mut replaces = form.existing == Existing::Replace;
-        ui.checkbox(&mut replaces, "Replace a file of the same name")
+        check_box(ui, &mut replaces, "Replace a file of the same name")
             .on_hover_text("Off: the new one gets a number");
         form.existing = if replaces {
             Existing::Replace

@@ -1,5 +1,7 @@
 //! The codes beside the canvas: a click puts one on the brush.
 
+use std::collections::BTreeSet;
+
 use eframe::egui::{
     self, Color32, CornerRadius, Pos2, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind,
     Ui, WidgetInfo, pos2, vec2,
@@ -11,7 +13,9 @@ use super::brushes::BrushesPanel;
 use crate::app::{Command, PaletteView, State};
 use crate::document::Level;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{Commands, card, command_icon, heading, primary_button, segmented, small};
+use crate::ui::widgets::{
+    Commands, card, command_icon, glyph, heading, primary_button, segmented, small,
+};
 
 const SWATCH_POINTS: f32 = 30.0;
 
@@ -34,6 +38,10 @@ pub enum Order {
 pub struct Sorted {
     of: Option<(String, Level, Order, u64)>,
     codes: Vec<u16>,
+    is_resorted: bool,
+    /// The muted ones that `offered` is without.
+    without: Option<BTreeSet<String>>,
+    offered: Vec<u16>,
 }
 
 impl Sorted {
@@ -50,8 +58,22 @@ impl Sorted {
         if self.of != of {
             self.codes = codes_in(order, state, view, level);
             self.of = of;
+            self.is_resorted = true;
         }
         &self.codes
+    }
+
+    /// Those that are not muted.
+    pub fn offered(&mut self, order: Order, state: &State, view: &PaletteView) -> &[u16] {
+        let level = state.paint.level;
+        self.codes(order, state, view);
+        let muted = state.marks().map(|marks| &marks.muted);
+        if std::mem::take(&mut self.is_resorted) || self.without.as_ref() != muted {
+            self.without = muted.cloned();
+            self.offered.clone_from(&self.codes);
+            self.offered.retain(|&code| !state.is_muted(level, code));
+        }
+        &self.offered
     }
 }
 
@@ -86,9 +108,9 @@ impl PalettePanel {
             self.order = order;
         }
         ui.add_space(theme::GAP_XS);
-        let codes = self.sorted.codes(self.order, state, view);
+        let codes = self.sorted.offered(self.order, state, view);
         let chosen = state.paint.code.get(level);
-        swatch_grid(ui, view, level, codes, chosen, |code| {
+        swatch_grid(ui, state, view, codes, chosen, |code| {
             out.push(Command::SelectCode(level, code));
         });
     }
@@ -113,7 +135,8 @@ fn news(ui: &mut Ui, state: &State, out: &mut Commands) {
 /// The codes painted with lately.
 fn recent(ui: &mut Ui, state: &State, view: &PaletteView, out: &mut Commands) {
     let level = state.paint.level;
-    let used = state.paint.recent.iter().filter(|(l, _)| *l == level);
+    let used = (state.paint.recent.iter())
+        .filter(|(l, code)| *l == level && !state.is_muted(level, *code));
     let codes: Vec<u16> = used.map(|(_, code)| *code).take(9).collect();
     if codes.len() < 2 {
         return;
@@ -214,7 +237,11 @@ fn current(ui: &mut Ui, state: &State, view: &PaletteView, out: &mut Commands) {
             heading(ui, &name);
             let counts = counts_here(state, level, view.palette.level(level).codes());
             let used = counts.get(usize::from(first)).copied().unwrap_or(0);
-            small(ui, format!("{level}, {used} cells here"));
+            if state.is_muted(level, first) {
+                small(ui, format!("{level}, muted"));
+            } else {
+                small(ui, format!("{level}, {used} cells here"));
+            }
         });
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let is_on = state.look.is_where_used_on;
@@ -226,12 +253,13 @@ fn current(ui: &mut Ui, state: &State, view: &PaletteView, out: &mut Commands) {
 /// All codes as swatches to click; only those on the screen are drawn.
 pub fn swatch_grid(
     ui: &mut Ui,
+    state: &State,
     view: &PaletteView,
-    level: Level,
     codes: &[u16],
     chosen: u16,
     mut choose: impl FnMut(u16),
 ) {
+    let level = state.paint.level;
     let gap = 3.0;
     // A little less than there is: content that fills a panel to the last fraction of a point widens it.
     let width = ui.available_width() - 8.0;
@@ -247,13 +275,32 @@ pub fn swatch_grid(
             for row in range {
                 ui.horizontal(|ui| {
                     for &code in codes.iter().skip(row * columns).take(columns) {
-                        if swatch(ui, view, level, code, side, code == chosen).clicked() {
+                        let response = swatch(ui, view, level, code, side, code == chosen);
+                        if state.is_muted(level, code) {
+                            mute_mark(ui, response.rect);
+                        }
+                        if response.clicked() {
                             choose(code);
                         }
                     }
                 });
             }
         });
+}
+
+/// Lies over the swatch of a muted code.
+pub fn mute_mark(ui: &Ui, rect: Rect) {
+    let tokens = tokens(ui);
+    let corner = CornerRadius::same(4);
+    let veil = tokens.panel.gamma_multiply(0.75);
+    ui.painter().rect_filled(rect, corner, veil);
+    ui.painter().text(
+        rect.center(),
+        egui::Align2::CENTER_CENTER,
+        glyph(Icon::EyeOff),
+        theme::icons((rect.height() * 0.4).min(16.0)),
+        tokens.text,
+    );
 }
 
 pub fn swatch(

@@ -1,6 +1,7 @@
 //! Fine-tuning: start it, watch it, keep what it made.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use eframe::egui::{
     self, ComboBox, CornerRadius, DragValue, Panel, ProgressBar, RichText, ScrollArea, Slider,
@@ -15,8 +16,8 @@ use crate::app::{
 };
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    Commands, card, command_button, duration_text, empty_state, heading, icon_button,
-    primary_button, segmented, small, title, weak,
+    Commands, card, check_box, command_button, duration_text, empty_state, heading, icon_button,
+    named_field, primary_button, segmented, small, title, weak,
 };
 
 /// Columns of a preview: source, structure alone, all codes.
@@ -31,11 +32,14 @@ pub struct TrainPanel {
     renamed: Option<(i64, String)>,
     /// The run whose deletion was asked for once.
     doomed: Option<i64>,
+    /// The project that all this belongs to.
+    project: Option<PathBuf>,
 }
 
 impl TrainPanel {
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
         let overview = state.project.as_ref().and_then(|p| p.overview.as_ref());
+        self.turn_to(state, overview, out);
         Panel::left("fine-tune form")
             .exact_size(348.0)
             .resizable(false)
@@ -67,6 +71,25 @@ impl TrainPanel {
             .show(ui, |ui| self.run_shown(ui, state, overview, out));
     }
 
+    /// Another project has other runs; its newest is shown first.
+    fn turn_to(&mut self, state: &State, overview: Option<&Overview>, out: &mut Commands) {
+        let path = state.project.as_ref().map(|project| &project.path);
+        let (Some(overview), Some(path)) = (overview, path) else {
+            return;
+        };
+        if self.project.as_ref() == Some(path) {
+            return;
+        }
+        *self = Self {
+            project: Some(path.clone()),
+            ..Self::default()
+        };
+        if let Some(newest) = overview.runs.iter().max_by_key(|run| run.id) {
+            self.compared.insert(newest.id);
+            out.push(Command::SelectRun(newest.id));
+        }
+    }
+
     fn run_shown(
         &mut self,
         ui: &mut Ui,
@@ -77,10 +100,13 @@ impl TrainPanel {
         let has_live = !state.training.figures.is_empty();
         if !has_live && self.compared.is_empty() {
             let is_starting = state.training.is_running();
+            let has_runs = overview.is_some_and(|overview| !overview.runs.is_empty());
             let text = if is_starting {
                 "The first figures come after some steps."
+            } else if has_runs {
+                "Tick a run on the left to see how it went, or start another."
             } else {
-                "Start a run, or tick one on the left to see how it went."
+                "How well the model redraws pictures that it has not learned from is shown here while it learns."
             };
             empty_state(ui, Icon::ChartSpline, "Nothing to show yet", text, |ui| {
                 if !is_starting && state.why_no_training().is_some() {
@@ -129,6 +155,10 @@ impl TrainPanel {
                 lines.push((run_name(*run), points));
             }
         }
+        if lines.iter().all(|(_, points)| points.is_empty()) {
+            weak(ui, "Comes after some steps.");
+            return;
+        }
         let mut plot = Plot::new(name)
             .height(170.0)
             .allow_scroll(false)
@@ -173,8 +203,10 @@ impl TrainPanel {
         let Some(shown) = previews.get(last - self.back.min(last)) else {
             return;
         };
-        let before = (shown.step != first.step).then_some(first);
-        let columns = if before.is_some() { 4 } else { 3 };
+        // The model that the run goes on from is shown as step 0.
+        let before = (first.step == 0).then_some(first);
+        let is_before = shown.step == 0;
+        let columns = 2 + usize::from(before.is_some()) + usize::from(!is_before);
         let [width, height] = shown.texture.size().map(|v| v as f32);
         let cell = vec2(width / PREVIEW_COLUMNS, height);
         let side = (ui.available_width() / columns as f32 - theme::GAP_S).min(260.0);
@@ -182,10 +214,17 @@ impl TrainPanel {
         ui.horizontal_top(|ui| {
             column(ui, shown, 0, size, "Original");
             if let Some(first) = before {
-                column(ui, first, 2, size, "Codes at the start");
+                column(ui, first, 2, size, "Before");
             }
-            column(ui, shown, 2, size, "Codes now");
-            column(ui, shown, 1, size, "Structure alone, now");
+            if !is_before {
+                let now = if self.back == 0 {
+                    "Now"
+                } else {
+                    "At this step"
+                };
+                column(ui, shown, 2, size, now);
+            }
+            column(ui, shown, 1, size, "Structure alone");
         });
     }
 
@@ -219,7 +258,11 @@ impl TrainPanel {
             ui.set_width(ui.available_width());
             ui.horizontal(|ui| {
                 let mut is_shown = self.compared.contains(&run.id);
-                let response = ui.checkbox(&mut is_shown, "");
+                let response = check_box(ui, &mut is_shown, "");
+                response.widget_info(|| {
+                    let name = format!("Compare {}", run.name);
+                    egui::WidgetInfo::selected(egui::Role::CheckBox, true, is_shown, name)
+                });
                 if response.on_hover_text("Show its figures").changed() {
                     if is_shown {
                         self.compared.insert(run.id);
@@ -230,14 +273,17 @@ impl TrainPanel {
                 }
                 match &mut self.renamed {
                     Some((id, text)) if *id == run.id => {
-                        let response = ui.add(TextEdit::singleline(text).desired_width(150.0));
-                        response.request_focus();
-                        if ui.input(|input| input.key_pressed(egui::Key::Enter)) {
+                        let response = ui.add(TextEdit::singleline(text).desired_width(130.0));
+                        let response = named_field(response, "Name of the run");
+                        if response.lost_focus() {
                             let name = text.trim().to_owned();
-                            if !name.is_empty() {
+                            let is_given_up = ui.input(|i| i.key_pressed(egui::Key::Escape));
+                            if !name.is_empty() && !is_given_up {
                                 out.push(Command::RenameRun(run.id, name));
                             }
                             self.renamed = None;
+                        } else {
+                            response.request_focus();
                         }
                     }
                     _ => heading(ui, &run.name),
@@ -438,21 +484,36 @@ fn form(ui: &mut Ui, state: &State, out: &mut Commands) {
     ui.collapsing("Advanced", |ui| advanced(ui, state, &mut form));
     ui.add_space(theme::GAP_XS);
     let why = state.why_no_training();
+    let overview = state.project.as_ref().and_then(|p| p.overview.as_ref());
+    let resumable = overview.and_then(|overview| {
+        (overview.runs.iter()).find(|run| Some(run.id) == overview.resumable_run)
+    });
     ui.horizontal(|ui| {
         ui.add_enabled_ui(why.is_none(), |ui| {
             if primary_button(ui, Icon::Play, "Start").clicked() {
                 out.push(Command::StartTraining);
             }
         });
-        let can_resume = (state.project.as_ref())
-            .and_then(|project| project.overview.as_ref())
-            .is_some_and(|overview| overview.resumable_run.is_some());
-        if can_resume {
+        if resumable.is_some() {
             command_button(ui, state, out, Command::ResumeTraining);
         }
     });
+    if let Some(run) = resumable {
+        let text = format!(
+            "{} was interrupted: Resume goes on with it, Start begins anew.",
+            run.name
+        );
+        weak(ui, text);
+    }
     if let Some(why) = why {
         weak(ui, format!("Not yet: {why}."));
+    } else if let Some(overview) = overview {
+        let counts = &overview.counts;
+        let mut text = format!("Learns from {} pictures", counts.usable);
+        if counts.missing > 0 {
+            text.push_str(&format!("; {} are missing and left out", counts.missing));
+        }
+        small(ui, text);
     }
     if form != state.training.form {
         out.push(Command::SetTraining(form));
@@ -462,12 +523,7 @@ fn form(ui: &mut Ui, state: &State, out: &mut Commands) {
 fn advanced(ui: &mut Ui, state: &State, form: &mut TrainForm) {
     egui::Grid::new("advanced").num_columns(2).show(ui, |ui| {
         ui.label("Minutes");
-        let usual = match form.preset {
-            Preset::Quick => 3.0,
-            Preset::Standard => 15.0,
-            Preset::Thorough => 60.0,
-        };
-        let mut minutes = form.minutes.unwrap_or(usual);
+        let mut minutes = form.minutes.unwrap_or(form.preset.minutes());
         if ui
             .add(DragValue::new(&mut minutes).range(0.1..=1440.0).speed(0.2))
             .changed()
@@ -532,8 +588,11 @@ fn running(ui: &mut Ui, state: &State, out: &mut Commands) {
     };
     ui.horizontal(|ui| {
         heading(ui, "Learning");
-        let eta = job.eta_secs.map_or("–".into(), duration_text);
-        weak(ui, format!("{eta} left"));
+        let eta = job.eta_secs.map_or_else(
+            || "working out the time".to_owned(),
+            |seconds| format!("{} left", duration_text(seconds)),
+        );
+        weak(ui, eta);
     });
     ui.add(
         ProgressBar::new(share)
