@@ -1,7 +1,7 @@
 //! Measures the desktop program in a real window on a virtual screen: start, idling, memory, dabs while a fine-tune
 //! runs, and scrolling through 100,000 pictures. Needs Linux, Xvfb and xdotool.
 //!
-//! `cargo build --release && cargo run --release --example measure_window -- [PROGRAM] [start|idle|memory|busy|scroll]…`
+//! `cargo build --release && cargo run --example measure_window -- [PROGRAM] [start|idle|memory|busy|scroll]…`
 
 #[cfg(not(target_os = "linux"))]
 fn main() {}
