@@ -532,8 +532,8 @@ fn layers_masks_and_snapshots_are_kept_stroke_by_stroke() {
             _ => kept.extend(document.move_layer(active.layer, 1).unwrap()),
         }
     }
-    assert!(kept.len() > 150);
-    for stroke in kept.iter().chain(&kept[..0]) {
+    assert!(kept.len() > 100);
+    for stroke in &kept {
         project.append_stroke(id, stroke).unwrap();
     }
     project.store_snapshot(id).unwrap();
