@@ -18,9 +18,6 @@ use crate::error::Result;
 const WAITING_PATCHES: usize = 64;
 /// Patches are cut to this side, so that newer strokes get their turn while a large area is decoded.
 const PATCH_PX: u32 = 512;
-/// What is kept of decoded tiles: enough for about 2.5 megapixels in use. What is on the screen is computed again where it
-/// does not fit, one tile at a time.
-const BUDGET_BYTES: u64 = 160 << 20;
 
 /// What comes out.
 #[derive(Debug)]
@@ -190,7 +187,11 @@ fn lane(shared: &Shared) {
                     let (codec, document) = *opened;
                     revision = document.revision();
                     shown = revision;
-                    *canvas = Some(LiveCanvas::new(codec, &document, BUDGET_BYTES)?);
+                    *canvas = Some(LiveCanvas::new(
+                        codec,
+                        &document,
+                        LiveCanvas::DEFAULT_BUDGET_BYTES,
+                    )?);
                 }
                 (Work::Change(cells, now, newest), Some(canvas)) => {
                     revision = newest;
