@@ -15,6 +15,7 @@ mod pyramid;
 pub mod quality;
 pub mod recipe;
 mod report;
+mod rivals;
 mod run;
 pub mod schedule;
 pub mod sink;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::metrics::{self, CodeCounts, Mean};
+use super::rivals::{Rival, RivalScores, RivalTally};
 use crate::codec::{Codec, PictureCodes, STRUCTURE_STRIDE_PX};
-use crate::dataset::{Limits, decode_bytes, decode_file};
+use crate::dataset::{Limits, decode_file};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::Padding;
 use crate::progress::Observer;
@@ -20,8 +21,8 @@ pub struct QualityOptions {
     pub limit: Option<usize>,
     /// Evenly chosen ones of them are returned as pictures.
     pub samples: usize,
-    /// Also encode everything as JPEG.
-    pub has_jpeg: bool,
+    /// Also encode everything as JPEG and WebP.
+    pub has_rivals: bool,
 }
 
 /// Means are over pictures; energies, codes and bits are counted over the whole set.
@@ -46,18 +47,8 @@ pub struct SetScores {
     pub detail_usage: f64,
     pub structure_perplexity: f64,
     pub detail_perplexity: f64,
-    pub jpeg: Option<JpegScores>,
-}
-
-/// JPEG (baseline, 4:2:0, standard Huffman tables) at the highest quality that needs no more bits than the codes do. Only its
-/// entropy-coded data counts, not its headers and tables, which would outweigh a small picture.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct JpegScores {
-    pub psnr_db: f64,
-    pub ssim: Option<f64>,
-    pub bits_per_pixel: f64,
-    /// Pictures where even the lowest quality needs more bits.
-    pub over_budget: usize,
+    pub jpeg: Option<RivalScores>,
+    pub webp: Option<RivalScores>,
 }
 
 /// One picture of the set: straight RGBA8, `width × height × 4` bytes each.
@@ -98,7 +89,7 @@ pub fn measure(
     observer: &dyn Observer,
 ) -> Result<(SetScores, Vec<Sample>)> {
     let items = evenly(list(files, options.crop_px, observer)?, options.limit);
-    let passes = if options.has_jpeg { 2 } else { 1 };
+    let passes = if options.has_rivals { 2 } else { 1 };
     let total = (items.len() * passes) as u64;
     let mut tally = Tally::new(codec);
     let mut samples = Vec::new();
@@ -120,17 +111,20 @@ pub fn measure(
         }
     }
     let mut scores = tally.scores(codec, name)?;
-    if options.has_jpeg {
-        let mut jpeg = JpegTally::default();
+    if options.has_rivals {
+        let [mut jpeg, mut webp] = [Rival::Jpeg, Rival::Webp].map(RivalTally::new);
         for (index, (item, codes)) in items.iter().zip(&tally.codes).enumerate() {
             observer.check()?;
             observer.progress((items.len() + index) as u64, total);
             // What could not be read the first time has no codes.
             if let (Some(codes), Ok(pixels)) = (codes, item.load()) {
-                jpeg.add(&pixels, tally.bits_of(codes))?;
+                let budget = tally.bits_of(codes);
+                for rival in [&mut jpeg, &mut webp] {
+                    rival.add(&pixels.rgba, pixels.width, pixels.height, budget)?;
+                }
             }
         }
-        scores.jpeg = jpeg.scores();
+        (scores.jpeg, scores.webp) = (jpeg.scores(), webp.scores());
     }
     Ok((scores, samples))
 }
@@ -333,89 +327,9 @@ impl Tally {
             structure_perplexity: self.structure.perplexity(),
             detail_perplexity: self.detail.perplexity(),
             jpeg: None,
+            webp: None,
         })
     }
-}
-
-#[derive(Default)]
-struct JpegTally {
-    psnr: Mean,
-    ssim: Mean,
-    bits: f64,
-    pixels: f64,
-    over_budget: usize,
-}
-
-impl JpegTally {
-    fn add(&mut self, pixels: &Pixels, budget_bits: f64) -> Result<()> {
-        let (width, height) = (pixels.width, pixels.height);
-        let (Ok(jpeg_width), Ok(jpeg_height)) = (u16::try_from(width), u16::try_from(height))
-        else {
-            // JPEG ends at 65,535 px a side.
-            return Ok(());
-        };
-        let source = metrics::over_grey_rgba8(&pixels.rgba);
-        let rgb: Vec<u8> = source.iter().map(|v| (v * 255.0).round() as u8).collect();
-        let encode = |quality: u8| jpeg(&rgb, jpeg_width, jpeg_height, quality);
-        let bits = |bytes: &[u8]| scan_bytes(bytes) as f64 * 8.0;
-        let (mut best, mut low, mut high) = (encode(1)?, 1u8, 100u8);
-        while low < high {
-            let middle = (low + high).div_ceil(2);
-            let encoded = encode(middle)?;
-            if bits(&encoded) <= budget_bits {
-                (best, low) = (encoded, middle);
-            } else {
-                high = middle - 1;
-            }
-        }
-        self.over_budget += usize::from(bits(&best) > budget_bits);
-        self.bits += bits(&best);
-        self.pixels += (width * height) as f64;
-        let decoded = metrics::over_grey_rgba8(&decode_bytes(&best, &Limits::default())?.rgba8);
-        self.psnr.add(metrics::psnr_db(&source, &decoded));
-        if let Some(ssim) = metrics::ssim(&source, &decoded, width, height) {
-            self.ssim.add(ssim);
-        }
-        Ok(())
-    }
-
-    fn scores(&self) -> Option<JpegScores> {
-        Some(JpegScores {
-            psnr_db: self.psnr.value()?,
-            ssim: self.ssim.value(),
-            bits_per_pixel: self.bits / self.pixels,
-            over_budget: self.over_budget,
-        })
-    }
-}
-
-fn jpeg(rgb: &[u8], width: u16, height: u16, quality: u8) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, quality);
-    encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::F_2_2);
-    encoder
-        .encode(rgb, width, height, jpeg_encoder::ColorType::Rgb)
-        .map_err(|source| {
-            Error::new(
-                Kind::Internal,
-                "could not encode as JPEG",
-                source.to_string(),
-                "",
-            )
-        })?;
-    Ok(bytes)
-}
-
-/// Length of what follows the start-of-scan segment of a baseline JPEG.
-fn scan_bytes(jpeg: &[u8]) -> usize {
-    let mut at = 2;
-    while let Some([0xff, marker, high, low]) = jpeg.get(at..at + 4) {
-        at += 2 + usize::from(u16::from_be_bytes([*high, *low]));
-        if *marker == 0xda {
-            break;
-        }
-    }
-    jpeg.len().saturating_sub(at)
 }
 
 /// A set's name: that of its folder.
@@ -446,7 +360,7 @@ mod tests {
             crop_px: None,
             limit: None,
             samples: 1,
-            has_jpeg: true,
+            has_rivals: true,
         }
     }
 
@@ -466,14 +380,11 @@ mod tests {
         assert!(
             whole.bits_per_pixel <= whole.raw_bits_per_pixel * 80.0 * 48.0 / (70.0 * 40.0) * 1.5
         );
-        let jpeg = whole.jpeg.unwrap();
-        assert!(jpeg.psnr_db > 5.0 && jpeg.bits_per_pixel > 0.0);
-        assert!(
-            jpeg.over_budget > 0 || jpeg.bits_per_pixel <= whole.bits_per_pixel + 1e-9,
-            "{} {}",
-            jpeg.bits_per_pixel,
-            whole.bits_per_pixel
-        );
+        for rival in [whole.jpeg.unwrap(), whole.webp.unwrap()] {
+            assert!(rival.psnr_db > 5.0 && rival.bits_per_pixel > 0.0);
+            let bits = (rival.bits_per_pixel, whole.bits_per_pixel);
+            assert!(rival.over_budget > 0 || bits.0 <= bits.1 + 1e-9, "{bits:?}");
+        }
 
         let squares = QualityOptions {
             crop_px: Some(32),
@@ -512,45 +423,6 @@ mod tests {
                 .pictures,
             1
         );
-    }
-
-    /// A comparison with a broken rival would flatter the model.
-    #[test]
-    fn jpeg_is_as_good_as_it_should_be() {
-        let (width, height) = (64usize, 48usize);
-        let smooth = |i: usize, c: usize| (40 + i % width * 2 + i / width * c / 2) as u8;
-        let rgba =
-            (0..width * height).flat_map(|i| [smooth(i, 0), smooth(i, 1), smooth(i, 2), 255]);
-        let pixels = Pixels {
-            width,
-            height,
-            rgba: rgba.collect(),
-        };
-        let mut tally = JpegTally::default();
-        tally.add(&pixels, 1e9).unwrap();
-        let scores = tally.scores().unwrap();
-        assert!(
-            scores.psnr_db > 40.0,
-            "{} dB at quality 100",
-            scores.psnr_db
-        );
-        let mut tally = JpegTally::default();
-        tally.add(&pixels, 64.0 * 48.0 * 0.3).unwrap();
-        let scores = tally.scores().unwrap();
-        assert!(scores.bits_per_pixel <= 0.3);
-        assert!(
-            (28.0..45.0).contains(&scores.psnr_db),
-            "{} dB",
-            scores.psnr_db
-        );
-    }
-
-    #[test]
-    fn the_scan_is_what_follows_its_header() {
-        let bytes = jpeg(&[128; 16 * 16 * 3], 16, 16, 50).unwrap();
-        let scan = scan_bytes(&bytes);
-        // A flat macroblock takes a few bytes, headers and tables hundreds.
-        assert!(scan > 2 && scan < 40, "{scan} of {}", bytes.len());
     }
 
     #[test]

@@ -143,9 +143,9 @@ pub enum Command {
         /// Write a sheet per folder here: source, reconstruction, structure alone, difference.
         #[arg(long, value_name = "DIR")]
         sheets: Option<PathBuf>,
-        /// Leave JPEG out.
+        /// Leave JPEG and WebP out.
         #[arg(long)]
-        no_jpeg: bool,
+        no_rivals: bool,
     },
     /// Make the base model from its recipe. The same command goes on where the last piece stopped.
     TrainBase {
@@ -384,7 +384,7 @@ impl Args {
                 crop,
                 limit,
                 sheets,
-                no_jpeg,
+                no_rivals,
             } => QualityJob {
                 model: model.source()?,
                 folders: folders.clone(),
@@ -392,7 +392,7 @@ impl Args {
                     crop_px: *crop,
                     limit: *limit,
                     samples: SHEET_ROWS,
-                    has_jpeg: !no_jpeg,
+                    has_rivals: !no_rivals,
                 },
                 out: sheets.clone(),
                 existing,

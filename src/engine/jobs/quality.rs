@@ -68,24 +68,26 @@ impl QualityJob {
 pub fn table(sets: &[SetScores]) -> String {
     let mut text = String::from(
         "| set | pictures | PSNR dB | SSIM | gradient energy | structure alone dB | bits/px (raw) | \
-         codes used | perplexity | JPEG at these bits |\n|---|---|---|---|---|---|---|---|---|---|\n",
+         codes used | perplexity | JPEG at these bits | WebP at these bits |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let ssim = |ssim: Option<f64>| ssim.map_or("–".to_owned(), |v| format!("{v:.3}"));
     for set in sets {
-        let jpeg = set.jpeg.as_ref().map_or("–".to_owned(), |jpeg| {
-            let over = match jpeg.over_budget {
-                0 => String::new(),
-                n => format!(", {n} need more"),
-            };
-            format!(
-                "{:.2} dB, {} at {:.3}{over}",
-                jpeg.psnr_db,
-                ssim(jpeg.ssim),
-                jpeg.bits_per_pixel
-            )
+        let [jpeg, webp] = [&set.jpeg, &set.webp].map(|rival| {
+            rival.as_ref().map_or("–".to_owned(), |rival| {
+                let over = match rival.over_budget {
+                    0 => String::new(),
+                    n => format!(", {n} need more"),
+                };
+                format!(
+                    "{:.2} dB, {} at {:.3}{over}",
+                    rival.psnr_db,
+                    ssim(rival.ssim),
+                    rival.bits_per_pixel
+                )
+            })
         });
         text += &format!(
-            "| {} | {} | {:.2} | {} | {:.3} | {:.2} | {:.3} ({:.3}) | {:.1} % + {:.1} % | {:.0} + {:.0} | {jpeg} |\n",
+            "| {} | {} | {:.2} | {} | {:.3} | {:.2} | {:.3} ({:.3}) | {:.1} % + {:.1} % | {:.0} + {:.0} | {jpeg} | {webp} |\n",
             set.name,
             set.pictures,
             set.psnr_db,
