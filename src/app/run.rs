@@ -11,7 +11,7 @@ use crate::settings::Folders;
 use crate::version;
 
 const USAGE: &str = "Usage: tessera [--glow] [FILE…]\n\n\
-    --glow draws with OpenGL, for machines whose graphics driver has no Vulkan, Metal or DirectX 12.\n\
+    --glow draws with OpenGL at once, which is otherwise tried where Vulkan, Metal or DirectX 12 does not work.\n\
     FILE is a picture to paint on, a folder of pictures to import, or a .tessera project.\n\
     Set TESSERA_HOME to keep preferences and the first project in a folder of your choice.\n";
 
@@ -41,26 +41,48 @@ pub fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
             }
         }
     }
-    match open_window(files, renderer) {
+    #[cfg(target_os = "linux")]
+    if let Some(why) = super::libraries::missing() {
+        return failed(&format!("could not open the window: {why}."));
+    }
+    match open_window(&files, renderer) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            log::error!("{why}");
-            // Who started it by a double-click sees no log.
-            rfd::MessageDialog::new()
-                .set_level(rfd::MessageLevel::Error)
-                .set_title("Tessera could not start")
-                .set_description(why)
-                .show();
-            ExitCode::FAILURE
+        Err(why) if renderer == eframe::Renderer::Wgpu => {
+            log::warn!("{why}; trying OpenGL");
+            again_with_glow(&files).unwrap_or_else(|| failed(&why))
         }
+        Err(why) => failed(&why),
     }
 }
 
-fn open_window(files: Vec<PathBuf>, renderer: eframe::Renderer) -> Result<(), String> {
-    #[cfg(target_os = "linux")]
-    if let Some(why) = super::libraries::missing() {
-        return Err(format!("could not open the window: {why}."));
-    }
+fn failed(why: &str) -> ExitCode {
+    log::error!("{why}");
+    // Who started it by a double-click sees no log.
+    rfd::MessageDialog::new()
+        .set_level(rfd::MessageLevel::Error)
+        .set_title("Tessera could not start")
+        .set_description(why)
+        .show();
+    ExitCode::FAILURE
+}
+
+/// Where the newer graphics do not work OpenGL may, and a program has only one chance to open a window: another one tries.
+/// `None` where it could not be started.
+fn again_with_glow(files: &[PathBuf]) -> Option<ExitCode> {
+    let program = std::env::current_exe().ok()?;
+    let status = std::process::Command::new(program)
+        .arg("--glow")
+        .args(files)
+        .status()
+        .ok()?;
+    Some(match status.success() {
+        true => ExitCode::SUCCESS,
+        // It has said why.
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn open_window(files: &[PathBuf], renderer: eframe::Renderer) -> Result<(), String> {
     let folders = Folders::find().map_err(|error| error.to_string())?;
     remember_devices_in(&folders.devices_file());
     let icon = image::load_from_memory(include_bytes!("../../assets/icon/tessera-256.png"))
@@ -83,6 +105,7 @@ fn open_window(files: Vec<PathBuf>, renderer: eframe::Renderer) -> Result<(), St
         persistence_path: Some(folders.layout_file()),
         ..Default::default()
     };
+    let files = files.to_vec();
     let create: eframe::AppCreator<'_> = Box::new(move |cc| {
         let options = Options {
             folders,
@@ -93,8 +116,7 @@ fn open_window(files: Vec<PathBuf>, renderer: eframe::Renderer) -> Result<(), St
     });
     eframe::run_native("Tessera", options, create).map_err(|source| {
         format!(
-            "could not open the window: {source}. Try `tessera --glow`, or install a graphics driver \
-             (on Debian: mesa-vulkan-drivers)"
+            "could not open the window: {source}. Install a graphics driver (on Debian: mesa-vulkan-drivers)"
         )
     })
 }
