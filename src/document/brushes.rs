@@ -29,6 +29,14 @@ pub const MAX_BRUSH_BLOCK_CELLS: u64 = 1 << 10;
 /// Longest name of a brush.
 pub const MAX_NAME_CHARS: usize = 100;
 
+/// "1 brush", "7 brushes".
+pub fn count_text(brushes: usize) -> String {
+    match brushes {
+        1 => "1 brush".into(),
+        count => format!("{count} brushes"),
+    }
+}
+
 /// What a saved brush paints with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

@@ -18,6 +18,7 @@ use crate::app::{
     Command, Overlay, SAMPLES, State, conflicts, name_of, parse_shortcut, shortcut_of, text_for,
     text_of,
 };
+use crate::document::brushes::count_text;
 use crate::settings::{Settings, ThemeChoice};
 use crate::version;
 
@@ -392,9 +393,9 @@ fn brush_pack(ui: &mut Ui, state: &State, out: &mut Commands) {
     weak(
         ui,
         format!(
-            "The file has {} brushes, but {why}. They can be carried over: each code becomes the one \
+            "The file has {}, but {why}. They can be carried over: each code becomes the one \
              here that is most like it.",
-            pack.brushes.len()
+            count_text(pack.brushes.len())
         ),
     );
     ui.add_space(theme::GAP_M);

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::codes::read_text;
 use super::session::file_name;
-use crate::document::brushes::{BrushPack, MAX_PACK_BYTES};
+use crate::document::brushes::{BrushPack, MAX_PACK_BYTES, count_text};
 use crate::engine::event::{Outcome, Product};
 use crate::engine::worker::JobContext;
 use crate::error::Result;
@@ -28,7 +28,8 @@ impl ImportBrushesJob {
         let pack = BrushPack::from_json(&text).map_err(|error| error.at(&self.path))?;
         let count = pack.brushes.len();
         Ok(Outcome::new(format!(
-            "Read {count} brushes from {}.",
+            "Read {} from {}.",
+            count_text(count),
             file_name(&self.path)
         ))
         .with_report(json!({ "brushes": count }))
@@ -48,8 +49,8 @@ impl ExportBrushesJob {
         // The file dialog has asked before replacing anything.
         write_bytes(&self.path, Existing::Replace, text.as_bytes())?;
         Ok(Outcome::new(format!(
-            "Wrote {} brushes to {}.",
-            self.pack.brushes.len(),
+            "Wrote {} to {}.",
+            count_text(self.pack.brushes.len()),
             file_name(&self.path)
         ))
         .with_file(&self.path))

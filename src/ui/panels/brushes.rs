@@ -67,6 +67,7 @@ impl BrushesPanel {
         match &brush.ink {
             BrushInk::Code(code) => paint_swatch(ui, view, brush.level, *code, rect),
             BrushInk::Block { block, turn, .. } => {
+                ui.painter().rect_filled(rect, 4, tokens.control);
                 paint_block(ui, view, &block.turned(*turn), rect)
             }
             BrushInk::Smudge { .. } => {

@@ -360,7 +360,7 @@ pub fn paint_swatch(ui: &Ui, view: &PaletteView, level: Level, code: u16, rect: 
         rect.size(),
     ))
     .uv(Rect::from_min_max(uv(x, y), uv(x + side, y + side)))
-    .corner_radius(CornerRadius::same(4))
+    .corner_radius(CornerRadius::same((rect.width() / 7.0).min(4.0) as u8))
     .tint(Color32::WHITE)
     .paint_at(ui, rect);
 }
