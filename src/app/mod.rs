@@ -15,6 +15,7 @@ mod run;
 mod shortcuts;
 mod state;
 mod textures;
+mod tool_command;
 mod tools;
 
 use std::path::PathBuf;
