@@ -1,5 +1,6 @@
 // One tile of the canvas: the picture as it is now and as it came in, on a checkerboard where it is
-// transparent, with the cell grid, a split or difference view, and cells dimmed by a mask.
+// transparent, with the cell grid, a split, blend or difference view, cells dimmed by a mask, and, for a canvas
+// that wraps, its copies around it.
 // All colours are sRGB-encoded, as egui blends them.
 
 struct View {
@@ -8,9 +9,9 @@ struct View {
     offset: vec2<f32>,
     // Screen pixels per canvas pixel.
     zoom: f32,
-    // 0 now, 1 before, 2 split, 3 difference.
+    // 0 now, 1 before, 2 split, 3 difference, 4 blend.
     mode: u32,
-    // Canvas column where the split stands.
+    // Canvas column where the split stands; the share of `before` in a blend.
     split_x: f32,
     // Side of a grid cell in canvas pixels; 0 without grid.
     grid_px: f32,
@@ -23,6 +24,9 @@ struct View {
     mask_px: f32,
     // 1 where the target encodes sRGB itself.
     encodes_srgb: f32,
+    // How many copies stand beside each other on each axis: 1 or 3, the middle one being the canvas.
+    copies: vec2<u32>,
+    unused: vec2<u32>,
 };
 
 struct Tile {
@@ -42,12 +46,14 @@ struct Varying {
 };
 
 @vertex
-fn vertex(@builtin(vertex_index) index: u32) -> Varying {
+fn vertex(@builtin(vertex_index) index: u32, @builtin(instance_index) copy: u32) -> Varying {
     let corner = vec2<f32>(f32(index & 1u), f32(index >> 1u));
     let p = tile.rect.xy + corner * tile.rect.zw;
     var out: Varying;
     out.canvas_px = p;
-    out.clip = vec4<f32>(p * view.scale + view.offset, 0.0, 1.0);
+    let place = vec2<i32>(vec2<u32>(copy % view.copies.x, copy / view.copies.x)) - vec2<i32>(view.copies / 2u);
+    let shown = p + vec2<f32>(place) * view.picture_px;
+    out.clip = vec4<f32>(shown * view.scale + view.offset, 0.0, 1.0);
     return out;
 }
 
@@ -119,6 +125,8 @@ fn fragment(in: Varying) -> @location(0) vec4<f32> {
         let difference = abs(sampled(now, local) - sampled(before, local));
         let strongest = max(difference.rgb, vec3<f32>(difference.a));
         rgb = clamp(strongest * 4.0, vec3<f32>(0.0), vec3<f32>(1.0));
+    } else if view.mode == 4u {
+        rgb = over_checker(mix(sampled(now, local), sampled(before, local), view.split_x), in.clip.xy);
     } else if shows_before {
         rgb = over_checker(sampled(before, local), in.clip.xy);
     } else {

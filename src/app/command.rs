@@ -7,6 +7,7 @@ use eframe::egui::{Key, KeyboardShortcut, Modifiers};
 use lucide_icons::Icon;
 
 use super::dialogs::Question;
+use super::document_command::DocumentCommand;
 use super::layer_command::LayerCommand;
 use super::state::{ExportForm, Overlay, TrainForm, Workspace};
 use super::tool_command;
@@ -142,6 +143,9 @@ pub enum Command {
         from: u16,
         to: u16,
     },
+
+    // Whole pictures
+    Document(DocumentCommand),
 
     // Layers
     Layer(LayerCommand),
@@ -296,6 +300,8 @@ impl Command {
             C::ScaleUp,
             C::ScaleDown,
             C::SetScale(1.0),
+            C::Open(Overlay::NewCanvas),
+            C::Open(Overlay::CanvasSize),
             C::Open(Overlay::Commands),
             C::Open(Overlay::Notices),
             C::Open(Overlay::Settings),
@@ -308,6 +314,7 @@ impl Command {
             C::Quit,
         ];
         all.extend(layers);
+        all.extend(DocumentCommand::LISTED.map(C::Document));
         all
     }
 
@@ -639,6 +646,21 @@ impl Command {
                 None,
             ),
             C::Layer(command) => command.spec(),
+            C::Document(command) => command.spec(),
+            C::Open(Overlay::NewCanvas) => spec(
+                "file.new_canvas",
+                "New canvas…",
+                "An empty canvas filled with the chosen structure code",
+                Icon::SquarePlus,
+                ctrl_shift(Key::N),
+            ),
+            C::Open(Overlay::CanvasSize) => spec(
+                "picture.size",
+                "Canvas size…",
+                "Crop, extend or scale the picture, as a new one",
+                Icon::Scaling,
+                None,
+            ),
             C::ToggleLayers => spec(
                 "view.layers",
                 "Layers list",

@@ -6,18 +6,17 @@ use eframe::egui::TextureHandle;
 
 use super::command::Command;
 use super::state::{
-    Canvas, ExemplarView, Gallery, ImportReport, JobKey, OpenProject, PaletteView, PreviewView,
-    Purpose, Thumbnail, Training, ViewWish,
+    ExemplarView, Gallery, ImportReport, JobKey, OpenProject, PaletteView, PreviewView, Purpose,
+    Thumbnail, Training,
 };
 use super::textures::{Loaded, Wanted, of_raster};
 use super::{App, FIRST_SAMPLE, Severity};
 use crate::document::{Level, Raster, Samples};
 use crate::engine::{
-    DecodedPatch, DeskReply, Event, EventKind, LAST_DOCUMENT, Metrics, OpenDocument, OpenWhat,
-    Outcome, Overview, Palette, Product, ProjectFile, Storage,
+    DecodedPatch, DeskReply, Event, EventKind, Metrics, OpenWhat, Outcome, Overview, Palette,
+    Product, ProjectFile, Storage,
 };
 use crate::error::Notice;
-use crate::render::Surface;
 
 impl App {
     pub(super) fn take_event(&mut self, key: JobKey, event: Event) {
@@ -83,7 +82,7 @@ impl App {
                 // A run that found its pictures gone should not be all that says so.
                 self.check_files();
             }
-            Purpose::OpenDocument => self.lanes.desk.read_overview(),
+            Purpose::OpenDocument | Purpose::Rewrap => self.lanes.desk.read_overview(),
             _ => {}
         }
     }
@@ -141,6 +140,8 @@ impl App {
             | Purpose::OpenFirstProject
             | Purpose::OpenDocument
             | Purpose::ImportBrushes
+            | Purpose::Rewrap
+            | Purpose::Reskin
             | Purpose::Palette
             | Purpose::Crops => log::info!("{}", outcome.summary),
         }
@@ -159,6 +160,7 @@ impl App {
             Some(Product::Crops(sheet)) => self.lanes.textures.want(Wanted::Crops(sheet)),
             Some(Product::Brushes(pack)) => self.pack_read(&pack),
             Some(Product::Companions(table)) => self.companions_found(table),
+            Some(Product::Reskin(reskin)) => self.reskinned(&reskin),
             None => {}
         }
     }
@@ -187,6 +189,7 @@ impl App {
             marks: Default::default(),
         });
         self.state.canvas = None;
+        self.state.tabs = Default::default();
         self.state.gallery = Gallery::default();
         self.state.import_report = None;
         let training = &mut self.state.training;
@@ -200,35 +203,6 @@ impl App {
         self.forget_rows();
         self.files_checked = None;
         self.check_files();
-    }
-
-    fn document_opened(&mut self, opened: &Arc<OpenDocument>, surface: Surface) {
-        let document = opened.document.clone();
-        self.lanes
-            .decode
-            .open(opened.model.codec.clone(), &document);
-        self.openings += 1;
-        let canvas = Canvas {
-            id: opened.id,
-            name: opened.name.clone(),
-            document,
-            snapshots: opened.snapshots.clone(),
-            model: opened.model.clone(),
-            surface,
-            view: ViewWish::Fit,
-            opening: self.openings,
-            shown_revision: 0,
-        };
-        self.show_edits(&canvas);
-        self.state.canvas = Some(canvas);
-        self.state.tools.gesture = None;
-        self.state.tools.companions = None;
-        self.find_companions();
-        self.refresh_mask();
-        self.show_selection();
-        self.draw_palette();
-        let id = opened.id;
-        self.write(move |project| project.set_setting(LAST_DOCUMENT, &id.into()));
     }
 
     fn palette_drawn(
@@ -301,6 +275,7 @@ impl App {
                 };
                 if let Samples::Rgba8(rgba8) = &patch.samples {
                     canvas.surface.patch(patch.rect, rgba8);
+                    canvas.thumb.patch(patch.rect, rgba8);
                     canvas.shown_revision = canvas.shown_revision.max(decoded.revision);
                 }
             }

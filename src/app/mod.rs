@@ -4,6 +4,7 @@
 mod apply;
 mod command;
 mod dialogs;
+mod document_command;
 mod events;
 mod lanes;
 mod layer_command;
@@ -15,6 +16,7 @@ mod run;
 mod shortcuts;
 mod state;
 mod textures;
+mod thumb;
 mod tool_command;
 mod tools;
 
@@ -27,6 +29,7 @@ use eframe::egui;
 pub use apply::export_path;
 pub use command::{Command, Spec};
 pub use dialogs::{Picker, Question, system_picker};
+pub use document_command::{DocumentCommand, NewCanvas, TimelapseForm};
 pub use layer_command::LayerCommand;
 pub use notices::{Entry, Notices, Severity};
 pub use run::run;
@@ -41,7 +44,8 @@ pub use tools::{Gesture, Hold, StrokeStep, TintKind, Tool, ToolBox, ToolOption};
 
 // What the panels name of the layers below.
 pub use crate::engine::{
-    CheckpointChoice, Existing, Overview, Palette, PaletteLevel, PictureRole, Preset, SAMPLES,
+    AnimationFormat, CheckpointChoice, Existing, Overview, Palette, PaletteLevel, PictureRole,
+    Preset, Reframe, Reskin, SAMPLES,
 };
 pub use crate::project::{
     CheckpointKind, CheckpointRow, DocumentRow, MetricRow, PictureCounts, PictureFilter, PictureId,
@@ -196,6 +200,7 @@ impl App {
         if self.pace.wants_memory() {
             self.lanes.desk.read_memory();
         }
+        self.refresh_reskin();
         let look = (self.state.settings.theme, self.state.settings.ui_scale);
         if self.applied_look != Some(look) {
             self.applied_look = Some(look);
@@ -304,10 +309,12 @@ impl State {
             workspace: Workspace::Paint,
             project: None,
             canvas: None,
+            tabs: Default::default(),
             look: CanvasLook {
                 has_grid: false,
                 compare: Compare::Now,
                 is_where_used_on: false,
+                is_wrap_preview_on: false,
             },
             paint: Paint::default(),
             tools: ToolBox::default(),
@@ -315,6 +322,11 @@ impl State {
             gallery: Gallery::default(),
             training,
             export,
+            timelapse: TimelapseForm {
+                format: AnimationFormat::Gif,
+                longest_px: 720,
+                frames_per_second: 12.0,
+            },
             last_export: None,
             import_report: None,
             jobs: Default::default(),

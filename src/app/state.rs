@@ -7,11 +7,14 @@ use std::time::Instant;
 
 use eframe::egui::TextureHandle;
 
+use super::document_command::TimelapseForm;
 use super::notices::Notices;
+use super::thumb::Thumb;
 use super::tools::{Tool, ToolBox};
 use crate::document::{Brush, DetailPolicy, Document, Level, Shape};
 use crate::engine::{
-    CheckpointChoice, Existing, JobId, Model, Overview, Palette, PictureRole, Preset, Storage,
+    CheckpointChoice, Existing, JobId, Model, Overview, Palette, PictureRole, Preset, Reskin,
+    Storage,
 };
 use crate::error::Notice;
 use crate::project::{
@@ -48,6 +51,8 @@ pub enum Overlay {
     OpenPath,
     /// A pack of brushes was made for another codebook.
     BrushPack,
+    NewCanvas,
+    CanvasSize,
     Notices,
     Settings,
     Help,
@@ -105,6 +110,9 @@ pub enum Purpose {
     Export,
     SaveCopy,
     Device,
+    /// The open picture is encoded anew.
+    Rewrap,
+    Reskin,
 }
 
 impl Purpose {
@@ -132,6 +140,7 @@ pub struct State {
     pub overlay: Option<Overlay>,
     pub project: Option<OpenProject>,
     pub canvas: Option<Canvas>,
+    pub tabs: Tabs,
     pub look: CanvasLook,
     pub paint: Paint,
     pub tools: ToolBox,
@@ -139,6 +148,7 @@ pub struct State {
     pub gallery: Gallery,
     pub training: Training,
     pub export: ExportForm,
+    pub timelapse: TimelapseForm,
     /// The file written last.
     pub last_export: Option<PathBuf>,
     /// The newest report of an import.
@@ -275,6 +285,10 @@ pub struct Canvas {
     pub snapshots: Vec<NamedState>,
     pub(super) model: Model,
     pub surface: Surface,
+    /// For its tab.
+    pub thumb: Thumb,
+    /// The same codes through another model, in place of the source.
+    pub reskin: Option<Arc<Reskin>>,
     pub view: ViewWish,
     /// Counts openings, so that the panel knows when to forget what it kept of the last one.
     pub opening: u64,
@@ -290,6 +304,22 @@ impl Canvas {
 
     pub fn model_hash(&self) -> &str {
         &self.model.hash
+    }
+}
+
+/// The pictures that are open.
+#[derive(Default)]
+pub struct Tabs {
+    /// All of them, from left to right.
+    pub order: Vec<DocumentId>,
+    /// Those that are not on the canvas.
+    pub(super) parked: Vec<Canvas>,
+}
+
+impl Tabs {
+    /// A picture that is not on the canvas.
+    pub fn parked(&self, id: DocumentId) -> Option<&Canvas> {
+        self.parked.iter().find(|canvas| canvas.id == id)
     }
 }
 
@@ -309,6 +339,8 @@ pub struct CanvasLook {
     pub has_grid: bool,
     pub compare: Compare,
     pub is_where_used_on: bool,
+    /// Whether copies of the picture are shown around it.
+    pub is_wrap_preview_on: bool,
 }
 
 /// The tool in hand.

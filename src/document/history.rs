@@ -120,6 +120,33 @@ impl Stroke {
         }
     }
 
+    /// The same stroke on a picture whose codes as encoded are `new` instead of `old`: on the first layer those
+    /// stand for cells without a code of its own.
+    #[must_use]
+    pub fn reencoded(&self, old: &Codes, new: &Codes) -> Self {
+        if self.target != Target::default() {
+            return self.clone();
+        }
+        let renewed = |level: Level, index: u32, value: u16| match old.level(level).raw_at(index)
+            == Some(value)
+        {
+            true => new.level(level).raw_at(index).unwrap_or(value),
+            false => value,
+        };
+        let deltas = (self.deltas.iter())
+            .map(|delta| CellDelta {
+                before: renewed(delta.level, delta.index, delta.before),
+                after: renewed(delta.level, delta.index, delta.after),
+                ..*delta
+            })
+            .filter(|delta| delta.before != delta.after)
+            .collect();
+        Self {
+            deltas,
+            ..self.clone()
+        }
+    }
+
     /// Whether it was made on these layers: everything is as it says it found it.
     pub fn follows(&self, stack: &LayerStack, encoded: &Codes) -> bool {
         let has_target = self.deltas.is_empty() || stack.get(self.target.layer).is_some();

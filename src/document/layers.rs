@@ -338,6 +338,37 @@ impl LayerStack {
         codes
     }
 
+    /// The same layers on a canvas of another size, which begins at `offset` (in structure cells) of this one.
+    #[must_use]
+    pub fn reframed(&self, from: Geometry, to: Geometry, offset: (i64, i64)) -> Self {
+        let mut stack = self.clone();
+        for (layer, old) in stack.layers.iter_mut().zip(&self.layers) {
+            layer.cells = Default::default();
+            layer.hidden = Default::default();
+            for level in Level::ALL {
+                let cells = i64::from(super::STRUCTURE_STRIDE_PX / level.stride_px());
+                let (columns, bounds) = (from.grid_width(level), to.grid_bounds(level));
+                let place = |index: u32| {
+                    let x = i64::from(index % columns) - offset.0 * cells;
+                    let y = i64::from(index / columns) - offset.1 * cells;
+                    let (x, y) = (u32::try_from(x).ok()?, u32::try_from(y).ok()?);
+                    bounds.contains(x, y).then(|| y * bounds.width + x)
+                };
+                for (index, code) in old.cells(level).iter() {
+                    if let Some(index) = place(index) {
+                        layer.set(level, index, Some(code));
+                    }
+                }
+                for (index, _) in old.hidden(level).iter() {
+                    if let Some(index) = place(index) {
+                        layer.hide(level, index, true);
+                    }
+                }
+            }
+        }
+        stack
+    }
+
     /// How the picture is put together: layers in full strength that lie on each other are one pass, one
     /// decode. There is always at least one.
     pub fn passes(&self) -> Vec<Pass> {

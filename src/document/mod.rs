@@ -196,16 +196,6 @@ impl Document {
         self.wrap
     }
 
-    /// Changing the wrap changes how the picture decodes at its borders, so the codes must be
-    /// encoded again under the new wrap.
-    ///
-    /// # Errors
-    /// As [`Codes::check`].
-    pub fn rewrap(&mut self, wrap: Wrap, encoded: Codes) -> Result<()> {
-        *self = Self::new(self.source.clone(), encoded, wrap, self.model_hash.clone())?;
-        Ok(())
-    }
-
     /// Hash of the checkpoint that encoded this document.
     pub fn model_hash(&self) -> &str {
         &self.model_hash

@@ -16,6 +16,9 @@ use crate::error::Result;
 
 /// Patches that may wait for the window before decoding waits for it.
 const WAITING_PATCHES: usize = 64;
+/// From here on the lane compares all cells instead of being told which have changed: that costs the window's
+/// thread nothing.
+const MANY_CELLS: usize = 1 << 14;
 /// Patches are cut to this side, so that newer strokes get their turn while a large area is decoded.
 const PATCH_PX: u32 = 512;
 
@@ -62,7 +65,7 @@ enum Now {
     Codes(BTreeMap<(Level, u32), u16>),
     /// The same layers as before, with other cells.
     Cells(Box<LayerStack>),
-    /// Other layers, or shown differently.
+    /// Other layers, or shown differently, or many other cells.
     Layers(Box<LayerStack>),
 }
 
@@ -87,7 +90,7 @@ impl DecodeLane {
         })
     }
 
-    /// Shows a document from now on; what waited for the one before is dropped.
+    /// Shows a document with its edits from now on; what waited for the one before is dropped.
     pub fn open(&self, codec: Arc<Codec>, document: &Document) {
         let mut state = self.shared.lock();
         state.opened = Some(Box::new((codec, document.clone())));
@@ -107,10 +110,11 @@ impl DecodeLane {
         let mut state = self.shared.lock();
         let cells = deltas.iter().map(|delta| (delta.level, delta.index));
         let is_rearranged = state.arrangement != document.arrangement();
+        let is_large = deltas.len() > MANY_CELLS;
         let layers = || Box::new(document.layers().clone());
         state.now = Some(match state.now.take() {
             Some(Now::Layers(_)) => Now::Layers(layers()),
-            _ if is_rearranged => Now::Layers(layers()),
+            _ if is_rearranged || is_large => Now::Layers(layers()),
             _ if document.layers().passes().len() > 1 => Now::Cells(layers()),
             before => {
                 let mut codes = match before {
@@ -124,7 +128,9 @@ impl DecodeLane {
                 Now::Codes(codes)
             }
         });
-        state.changed.extend(cells);
+        if !matches!(state.now, Some(Now::Layers(_))) {
+            state.changed.extend(cells);
+        }
         state.revision = document.revision();
         state.arrangement = document.arrangement();
         drop(state);
@@ -186,12 +192,12 @@ fn lane(shared: &Shared) {
                     *canvas = None;
                     let (codec, document) = *opened;
                     revision = document.revision();
-                    shown = revision;
-                    *canvas = Some(LiveCanvas::new(
-                        codec,
-                        &document,
-                        LiveCanvas::DEFAULT_BUDGET_BYTES,
-                    )?);
+                    let opened = LiveCanvas::new(codec, &document, LiveCanvas::DEFAULT_BUDGET_BYTES)?;
+                    let edited = document.changes();
+                    let edited = edited.iter().map(|delta| (delta.level, delta.index));
+                    add(&mut dirty, &opened.reached(edited));
+                    shown = revision.saturating_sub(u64::from(!dirty.is_empty()));
+                    *canvas = Some(opened);
                 }
                 (Work::Change(cells, now, newest), Some(canvas)) => {
                     revision = newest;
@@ -277,12 +283,8 @@ fn take_over(canvas: &mut LiveCanvas, cells: BTreeSet<(Level, u32)>, now: Now) -
             canvas.apply(&deltas)
         }
         Now::Cells(layers) => canvas.follow(*layers, &cells.into_iter().collect::<Vec<_>>()),
-        Now::Layers(layers) => {
-            // Cells may have changed before the layers did.
-            let mut dirty = canvas.rearrange(*layers)?;
-            dirty.extend(&canvas.reached(cells));
-            Ok(dirty)
-        }
+        // It finds out itself which cells have changed, also before the layers did.
+        Now::Layers(layers) => canvas.rearrange(*layers),
     }
 }
 

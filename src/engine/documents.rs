@@ -105,7 +105,7 @@ fn difference(document: &Document) -> Stroke {
     Stroke::new("Restored edits", document.changes())
 }
 
-fn store(
+pub(super) fn store(
     project: &Storage,
     name: &str,
     document: Document,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::jobs::crops::CropSheet;
+use super::jobs::reskin::Reskin;
 use super::jobs::session::OpenDocument;
 use super::palette::Palette;
 use super::storage::Storage;
@@ -123,6 +124,7 @@ pub enum Product {
     Companions(Arc<Companions>),
     Brushes(Arc<BrushPack>),
     Crops(Arc<CropSheet>),
+    Reskin(Arc<Reskin>),
 }
 
 impl std::fmt::Debug for Product {
@@ -130,6 +132,7 @@ impl std::fmt::Debug for Product {
         match self {
             Self::Project(project) => write!(f, "Project({})", project.path().display()),
             Self::Document(document) => write!(f, "Document({})", document.name),
+            Self::Reskin(reskin) => write!(f, "Reskin({})", reskin.model),
             Self::Palette(palette) => write!(f, "Palette({})", palette.model_hash),
             Self::Brushes(pack) => write!(f, "Brushes({})", pack.brushes.len()),
             Self::Companions(table) => write!(f, "Companions({})", table.origin),
@@ -144,6 +147,7 @@ impl PartialEq for Product {
         match (self, other) {
             (Self::Project(a), Self::Project(b)) => a.path() == b.path(),
             (Self::Document(a), Self::Document(b)) => Arc::ptr_eq(a, b),
+            (Self::Reskin(a), Self::Reskin(b)) => Arc::ptr_eq(a, b),
             (Self::Palette(a), Self::Palette(b)) => Arc::ptr_eq(a, b),
             (Self::Companions(a), Self::Companions(b)) => Arc::ptr_eq(a, b),
             (Self::Brushes(a), Self::Brushes(b)) => Arc::ptr_eq(a, b),

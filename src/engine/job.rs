@@ -3,6 +3,7 @@
 use super::event::Outcome;
 use super::jobs::bench::BenchJob;
 use super::jobs::brushes::{ExportBrushesJob, ImportBrushesJob};
+use super::jobs::canvas::{BlankJob, ReframeJob, RewrapJob};
 use super::jobs::codebook::{CodebookJob, PaletteJob};
 use super::jobs::codes::{DecodeJob, EncodeJob};
 use super::jobs::companions::CompanionsJob;
@@ -13,8 +14,10 @@ use super::jobs::import::ImportJob;
 use super::jobs::project::{CheckJob, InfoJob, NewJob};
 use super::jobs::quality::QualityJob;
 use super::jobs::reconstruct::ReconstructJob;
+use super::jobs::reskin::ReskinJob;
 use super::jobs::selftest::SelfTestJob;
 use super::jobs::session::{DeviceJob, OpenDocumentJob, OpenProjectJob, SaveCopyJob};
+use super::jobs::timelapse::TimelapseJob;
 use super::jobs::train::TrainJob;
 use super::jobs::train_base::TrainBaseJob;
 use super::worker::JobContext;
@@ -62,6 +65,11 @@ jobs! {
     Edit(EditJob) = "Editing a picture",
     OpenProject(OpenProjectJob) = "Opening a project",
     OpenDocument(OpenDocumentJob) = "Opening a picture",
+    Rewrap(RewrapJob) = "Encoding the picture anew",
+    Blank(BlankJob) = "Making a canvas",
+    Reframe(ReframeJob) = "Making a canvas of another size",
+    Reskin(ReskinJob) = "Looking through another model",
+    Timelapse(TimelapseJob) = "Making a timelapse",
     Device(DeviceJob) = "Looking for the device",
     CheckFiles(CheckFilesJob) = "Looking for the pictures' files",
     Crops(CropsJob) = "Cutting crops of a picture",

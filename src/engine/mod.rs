@@ -26,6 +26,7 @@ pub use event::{Event, EventKind, JobId, Metrics, Outcome, Preview, Product};
 pub use job::Job;
 pub use jobs::bench::{BenchJob, BenchOptions};
 pub use jobs::brushes::{ExportBrushesJob, ImportBrushesJob};
+pub use jobs::canvas::{BlankJob, Reframe, ReframeJob, RewrapJob};
 pub use jobs::codebook::{CodebookJob, PaletteJob};
 pub use jobs::codes::{DecodeJob, EncodeJob};
 pub use jobs::companions::CompanionsJob;
@@ -36,10 +37,12 @@ pub use jobs::import::ImportJob;
 pub use jobs::project::{CheckJob, InfoJob, NewJob};
 pub use jobs::quality::QualityJob;
 pub use jobs::reconstruct::ReconstructJob;
+pub use jobs::reskin::{Reskin, ReskinJob};
 pub use jobs::selftest::SelfTestJob;
 pub use jobs::session::{
     DeviceJob, OpenDocument, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile, SaveCopyJob,
 };
+pub use jobs::timelapse::{TimelapseJob, TimelapseLook, TimelapseOf};
 pub use jobs::train::{TrainJob, TrainStart};
 pub use jobs::train_base::TrainBaseJob;
 pub use model::{CheckpointChoice, Model, ModelSource};
@@ -51,7 +54,7 @@ pub use worker::{JobContext, Worker};
 
 // What callers of the engine need of the modules below it.
 pub use crate::dataset::ImportOptions;
-pub use crate::export::{Existing, write_bytes};
+pub use crate::export::{AnimationFormat, Existing, write_bytes};
 pub use crate::kernels::set_plain_ops;
 pub use crate::train::quality::QualityOptions;
 pub use crate::train::{Budget, Preset};

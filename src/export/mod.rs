@@ -1,6 +1,7 @@
 //! Pictures on their way out: PNG that restores its document, lossless WebP, contact sheets,
 //! provenance metadata, and files that appear whole or not at all.
 
+mod animation;
 mod atomic;
 mod png;
 mod restore;
@@ -9,6 +10,7 @@ mod text;
 mod webp;
 mod xmp;
 
+pub use animation::{AnimationFormat, AnimationSize, Frame, Shrunk, write_animation};
 pub use atomic::{Existing, write_atomic, write_bytes};
 pub use png::{Metadata, encode_png, write_png};
 pub use restore::{RESTORE_CHUNK, Restore, RestoreHeader, encode_restore_data, read_restore_data};

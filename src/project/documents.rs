@@ -429,6 +429,49 @@ impl Project {
         })
     }
 
+    /// Encodes a document anew on a canvas that wraps differently. Its strokes stay; those on the first layer are
+    /// written anew, so that they say the same over the new codes.
+    ///
+    /// # Errors
+    /// `Damaged` or `Usage` where the codes do not fit the document; `DiskFull`.
+    pub fn rewrap_document(&mut self, id: DocumentId, wrap: Wrap, codes: &Codes) -> Result<()> {
+        const DOING: &str = "store the codes of a document";
+        const PAGE: u64 = 512;
+        let row = self.document(id)?;
+        codes.check(row.geometry()?, Some(row.codebooks))?;
+        let old = self.encoded_codes(&row)?;
+        let mut rewritten = Vec::new();
+        for first in (1..=row.strokes).step_by(PAGE as usize) {
+            let last = (first + PAGE - 1).min(row.strokes);
+            self.for_strokes(&row, first, last, &mut |number, stroke| {
+                if stroke.target == crate::document::Target::default() {
+                    let renewed = stroke.reencoded(&old, codes);
+                    rewritten.push((number, journal::encode_deltas(&renewed.deltas)));
+                }
+                Ok(())
+            })?;
+        }
+        self.transact(DOING, |t, path| {
+            t.execute("DELETE FROM document_codes WHERE document = ?1", [id])
+                .doing(DOING, path)?;
+            store_encoded(t, id, codes, path)?;
+            for (number, deltas) in rewritten {
+                t.prepare_cached(
+                    "UPDATE strokes SET deltas = ?3 WHERE document = ?1 AND number = ?2",
+                )
+                .and_then(|mut s| s.execute(params![id, number.cast_signed(), deltas]))
+                .doing(DOING, path)?;
+            }
+            t.execute(
+                "UPDATE documents SET wrap_x = ?2, wrap_y = ?3, modified_ms = ?4 WHERE id = ?1",
+                params![id, wrap.x, wrap.y, now_ms()],
+            )
+            .doing(DOING, path)
+            .map(drop)
+        })?;
+        self.store_snapshot(id)
+    }
+
     /// Adds a finished stroke to the journal; undone strokes are forgotten. When this returns, the
     /// stroke survives a kill and a power cut. Returns its number.
     ///

@@ -55,6 +55,8 @@ struct ViewUniform {
     picture_px: [f32; 2],
     mask_px: f32,
     encodes_srgb: f32,
+    copies: [u32; 2],
+    unused: [u32; 2],
 }
 
 impl Gpu {
@@ -233,6 +235,7 @@ pub(super) fn layout(device: &wgpu::Device, label: &str, textures: u32) -> wgpu:
 struct Tile {
     rect: Rect,
     now: wgpu::Texture,
+    before: wgpu::Texture,
     group: wgpu::BindGroup,
 }
 
@@ -260,7 +263,12 @@ impl GpuSurface {
             let place = [rect.x, rect.y, rect.width, rect.height].map(|v| v as f32);
             let uniform = gpu.uniform("canvas tile", bytemuck::bytes_of(&place));
             let group = gpu.group(&gpu.tile_layout, &uniform, &[&now, &before]);
-            Tile { rect, now, group }
+            Tile {
+                rect,
+                now,
+                before,
+                group,
+            }
         };
         let tiles = tiles(whole.width, whole.height).into_iter().map(make);
         let view = gpu.uniform("canvas view", bytemuck::bytes_of(&ViewUniform::zeroed()));
@@ -292,6 +300,15 @@ impl GpuSurface {
         }
     }
 
+    pub(super) fn set_before(&mut self, rgba8: &[u8]) {
+        let whole = Rect::new(0, 0, self.size_px[0], self.size_px[1]);
+        for tile in self.tiles.iter() {
+            let (start, stride) = rows_of(tile.rect, whole);
+            let to = Rect::new(0, 0, tile.rect.width, tile.rect.height);
+            self.gpu.write(&tile.before, to, &rgba8[start..], stride);
+        }
+    }
+
     pub(super) fn set_mask(&mut self, mask: Option<&Mask>) {
         self.mask_px = mask.map_or(0, |mask| mask.cell_px);
         if let Some(mask) = mask {
@@ -317,6 +334,7 @@ impl GpuSurface {
             Compare::Before => 1,
             Compare::Split(_) => 2,
             Compare::Difference => 3,
+            Compare::Blend(_) => 4,
         };
         let uniform = ViewUniform {
             scale: [scale.x, -scale.y],
@@ -327,7 +345,7 @@ impl GpuSurface {
             zoom: placed.view.zoom,
             mode,
             split_x: match look.compare {
-                Compare::Split(x) => x,
+                Compare::Split(value) | Compare::Blend(value) => value,
                 _ => 0.0,
             },
             grid_px: look.grid_px.map_or(0.0, |px| px as f32),
@@ -337,8 +355,16 @@ impl GpuSurface {
             picture_px: self.size_px.map(|side| side as f32),
             mask_px: self.mask_px as f32,
             encodes_srgb: f32::from(u8::from(self.gpu.encodes_srgb)),
+            copies: look.copies(),
+            unused: [0; 2],
         };
-        let visible = placed.visible(egui::vec2(self.size_px[0] as f32, self.size_px[1] as f32));
+        let whole = Rect::new(0, 0, self.size_px[0], self.size_px[1]);
+        let copies = look.copies();
+        // Copies show what the canvas itself may have outside the panel.
+        let visible = match copies {
+            [1, 1] => placed.visible(egui::vec2(whole.width as f32, whole.height as f32)),
+            _ => whole,
+        };
         painter.add(egui_wgpu::Callback::new_paint_callback(
             panel,
             Draw {
@@ -347,6 +373,7 @@ impl GpuSurface {
                 view_group: self.view_group.clone(),
                 tiles: self.tiles.clone(),
                 visible,
+                copies: copies[0] * copies[1],
                 uniform,
             },
         ));
@@ -364,6 +391,7 @@ struct Draw {
     view_group: wgpu::BindGroup,
     tiles: Arc<Vec<Tile>>,
     visible: Rect,
+    copies: u32,
     uniform: ViewUniform,
 }
 
@@ -391,7 +419,7 @@ impl CallbackTrait for Draw {
         for tile in self.tiles.iter() {
             if !tile.rect.intersect(&self.visible).is_empty() {
                 pass.set_bind_group(1, &tile.group, &[]);
-                pass.draw(0..4, 0..1);
+                pass.draw(0..4, 0..self.copies);
             }
         }
     }

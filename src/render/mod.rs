@@ -29,6 +29,8 @@ pub enum Compare {
     Split(f32),
     /// Where it differs, four times as strong.
     Difference,
+    /// As it is now, with this share (0 to 1) of as it came in.
+    Blend(f32),
 }
 
 /// Colours that the canvas takes from the theme.
@@ -47,6 +49,15 @@ pub struct Look {
     /// Side of a grid cell in canvas pixels, where a grid is shown.
     pub grid_px: Option<u32>,
     pub colours: CanvasColours,
+    /// On which axes the canvas is repeated on either side.
+    pub repeats: [bool; 2],
+}
+
+impl Look {
+    /// Copies beside each other on each axis, the canvas in the middle.
+    fn copies(&self) -> [u32; 2] {
+        self.repeats.map(|repeats| if repeats { 3 } else { 1 })
+    }
 }
 
 /// Cells that stay bright while the others are dimmed: 255 for a marked cell, 0 for another.
@@ -96,6 +107,14 @@ impl Surface {
         match self {
             Self::Gpu(surface) => surface.patch(rect, rgba8),
             Self::Plain(surface) => surface.patch(rect, rgba8),
+        }
+    }
+
+    /// Compares with other pixels than those that the picture came with: all of it, straight alpha.
+    pub fn set_before(&mut self, rgba8: &[u8]) {
+        match self {
+            Self::Gpu(surface) => surface.set_before(rgba8),
+            Self::Plain(surface) => surface.set_before(rgba8),
         }
     }
 

@@ -67,42 +67,31 @@ impl PlainSurface {
         }
     }
 
+    pub(super) fn set_before(&mut self, rgba8: &[u8]) {
+        let whole = self.size();
+        for tile in &mut self.tiles {
+            let image = image_of(tile.rect, whole, rgba8);
+            for (handle, options) in tile.before.iter_mut().zip(OPTIONS) {
+                handle.set(image.clone(), options);
+            }
+        }
+    }
+
     pub(super) fn set_mask(&mut self, mask: Option<Mask>) {
         self.mask = mask;
     }
 
     pub(super) fn paint(&self, painter: &egui::Painter, look: &Look) {
         let placed = &look.placed;
-        for tile in &self.tiles {
-            let rect = placed.screen_rect(tile.rect).intersect(placed.panel);
-            if !rect.is_positive() {
-                continue;
-            }
-            checkerboard(painter, rect, look.colours);
-            let (left, right) = match look.compare {
-                Compare::Now | Compare::Difference => (None, Some(placed.panel)),
-                Compare::Before => (Some(placed.panel), None),
-                Compare::Split(column) => {
-                    let x = placed.screen_from_canvas(egui::vec2(column, 0.0)).x;
-                    let (mut left, mut right) = (placed.panel, placed.panel);
-                    left.max.x = x.max(left.min.x);
-                    right.min.x = x.min(right.max.x);
-                    (Some(left), Some(right))
-                }
-            };
-            for (clip, textures) in [(left, &tile.before), (right, &tile.now)] {
-                if let Some(clip) = clip {
-                    let texture = &textures[usize::from(placed.view.zoom >= NEAREST_ZOOM)];
-                    painter
-                        .with_clip_rect(clip.intersect(painter.clip_rect()))
-                        .image(
-                            texture.id(),
-                            placed.screen_rect(tile.rect),
-                            ScreenRect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)),
-                            Color32::WHITE,
-                        );
-                }
-            }
+        let [columns, rows] = look.copies();
+        let size = self.size();
+        for copy in 0..columns * rows {
+            let place = [copy % columns, copy / columns];
+            let offset = egui::vec2(
+                (place[0] as f32 - (columns / 2) as f32) * size.width as f32,
+                (place[1] as f32 - (rows / 2) as f32) * size.height as f32,
+            ) * placed.scale();
+            self.tiles_at(painter, look, offset);
         }
         if let Some(mask) = &self.mask {
             // Cells at the edges reach beyond the picture.
@@ -112,6 +101,54 @@ impl PlainSurface {
         }
         if let Some(grid_px) = look.grid_px {
             grid(painter, self.size(), grid_px, look);
+        }
+    }
+
+    fn tiles_at(&self, painter: &egui::Painter, look: &Look, offset: egui::Vec2) {
+        let placed = &look.placed;
+        for tile in &self.tiles {
+            let whole = placed.screen_rect(tile.rect).translate(offset);
+            let rect = whole.intersect(placed.panel);
+            if !rect.is_positive() {
+                continue;
+            }
+            checkerboard(painter, rect, look.colours);
+            let (left, right) = match look.compare {
+                Compare::Now | Compare::Difference | Compare::Blend(_) => {
+                    (None, Some(placed.panel))
+                }
+                Compare::Before => (Some(placed.panel), None),
+                Compare::Split(column) => {
+                    let x = placed.screen_from_canvas(egui::vec2(column, 0.0)).x + offset.x;
+                    let (mut left, mut right) = (placed.panel, placed.panel);
+                    left.max.x = x.max(left.min.x);
+                    right.min.x = x.min(right.max.x);
+                    (Some(left), Some(right))
+                }
+            };
+            let over = match look.compare {
+                Compare::Blend(share) => Some((placed.panel, share)),
+                _ => None,
+            };
+            let full = |clip: ScreenRect| (clip, 1.0);
+            let parts = [
+                (left.map(full), &tile.before),
+                (right.map(full), &tile.now),
+                (over, &tile.before),
+            ];
+            for (clip, textures) in parts {
+                if let Some((clip, share)) = clip {
+                    let texture = &textures[usize::from(placed.view.zoom >= NEAREST_ZOOM)];
+                    painter
+                        .with_clip_rect(clip.intersect(painter.clip_rect()))
+                        .image(
+                            texture.id(),
+                            whole,
+                            ScreenRect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)),
+                            Color32::WHITE.gamma_multiply(share),
+                        );
+                }
+            }
         }
     }
 

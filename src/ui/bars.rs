@@ -8,8 +8,8 @@ use super::widgets::{
     Commands, command_icon, duration_text, icon_text, named, small, tooltip, waiting,
 };
 use crate::app::{
-    Command, JobKey, LayerCommand, Overlay, Purpose, RunningJob, SAMPLES, State, Tool, Workspace,
-    name_of, text_for,
+    CheckpointChoice, Command, DocumentCommand, JobKey, LayerCommand, Overlay, Purpose, RunningJob,
+    SAMPLES, State, Tool, Workspace, name_of, text_for,
 };
 use crate::document::Document;
 
@@ -156,6 +156,7 @@ fn menus(ui: &mut Ui, state: &State, out: &mut Commands) {
             item(ui, state, out, command);
         }
     });
+    menu(ui, "Picture", |ui| picture_menu(ui, state, out));
     menu(ui, "Layer", |ui| {
         use LayerCommand as L;
         let groups: [&[LayerCommand]; 4] = [
@@ -245,6 +246,66 @@ fn menus(ui: &mut Ui, state: &State, out: &mut Commands) {
     });
 }
 
+fn picture_menu(ui: &mut Ui, state: &State, out: &mut Commands) {
+    use Command as C;
+    use DocumentCommand as D;
+    for command in [C::Open(Overlay::NewCanvas), C::Open(Overlay::CanvasSize)] {
+        item(ui, state, out, command);
+    }
+    ui.separator();
+    let wrap = state.canvas.as_ref().map(|canvas| canvas.document.wrap());
+    for (command, is_on) in [
+        (D::ToggleWrapX, wrap.is_some_and(|wrap| wrap.x)),
+        (D::ToggleWrapY, wrap.is_some_and(|wrap| wrap.y)),
+        (D::ToggleWrapPreview, state.look.is_wrap_preview_on),
+    ] {
+        checked_item(ui, state, out, C::Document(command), is_on);
+    }
+    ui.separator();
+    submenu(ui, "See through another model", |ui| {
+        let checkpoints = (state.project.as_ref())
+            .and_then(|project| project.overview.as_ref())
+            .map(|overview| overview.checkpoints.as_slice())
+            .unwrap_or_default();
+        let usable = checkpoints.iter().filter(|row| row.weights_bytes > 0);
+        let mut has_any = false;
+        for row in usable {
+            has_any = true;
+            let name = match row.name.as_str() {
+                "" => format!("{} checkpoint, step {}", row.kind.as_str(), row.step),
+                name => name.to_owned(),
+            };
+            if ui.button(name).clicked() {
+                let choice = CheckpointChoice::Id(row.id);
+                out.push(C::Document(D::Reskin(Some(choice))));
+                ui.close();
+            }
+        }
+        if !has_any {
+            small(ui, "Fine-tune first: each run leaves checkpoints");
+        }
+    });
+    ui.separator();
+    for command in [D::NextTab, D::PreviousTab, D::CloseThis, D::WriteTimelapse] {
+        item(ui, state, out, C::Document(command));
+    }
+}
+
+/// A menu entry that is on or off.
+fn checked_item(ui: &mut Ui, state: &State, out: &mut Commands, command: Command, is_on: bool) {
+    let Some(spec) = command.spec() else { return };
+    let mut button = Button::new((icon_text(spec.icon), spec.label)).selected(is_on);
+    if let Some(keys) = text_for(&command, &state.settings) {
+        button = button.shortcut_text(keys);
+    }
+    let response = ui.add_enabled(is_possible(state, &command), button);
+    let response = named(response, spec.label).on_hover_text(spec.tooltip);
+    if response.clicked() {
+        out.push(command);
+        ui.close();
+    }
+}
+
 fn menu(ui: &mut Ui, label: &str, add: impl FnOnce(&mut Ui)) {
     let button = Button::new(label).frame_when_inactive(false);
     egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| {
@@ -294,6 +355,8 @@ pub fn is_possible(state: &State, command: &Command) -> bool {
         | Command::TakeSnapshot
         | Command::ReopenWithModel
         | Command::ToggleWhereUsed => state.canvas.is_some(),
+        Command::Open(Overlay::CanvasSize) => state.canvas.is_some(),
+        Command::Document(command) => is_document_possible(state, command),
         Command::Layer(command) => (state.canvas.as_ref())
             .is_some_and(|canvas| is_layer_possible(&canvas.document, command)),
         Command::CountUsage => state.canvas.is_some() && !state.has_job(Purpose::CountUsage),
@@ -312,6 +375,21 @@ pub fn is_possible(state: &State, command: &Command) -> bool {
             .and_then(|project| project.overview.as_ref())
             .is_some_and(|overview| overview.counts.missing > 0),
         Command::SaveCopy => state.project.is_some(),
+        _ => true,
+    }
+}
+
+fn is_document_possible(state: &State, command: &DocumentCommand) -> bool {
+    let Some(canvas) = &state.canvas else {
+        return false;
+    };
+    match command {
+        DocumentCommand::ToggleWrapX | DocumentCommand::ToggleWrapY => {
+            !state.has_job(Purpose::Rewrap)
+        }
+        DocumentCommand::NextTab | DocumentCommand::PreviousTab => state.tabs.order.len() > 1,
+        DocumentCommand::ExportReskin | DocumentCommand::Reskin(None) => canvas.reskin.is_some(),
+        DocumentCommand::WriteTimelapse => canvas.document.history().can_undo(),
         _ => true,
     }
 }

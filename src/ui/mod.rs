@@ -4,6 +4,7 @@
 //! itself (a filter's text, a scroll place) is its own struct in [`Shell`].
 
 mod bars;
+mod canvas_forms;
 mod overlays;
 mod panels;
 pub mod theme;
@@ -71,6 +72,10 @@ impl Shell {
                 }
                 if !is_export && !is_alone {
                     panels::tools::show(ui, state, out);
+                }
+                if !is_alone {
+                    panels::tabs::show(ui, state, out);
+                    panels::reskin::show(ui, state, out);
                 }
                 CentralPanel::default()
                     .frame(Frame::new().fill(tokens.ground))

@@ -8,6 +8,7 @@ use eframe::egui::{
 use lucide_icons::Icon;
 
 use super::bars::is_possible;
+use super::canvas_forms::CanvasForms;
 use super::theme::{self, tokens};
 use super::toasts;
 use super::widgets::{
@@ -29,6 +30,7 @@ pub struct Overlays {
     /// The command whose keys are being changed, and the text so far.
     rebinding: Option<(&'static str, String)>,
     shown: Option<Overlay>,
+    canvas: CanvasForms,
 }
 
 impl Overlays {
@@ -43,6 +45,7 @@ impl Overlays {
         }
         let width = match overlay {
             Overlay::Commands | Overlay::OpenPath | Overlay::BrushPack => 520.0,
+            Overlay::NewCanvas | Overlay::CanvasSize => 440.0,
             Overlay::Welcome => 620.0,
             _ => 600.0,
         };
@@ -57,6 +60,8 @@ impl Overlays {
                 match overlay {
                     Overlay::Welcome => welcome(ui, state, out),
                     Overlay::Commands => self.commands(ui, state, has_changed, out),
+                    Overlay::NewCanvas => self.canvas.new_canvas(ui, state, out),
+                    Overlay::CanvasSize => self.canvas.canvas_size(ui, state, has_changed, out),
                     Overlay::OpenPath => self.open_path(ui, has_changed, out),
                     Overlay::BrushPack => brush_pack(ui, state, out),
                     Overlay::Notices => notices(ui, state, out),

@@ -6,6 +6,7 @@ mod codes;
 #[path = "../common/mod.rs"]
 mod common;
 mod dataset;
+mod documents;
 mod lanes;
 mod layers;
 mod pages;

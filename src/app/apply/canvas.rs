@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::App;
 use super::super::command::Command;
-use super::super::state::{Canvas, Paint, ViewWish};
+use super::super::state::{Paint, ViewWish};
 use super::super::tools::Tool;
 use crate::document::{Level, Stroke};
 use crate::render::{Compare, Mask};
@@ -123,15 +123,6 @@ impl App {
             .write(move |project| project.append_stroke(id, &stroke).map(drop));
         if self.state.look.is_where_used_on {
             self.refresh_mask();
-        }
-    }
-
-    /// Pixels for everything that differs from the source: for a document that was edited before it was opened.
-    pub(in crate::app) fn show_edits(&self, canvas: &Canvas) {
-        let document = &canvas.document;
-        let deltas = document.changes();
-        if !deltas.is_empty() {
-            self.lanes.decode.change(&deltas, document);
         }
     }
 }

@@ -76,6 +76,11 @@ pub fn file_path(form: &ExportForm, name: &str, model: &str) -> PathBuf {
     ))
 }
 
+/// The path without the extension that an export gave it.
+pub(super) fn free_of_extension(path: &std::path::Path) -> PathBuf {
+    path.with_extension("")
+}
+
 /// What every system takes as a file name.
 fn safe_file_name(text: &str) -> String {
     const MAX_BYTES: usize = 120;

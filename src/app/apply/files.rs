@@ -54,7 +54,10 @@ impl App {
             }
             Command::OpenFiles(paths) => self.open_files(paths),
             Command::OpenSample(name) => self.paint_on(OpenWhat::Sample(name)),
-            Command::OpenDocument(id) => self.paint_on(OpenWhat::Stored(id)),
+            Command::OpenDocument(id) => match self.state.tabs.order.contains(&id) {
+                true => self.switch_to(id),
+                false => self.paint_on(OpenWhat::Stored(id)),
+            },
             Command::RenameDocument(id, name) => {
                 if let Some(canvas) = self.state.canvas.as_mut().filter(|canvas| canvas.id == id) {
                     canvas.name.clone_from(&name);
@@ -62,9 +65,7 @@ impl App {
                 self.write(move |project| project.rename_document(id, &name));
             }
             Command::DeleteDocument(id) => {
-                if self.state.canvas.as_ref().is_some_and(|c| c.id == id) {
-                    self.state.canvas = None;
-                }
+                self.close_tab(id);
                 self.write(move |project| project.delete_document(id));
             }
             Command::RevealInFolder(path) => self.lanes.desk.run(move || {

@@ -8,6 +8,9 @@ use crate::project::{NamedState, now_ms};
 
 impl App {
     pub(super) fn apply_history(&mut self, command: Command) {
+        if self.is_being_encoded() {
+            return;
+        }
         let Some(canvas) = &mut self.state.canvas else {
             return;
         };

@@ -9,6 +9,9 @@ use crate::error::Result;
 
 impl App {
     pub(super) fn apply_layers(&mut self, command: LayerCommand) {
+        if self.is_being_encoded() {
+            return;
+        }
         let Some(canvas) = &mut self.state.canvas else {
             return;
         };

@@ -3,6 +3,7 @@
 mod brushes;
 mod canvas;
 mod dataset;
+mod documents;
 mod export;
 mod files;
 mod history;
@@ -82,6 +83,7 @@ impl App {
             | C::BackToSnapshot(_)
             | C::RenameSnapshot(..)
             | C::DeleteSnapshot(_) => self.apply_history(command),
+            C::Document(command) => self.apply_document(command),
             C::Layer(command) => self.apply_layers(command),
             C::Stroke(_)
             | C::SetTool(_)

@@ -21,7 +21,7 @@ impl App {
         }
         match step {
             StrokeStep::Begin(at, hold) => {
-                if self.state.tools.gesture.is_some() {
+                if self.state.tools.gesture.is_some() || self.is_being_encoded() {
                     return Ok(());
                 }
                 self.begin(at, hold)

@@ -7,7 +7,8 @@ use tessera::engine::{
     BenchJob, BenchOptions, Budget, CheckJob, CheckpointChoice, CodebookJob, DecodeJob,
     DeviceChoice, EditJob, EncodeJob, Existing, ExportJob, ExportTarget, ImportJob, ImportOptions,
     InfoJob, Job, ModelSource, NewJob, OpenJob, Preset, QualityJob, QualityOptions, ReconstructJob,
-    SelfTestJob, Storage, TrainBaseJob, TrainJob, TrainStart,
+    SelfTestJob, Storage, TimelapseJob, TimelapseLook, TimelapseOf, TrainBaseJob, TrainJob,
+    TrainStart,
 };
 use tessera::error::Result;
 
@@ -173,6 +174,26 @@ pub enum Command {
         /// Leave out the data that brings the document back.
         #[arg(long)]
         no_metadata: bool,
+    },
+    /// Write how a document of a project was painted, stroke by stroke, as a moving picture.
+    Timelapse {
+        project: PathBuf,
+        /// The document's name or number; the newest where it is left out.
+        document: Option<String>,
+        /// `.gif`, `.png` or `.apng`; a name without ending is a folder of PNG files.
+        #[arg(long, short)]
+        out: PathBuf,
+        /// The longer side of the frames.
+        #[arg(long, value_name = "PX", default_value_t = TimelapseLook::default().longest_px)]
+        size: u32,
+        #[arg(long, value_name = "PER_SECOND", default_value_t = TimelapseLook::default().frames_per_second)]
+        fps: f32,
+        /// Strokes shown by each frame [default: as many as give about 240 frames].
+        #[arg(long, value_name = "COUNT")]
+        strokes_per_frame: Option<u32>,
+        /// How long the finished picture stays.
+        #[arg(long, value_name = "MS", default_value_t = TimelapseLook::default().hold_ms)]
+        hold: u32,
     },
     /// Check a project file from end to end.
     Check { project: PathBuf },
@@ -427,6 +448,31 @@ impl Args {
                 document: document.clone(),
                 out: target(out, existing, !no_metadata),
                 device,
+            }
+            .into(),
+            Command::Timelapse {
+                project,
+                document,
+                out,
+                size,
+                fps,
+                strokes_per_frame,
+                hold,
+            } => TimelapseJob {
+                of: TimelapseOf::Stored {
+                    project: Storage::open(project)?,
+                    document: document.clone(),
+                    device,
+                },
+                look: TimelapseLook {
+                    longest_px: *size,
+                    frames_per_second: *fps,
+                    strokes_per_frame: *strokes_per_frame,
+                    hold_ms: *hold,
+                },
+                format: None,
+                path: out.clone(),
+                existing,
             }
             .into(),
             Command::Bench { model, sizes } => BenchJob {

@@ -207,7 +207,7 @@ impl SnapshotJob {
 }
 
 /// `path`, or the same with " 2", " 3", … where something of that name exists.
-fn free_path(path: &Path) -> PathBuf {
+pub(super) fn free_path(path: &Path) -> PathBuf {
     let mut free = path.to_path_buf();
     let mut number = 2;
     while free.exists() {

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod brushes;
+pub mod canvas;
 pub mod codebook;
 pub mod codes;
 pub mod companions;
@@ -12,7 +13,9 @@ pub mod import;
 pub mod project;
 pub mod quality;
 pub mod reconstruct;
+pub mod reskin;
 pub mod selftest;
 pub mod session;
+pub mod timelapse;
 pub mod train;
 pub mod train_base;

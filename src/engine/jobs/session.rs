@@ -160,21 +160,26 @@ impl OpenDocumentJob {
             }
         };
         context.check()?;
-        Ok(Outcome::new(format!(
-            "Opened “{}”: {} × {} pixels.",
-            stored.name,
-            stored.document.width(),
-            stored.document.height()
-        ))
-        .with_report(json!({ "document": stored.id, "name": stored.name }))
-        .with_product(Product::Document(Arc::new(OpenDocument {
-            id: stored.id,
-            name: stored.name,
-            document: stored.document,
-            snapshots: stored.snapshots,
-            model,
-        }))))
+        Ok(opened(stored, model))
     }
+}
+
+/// Hands a document over to the window.
+pub(super) fn opened(stored: documents::Stored, model: Model) -> Outcome {
+    Outcome::new(format!(
+        "Opened “{}”: {} × {} pixels.",
+        stored.name,
+        stored.document.width(),
+        stored.document.height()
+    ))
+    .with_report(json!({ "document": stored.id, "name": stored.name }))
+    .with_product(Product::Document(Arc::new(OpenDocument {
+        id: stored.id,
+        name: stored.name,
+        document: stored.document,
+        snapshots: stored.snapshots,
+        model,
+    })))
 }
 
 /// The last part of a path, for messages.

@@ -60,7 +60,7 @@ impl CanvasPanel {
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Canvas"));
         let size = size_of(canvas);
         let mut placed = Placed {
-            view: self.settle(canvas, panel, ui.ctx().pixels_per_point()),
+            view: self.settle(canvas, repeats(state), panel, ui.ctx().pixels_per_point()),
             panel,
             pixels_per_point: ui.ctx().pixels_per_point(),
         };
@@ -92,6 +92,7 @@ impl CanvasPanel {
                 compare,
                 grid_px: (state.look.has_grid && has_room).then(|| level.stride_px()),
                 colours: tokens.canvas,
+                repeats: repeats(state),
             },
         );
         self.overlays(ui, state, canvas, &placed, &painter);
@@ -124,12 +125,24 @@ impl CanvasPanel {
                 hand.cursor(ui, tool, at);
             }
         }
-        label_compare(&painter, &placed, compare, &tokens);
+        let other = canvas.reskin.as_ref().map(|reskin| reskin.model.as_str());
+        label_compare(&painter, &placed, compare, other, &tokens);
     }
 
     /// The view that was asked for, in the panel's size.
-    fn settle(&mut self, canvas: &Canvas, panel: Rect, pixels_per_point: f32) -> View {
-        let fit = View::fit(size_of(canvas), panel, pixels_per_point);
+    fn settle(
+        &mut self,
+        canvas: &Canvas,
+        repeats: [bool; 2],
+        panel: Rect,
+        pixels_per_point: f32,
+    ) -> View {
+        let size = size_of(canvas);
+        let copies = repeats.map(|repeats| if repeats { 3.0 } else { 1.0 });
+        let fit = View {
+            centre_px: size / 2.0,
+            ..View::fit(size * Vec2::from(copies), panel, pixels_per_point)
+        };
         if self.opening != canvas.opening {
             self.opening = canvas.opening;
             self.view = None;
@@ -350,6 +363,16 @@ fn hold(ui: &Ui) -> Hold {
     })
 }
 
+/// On which axes copies are shown: where the picture joins, else on both, to see whether it would.
+fn repeats(state: &State) -> [bool; 2] {
+    let wrap = state.canvas.as_ref().map(|canvas| canvas.document.wrap());
+    match wrap.filter(|_| state.look.is_wrap_preview_on) {
+        None => [false; 2],
+        Some(wrap) if wrap.x || wrap.y => [wrap.x, wrap.y],
+        Some(_) => [true; 2],
+    }
+}
+
 fn size_of(canvas: &Canvas) -> Vec2 {
     vec2(
         canvas.document.width() as f32,
@@ -397,14 +420,16 @@ fn label_compare(
     painter: &egui::Painter,
     placed: &Placed,
     compare: Compare,
+    other: Option<&str>,
     tokens: &theme::Tokens,
 ) {
+    let before = other.unwrap_or("Before");
     let labels: &[(Pos2, egui::Align2, &str)] = match compare {
-        Compare::Now => return,
+        Compare::Now | Compare::Blend(_) => return,
         Compare::Before => &[(
             placed.panel.left_top() + vec2(14.0, 12.0),
             egui::Align2::LEFT_TOP,
-            "Before",
+            before,
         )],
         Compare::Difference => &[(
             placed.panel.left_top() + vec2(14.0, 12.0),
@@ -415,7 +440,7 @@ fn label_compare(
             (
                 placed.panel.left_top() + vec2(14.0, 12.0),
                 egui::Align2::LEFT_TOP,
-                "Before",
+                before,
             ),
             (
                 placed.panel.right_top() + vec2(-14.0, 12.0),

@@ -88,6 +88,7 @@ impl ExportPanel {
             weak(ui, format!("Written: {}", path.display()));
             command_button(ui, state, out, Command::RevealInFolder(path.clone()));
         }
+        super::timelapse::show(ui, state, out);
         if form != state.export {
             out.push(Command::SetExport(form));
         }

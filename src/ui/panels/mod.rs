@@ -9,5 +9,8 @@ mod gestures;
 pub mod history;
 pub mod layers;
 pub mod palette;
+pub mod reskin;
+pub mod tabs;
+pub mod timelapse;
 pub mod tools;
 pub mod train;

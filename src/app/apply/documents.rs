@@ -1,0 +1,364 @@
+//! Whole pictures: tabs, canvases, wrap, other models, timelapses.
+
+use std::sync::Arc;
+
+use super::super::document_command::{DocumentCommand, NewCanvas};
+use super::super::state::{Canvas, ExportFormat, Lane, Purpose, ViewWish, Workspace};
+use super::super::thumb::Thumb;
+use super::super::{App, Command, Severity};
+use super::export::{file_path, free_of_extension};
+use crate::document::{Level, Wrap};
+use crate::engine::{
+    AnimationFormat, BlankJob, CheckpointChoice, ExportTarget, LAST_DOCUMENT, OpenDocument,
+    Reframe, ReframeJob, Reskin, ReskinJob, RewrapJob, TimelapseJob, TimelapseLook, TimelapseOf,
+};
+use crate::error::Notice;
+use crate::project::DocumentId;
+use crate::render::{Compare, Surface};
+
+/// Pictures that are kept open; each holds its pixels twice on the GPU.
+const MAX_TABS: usize = 8;
+
+impl App {
+    pub(super) fn apply_document(&mut self, command: DocumentCommand) {
+        use DocumentCommand as D;
+        match command {
+            D::ToggleWrapX => self.toggle_wrap(|wrap| wrap.x ^= true),
+            D::ToggleWrapY => self.toggle_wrap(|wrap| wrap.y ^= true),
+            D::Rewrap(id, wrap) => self.rewrap(id, wrap),
+            D::ToggleWrapPreview => {
+                self.state.look.is_wrap_preview_on ^= true;
+                if let Some(canvas) = &mut self.state.canvas {
+                    canvas.view = ViewWish::Fit;
+                }
+            }
+            D::New(canvas) => self.new_canvas(canvas),
+            D::Reframe(to) => self.reframe(to),
+            D::SwitchTo(id) => self.switch_to(id),
+            D::CloseTab(id) => self.close_tab(id),
+            D::CloseThis => {
+                if let Some(id) = self.state.canvas.as_ref().map(|canvas| canvas.id) {
+                    self.close_tab(id);
+                }
+            }
+            D::NextTab => self.step_tab(1),
+            D::PreviousTab => self.step_tab(-1),
+            D::Reskin(choice) => self.reskin(choice),
+            D::ExportReskin => self.export_reskin(),
+            D::SetTimelapse(form) => self.state.timelapse = form,
+            D::WriteTimelapse => self.write_timelapse(),
+        }
+    }
+
+    pub(in crate::app) fn document_opened(&mut self, opened: &Arc<OpenDocument>, surface: Surface) {
+        let document = opened.document.clone();
+        let thumb = Thumb::new(&self.ctx, document.source());
+        self.openings += 1;
+        let before = self.state.canvas.take();
+        // The same picture encoded anew stays in its place.
+        let view = match &before {
+            Some(canvas) if canvas.id == opened.id => canvas.view,
+            _ => ViewWish::Fit,
+        };
+        let tabs = &mut self.state.tabs;
+        tabs.parked.extend(before);
+        tabs.parked.retain(|canvas| canvas.id != opened.id);
+        if !tabs.order.contains(&opened.id) {
+            tabs.order.push(opened.id);
+        }
+        if tabs.order.len() > MAX_TABS
+            && let Some(oldest) = tabs.order.iter().find(|id| **id != opened.id).copied()
+        {
+            tabs.order.retain(|id| *id != oldest);
+            tabs.parked.retain(|canvas| canvas.id != oldest);
+        }
+        self.show_canvas(Canvas {
+            id: opened.id,
+            name: opened.name.clone(),
+            document,
+            snapshots: opened.snapshots.clone(),
+            model: opened.model.clone(),
+            surface,
+            thumb,
+            reskin: None,
+            view,
+            opening: self.openings,
+            shown_revision: 0,
+        });
+    }
+
+    /// Puts a picture on the canvas.
+    fn show_canvas(&mut self, mut canvas: Canvas) {
+        self.openings += 1;
+        canvas.opening = self.openings;
+        let codec = canvas.model.codec.clone();
+        self.lanes.decode.open(codec, &canvas.document);
+        let id = canvas.id;
+        self.state.canvas = Some(canvas);
+        self.state.tools.gesture = None;
+        self.state.tools.companions = None;
+        self.find_companions();
+        self.refresh_mask();
+        self.show_selection();
+        self.draw_palette();
+        self.write(move |project| project.set_setting(LAST_DOCUMENT, &id.into()));
+    }
+
+    pub(super) fn switch_to(&mut self, id: DocumentId) {
+        if self.is_stroke_open() {
+            return;
+        }
+        self.state.workspace = match self.state.workspace {
+            Workspace::Export => Workspace::Export,
+            _ => Workspace::Paint,
+        };
+        let tabs = &mut self.state.tabs;
+        let Some(place) = tabs.parked.iter().position(|canvas| canvas.id == id) else {
+            return;
+        };
+        let canvas = tabs.parked.remove(place);
+        tabs.parked.extend(self.state.canvas.take());
+        self.show_canvas(canvas);
+    }
+
+    fn step_tab(&mut self, step: i64) {
+        let order = &self.state.tabs.order;
+        let now = self.state.canvas.as_ref().map(|canvas| canvas.id);
+        let place = order.iter().position(|id| Some(*id) == now);
+        if let Some(place) = place {
+            let next = (place as i64 + step).rem_euclid(order.len() as i64) as usize;
+            self.switch_to(order[next]);
+        }
+    }
+
+    pub(super) fn close_tab(&mut self, id: DocumentId) {
+        if self.is_stroke_open() {
+            return;
+        }
+        let tabs = &mut self.state.tabs;
+        let place = tabs.order.iter().position(|other| *other == id);
+        tabs.order.retain(|other| *other != id);
+        tabs.parked.retain(|canvas| canvas.id != id);
+        if self.state.canvas.as_ref().is_some_and(|c| c.id == id) {
+            self.state.canvas = None;
+            let last = tabs.order.len().saturating_sub(1);
+            let beside = place.and_then(|place| tabs.order.get(place.min(last)).copied());
+            if let Some(beside) = beside {
+                self.switch_to(beside);
+            }
+        }
+    }
+
+    fn is_stroke_open(&self) -> bool {
+        self.state.tools.gesture.is_some()
+            || (self.state.canvas.as_ref()).is_some_and(|canvas| canvas.document.is_stroke_open())
+    }
+
+    /// Says so where the open picture is being encoded anew and may not change meanwhile.
+    pub(super) fn is_being_encoded(&mut self) -> bool {
+        let is_busy = self.state.has_job(Purpose::Rewrap);
+        if is_busy {
+            self.state.notices.say(
+                Severity::Info,
+                "The picture is being encoded anew; paint on in a moment",
+            );
+        }
+        is_busy
+    }
+
+    fn toggle_wrap(&mut self, change: fn(&mut Wrap)) {
+        let Some(canvas) = &self.state.canvas else {
+            return;
+        };
+        let (id, mut wrap) = (canvas.id, canvas.document.wrap());
+        change(&mut wrap);
+        // What is painted must be in the file first: it is read from there.
+        let rewrap = DocumentCommand::Rewrap(id, wrap);
+        self.after_desk.push(Command::Document(rewrap));
+        self.ctx.request_repaint();
+    }
+
+    fn rewrap(&mut self, document: DocumentId, wrap: Wrap) {
+        if self.state.has_job(Purpose::Rewrap) {
+            return;
+        }
+        if self.is_stroke_open() {
+            let again = DocumentCommand::Rewrap(document, wrap);
+            self.after_desk.push(Command::Document(again));
+            return;
+        }
+        let device = self.device();
+        if let Some(project) = self.storage() {
+            let job = RewrapJob {
+                project,
+                document,
+                wrap,
+                device,
+            };
+            self.submit(Lane::Foreground, Purpose::Rewrap, job);
+        }
+    }
+
+    fn new_canvas(&mut self, canvas: NewCanvas) {
+        self.state.overlay = None;
+        self.state.workspace = Workspace::Paint;
+        let code = self.state.paint.code.get(Level::Structure);
+        let (model, device) = (self.state.training.model, self.device());
+        if let Some(project) = self.storage() {
+            let job = BlankJob {
+                project,
+                name: "Untitled".into(),
+                width: canvas.width,
+                height: canvas.height,
+                wrap: canvas.wrap,
+                code,
+                model,
+                device,
+            };
+            self.submit(Lane::Foreground, Purpose::OpenDocument, job);
+        }
+    }
+
+    fn reframe(&mut self, to: Reframe) {
+        self.state.overlay = None;
+        let Some(project) = self.storage() else {
+            return;
+        };
+        let Some(canvas) = &self.state.canvas else {
+            return;
+        };
+        let job = ReframeJob {
+            project,
+            name: canvas.name.clone(),
+            document: Box::new(canvas.document.clone()),
+            model: canvas.model.clone(),
+            to,
+        };
+        self.submit(Lane::Foreground, Purpose::OpenDocument, job);
+    }
+
+    fn reskin(&mut self, choice: Option<CheckpointChoice>) {
+        let Some(canvas) = &mut self.state.canvas else {
+            return;
+        };
+        match choice {
+            Some(choice) => self.submit_reskin(choice, None),
+            None => {
+                if canvas.reskin.take().is_some() {
+                    canvas.surface.set_before(canvas.document.source().rgba8());
+                }
+                self.state.look.compare = Compare::Now;
+            }
+        }
+    }
+
+    fn submit_reskin(&mut self, checkpoint: CheckpointChoice, out: Option<ExportTarget>) {
+        let device = self.device();
+        let Some(project) = self.storage() else {
+            return;
+        };
+        let Some(canvas) = &self.state.canvas else {
+            return;
+        };
+        let purpose = match out {
+            Some(_) => Purpose::Export,
+            None => Purpose::Reskin,
+        };
+        let job = ReskinJob {
+            project,
+            id: canvas.id,
+            document: Box::new(canvas.document.clone()),
+            checkpoint,
+            out,
+            device,
+        };
+        self.submit(Lane::Background, purpose, job);
+    }
+
+    pub(in crate::app) fn reskinned(&mut self, reskin: &Arc<Reskin>) {
+        let all = self
+            .state
+            .canvas
+            .iter_mut()
+            .chain(&mut self.state.tabs.parked);
+        let Some(canvas) = all.into_iter().find(|canvas| canvas.id == reskin.document) else {
+            return;
+        };
+        canvas.surface.set_before(&reskin.picture.rgba8());
+        let is_new = canvas.reskin.replace(reskin.clone()).is_none();
+        if is_new {
+            let middle = canvas.document.width() as f32 / 2.0;
+            self.state.look.compare = Compare::Split(middle);
+        }
+    }
+
+    /// What is painted is soon seen through the other model as well.
+    pub(in crate::app) fn refresh_reskin(&mut self) {
+        let Some(canvas) = &self.state.canvas else {
+            return;
+        };
+        let Some(reskin) = &canvas.reskin else { return };
+        let is_old = reskin.revision != canvas.document.revision();
+        if is_old && !canvas.document.is_stroke_open() && !self.state.has_job(Purpose::Reskin) {
+            self.submit_reskin(reskin.choice, None);
+        }
+    }
+
+    fn export_reskin(&mut self) {
+        let Some(canvas) = &self.state.canvas else {
+            return;
+        };
+        let Some(reskin) = &canvas.reskin else { return };
+        let form = &self.state.export;
+        let name = format!("{} as {}", canvas.name, reskin.model);
+        let out = ExportTarget {
+            path: file_path(form, &name, &reskin.model),
+            existing: form.existing,
+            has_restore_data: false,
+        };
+        self.submit_reskin(reskin.choice, Some(out));
+    }
+
+    fn write_timelapse(&mut self) {
+        let Some(canvas) = &self.state.canvas else {
+            self.state.notices.push(
+                Severity::Warning,
+                Notice::new(
+                    "there is no timelapse to write",
+                    "no picture is open",
+                    "Open one first",
+                ),
+            );
+            return;
+        };
+        let form = self.state.timelapse;
+        let existing = self.state.export.existing;
+        let export = super::super::state::ExportForm {
+            format: ExportFormat::Png,
+            ..self.state.export.clone()
+        };
+        let name = format!("{} timelapse", canvas.name);
+        let plain = free_of_extension(&file_path(&export, &name, canvas.model_name()));
+        let path = match form.format {
+            AnimationFormat::Gif => plain.with_added_extension("gif"),
+            AnimationFormat::Apng => plain.with_added_extension("png"),
+            AnimationFormat::PngFolder => plain,
+        };
+        let job = TimelapseJob {
+            of: TimelapseOf::Open {
+                name: canvas.name.clone(),
+                document: Box::new(canvas.document.clone()),
+                model: Box::new(canvas.model.clone()),
+            },
+            look: TimelapseLook {
+                longest_px: form.longest_px,
+                frames_per_second: form.frames_per_second,
+                ..TimelapseLook::default()
+            },
+            format: Some(form.format),
+            path,
+            existing,
+        };
+        self.submit(Lane::Background, Purpose::Export, job);
+    }
+}

@@ -1,0 +1,75 @@
+//! Below the canvas while the picture is seen through another model.
+
+use eframe::egui::{self, Align, Frame, Layout, Margin, Slider, Ui};
+
+use crate::app::{Command, DocumentCommand, Purpose, State};
+use crate::render::Compare;
+use crate::ui::theme::{self, tokens};
+use crate::ui::widgets::{Commands, command_button, segmented, small};
+
+#[derive(Clone, Copy, PartialEq)]
+enum How {
+    Split,
+    Blend,
+}
+
+pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
+    let Some(canvas) = &state.canvas else { return };
+    let Some(reskin) = &canvas.reskin else { return };
+    let tokens = tokens(ui);
+    let frame = Frame::new()
+        .fill(tokens.panel)
+        .inner_margin(Margin::symmetric(10, 4));
+    egui::Panel::bottom("reskin")
+        .exact_size(40.0)
+        .resizable(false)
+        .frame(frame)
+        .show(ui, |ui| {
+            ui.horizontal_centered(|ui| {
+                ui.spacing_mut().item_spacing.x = theme::GAP_S;
+                ui.label(format!("Seen through {}", reskin.model));
+                if state.has_job(Purpose::Reskin) {
+                    ui.spinner();
+                }
+                let how = match state.look.compare {
+                    Compare::Blend(_) => How::Blend,
+                    _ => How::Split,
+                };
+                let choices = [
+                    (
+                        How::Split,
+                        "Split",
+                        "A line to drag: the other model on the left",
+                    ),
+                    (How::Blend, "Blend", "Both over each other, by the slider"),
+                ];
+                if let Some(how) = segmented(ui, how, &choices) {
+                    let middle = canvas.document.width() as f32 / 2.0;
+                    out.push(Command::SetCompare(match how {
+                        How::Split => Compare::Split(middle),
+                        How::Blend => Compare::Blend(0.5),
+                    }));
+                }
+                if let Compare::Blend(share) = state.look.compare {
+                    let mut percent = (share * 100.0).round();
+                    let label = small(ui, "Other model");
+                    let slider = Slider::new(&mut percent, 0.0..=100.0)
+                        .suffix(" %")
+                        .fixed_decimals(0);
+                    if ui.add(slider).labelled_by(label.id).changed() {
+                        out.push(Command::SetCompare(Compare::Blend(percent / 100.0)));
+                    }
+                }
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    let close = Command::Document(DocumentCommand::Reskin(None));
+                    command_button(ui, state, out, close);
+                    command_button(
+                        ui,
+                        state,
+                        out,
+                        Command::Document(DocumentCommand::ExportReskin),
+                    );
+                });
+            });
+        });
+}

@@ -1,0 +1,64 @@
+//! On the Export page: the strokes as a moving picture.
+
+use eframe::egui::{Slider, Ui};
+
+use crate::app::{AnimationFormat, Command, DocumentCommand, Purpose, State};
+use crate::ui::theme;
+use crate::ui::widgets::{Commands, command_button, heading, segmented, small};
+
+pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
+    let Some(canvas) = &state.canvas else { return };
+    let mut form = state.timelapse;
+    ui.add_space(theme::GAP_L);
+    heading(ui, "Timelapse");
+    small(
+        ui,
+        "Every stroke again, from the picture as opened to how it is now.",
+    );
+    ui.add_space(theme::GAP_XS);
+    let formats = [
+        (
+            AnimationFormat::Gif,
+            "GIF",
+            "Plays everywhere; 256 colours for each change",
+        ),
+        (
+            AnimationFormat::Apng,
+            "APNG",
+            "All colours; plays in browsers",
+        ),
+        (
+            AnimationFormat::PngFolder,
+            "PNG files",
+            "A numbered file for each frame, for other programs",
+        ),
+    ];
+    if let Some(format) = segmented(ui, form.format, &formats) {
+        form.format = format;
+    }
+    let label = small(ui, "Longer side");
+    ui.add(
+        Slider::new(&mut form.longest_px, 64..=4096)
+            .suffix(" px")
+            .logarithmic(true),
+    )
+    .labelled_by(label.id);
+    let label = small(ui, "Frames per second");
+    ui.add(Slider::new(&mut form.frames_per_second, 1.0..=50.0).fixed_decimals(0))
+        .labelled_by(label.id);
+    let can = canvas.document.history().can_undo() && !state.has_job(Purpose::Export);
+    ui.add_enabled_ui(can, |ui| {
+        command_button(
+            ui,
+            state,
+            out,
+            Command::Document(DocumentCommand::WriteTimelapse),
+        );
+    });
+    if !canvas.document.history().can_undo() {
+        small(ui, "This picture has no strokes yet.");
+    }
+    if form != state.timelapse {
+        out.push(Command::Document(DocumentCommand::SetTimelapse(form)));
+    }
+}
