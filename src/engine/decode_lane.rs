@@ -192,7 +192,8 @@ fn lane(shared: &Shared) {
                     *canvas = None;
                     let (codec, document) = *opened;
                     revision = document.revision();
-                    let opened = LiveCanvas::new(codec, &document, LiveCanvas::DEFAULT_BUDGET_BYTES)?;
+                    let opened =
+                        LiveCanvas::new(codec, &document, LiveCanvas::DEFAULT_BUDGET_BYTES)?;
                     let edited = document.changes();
                     let edited = edited.iter().map(|delta| (delta.level, delta.index));
                     add(&mut dirty, &opened.reached(edited));
