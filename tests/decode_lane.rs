@@ -305,3 +305,27 @@ fn layers_are_followed_while_they_are_painted_moved_and_blended() {
     window.wait_for(doc.revision());
     assert_eq!(window.shown, **doc.source().rgba8());
 }
+
+#[test]
+fn who_draws_without_a_pause_sees_what_they_draw() {
+    let codec = codec();
+    let mut doc = document(&codec, 256, 256);
+    let mut window = Window::start(&codec, &doc);
+    doc.begin("scribble").unwrap();
+    let start = Instant::now();
+    let (mut patches, mut dabs) = (0, 0u32);
+    while patches < 5 {
+        assert!(start.elapsed() < PATIENCE, "{patches} patches, {dabs} dabs");
+        // Whenever the lane looks, a change is waiting.
+        let at = ((dabs % 64) as f32, (dabs / 64 % 64) as f32);
+        paint(&mut doc, &window.lane, Level::Detail, at, (dabs % 3) as u16);
+        dabs += 1;
+        for ready in window.lane.take() {
+            window.draw(&ready.patch.unwrap());
+            patches += 1;
+        }
+    }
+    doc.commit().unwrap();
+    window.wait_for(doc.revision());
+    assert_alike(&window.shown, &whole(&codec, &doc));
+}

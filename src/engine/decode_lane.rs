@@ -13,6 +13,7 @@ use crate::canvas::{LiveCanvas, Patch};
 use crate::codec::Codec;
 use crate::document::{CellDelta, Dirty, Document, EMPTY, LayerStack, Level, Rect, Samples};
 use crate::error::Result;
+use crate::progress::{Observer, Stop};
 
 /// Patches that may wait for the window before decoding waits for it.
 const WAITING_PATCHES: usize = 64;
@@ -184,7 +185,10 @@ fn lane(shared: &Shared) {
     // Of those changes, and of the last ones that were wholly decoded.
     let mut revision = 0;
     let mut shown = 0;
-    while let Some(work) = next(shared, canvas.is_some(), !dirty.is_empty()) {
+    // Who draws without a pause still sees what they draw: after a change comes a patch, whatever waits.
+    let mut owes_patch = false;
+    while let Some(work) = next(shared, canvas.is_some(), !dirty.is_empty(), owes_patch) {
+        owes_patch = matches!(work, Work::Change(..));
         let result = catch_unwind(AssertUnwindSafe(|| -> Result<()> {
             match (work, &mut canvas) {
                 (Work::Open(opened), canvas) => {
@@ -213,7 +217,15 @@ fn lane(shared: &Shared) {
                         give(shared, Ok(nothing), shown);
                     }
                 }
-                (Work::Warm(view), Some(canvas)) => canvas.warm(view, &())?,
+                (Work::Warm(view), Some(canvas)) => {
+                    match canvas.warm(view, &UntilNeeded(shared)) {
+                        Err(error) if error.is_cancelled() => {
+                            // What is warm already costs nothing the next time.
+                            shared.lock().view.get_or_insert(view);
+                        }
+                        other => other?,
+                    }
+                }
                 (Work::Patch, Some(canvas)) => {
                     if let Some(rect) = dirty.pop() {
                         let patch = canvas.patch(rect, 8)?;
@@ -241,8 +253,19 @@ fn lane(shared: &Shared) {
     }
 }
 
-/// Waits for something to do: opening before changes, changes before decoding, decoding before warming.
-fn next(shared: &Shared, is_open: bool, is_dirty: bool) -> Option<Work> {
+/// Stops warming as soon as there is something better to do.
+struct UntilNeeded<'a>(&'a Shared);
+
+impl Observer for UntilNeeded<'_> {
+    fn stop(&self) -> Option<Stop> {
+        let state = self.0.lock();
+        let is_needed = state.is_closed || state.opened.is_some() || state.now.is_some();
+        is_needed.then_some(Stop::Cancel)
+    }
+}
+
+/// Waits for something to do: opening first, then a patch that is owed, changes, other patches, and warming.
+fn next(shared: &Shared, is_open: bool, is_dirty: bool, owes_patch: bool) -> Option<Work> {
     let mut state = shared.lock();
     loop {
         if state.is_closed {
@@ -251,11 +274,15 @@ fn next(shared: &Shared, is_open: bool, is_dirty: bool) -> Option<Work> {
         if let Some(opened) = state.opened.take() {
             return Some(Work::Open(opened));
         }
+        let may_decode = is_dirty && state.out.len() < WAITING_PATCHES;
+        if owes_patch && may_decode {
+            return Some(Work::Patch);
+        }
         if is_open && let Some(now) = state.now.take() {
             let cells = std::mem::take(&mut state.changed);
             return Some(Work::Change(cells, now, state.revision));
         }
-        if is_dirty && state.out.len() < WAITING_PATCHES {
+        if may_decode {
             return Some(Work::Patch);
         }
         if let Some(view) = state.view.take()
