@@ -289,6 +289,8 @@ pub struct Canvas {
     pub thumb: Thumb,
     /// The same codes through another model, in place of the source.
     pub reskin: Option<Arc<Reskin>>,
+    /// What was still being made when the other model was closed is not shown.
+    pub(super) wants_reskin: bool,
     pub view: ViewWish,
     /// Counts openings, so that the panel knows when to forget what it kept of the last one.
     pub opening: u64,

@@ -81,6 +81,7 @@ impl App {
             surface,
             thumb,
             reskin: None,
+            wants_reskin: false,
             view,
             opening: self.openings,
             shown_revision: 0,
@@ -242,8 +243,12 @@ impl App {
             return;
         };
         match choice {
-            Some(choice) => self.submit_reskin(choice, None),
+            Some(choice) => {
+                canvas.wants_reskin = true;
+                self.submit_reskin(choice, None);
+            }
             None => {
+                canvas.wants_reskin = false;
                 if canvas.reskin.take().is_some() {
                     canvas.surface.set_before(canvas.document.source().rgba8());
                 }
@@ -284,6 +289,9 @@ impl App {
         let Some(canvas) = all.into_iter().find(|canvas| canvas.id == reskin.document) else {
             return;
         };
+        if !canvas.wants_reskin {
+            return;
+        }
         canvas.surface.set_before(&reskin.picture.rgba8());
         let is_new = canvas.reskin.replace(reskin.clone()).is_none();
         if is_new {

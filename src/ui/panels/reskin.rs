@@ -1,6 +1,6 @@
 //! Below the canvas while the picture is seen through another model.
 
-use eframe::egui::{self, Align, Frame, Layout, Margin, Slider, Ui};
+use eframe::egui::{self, Frame, Margin, Slider, Ui};
 
 use crate::app::{Command, DocumentCommand, Purpose, State};
 use crate::render::Compare;
@@ -50,6 +50,10 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
                         How::Blend => Compare::Blend(0.5),
                     }));
                 }
+                // Before the slider, not at the right end: that is where notifications come up.
+                for command in [DocumentCommand::ExportReskin, DocumentCommand::Reskin(None)] {
+                    command_button(ui, state, out, Command::Document(command));
+                }
                 if let Compare::Blend(share) = state.look.compare {
                     let mut percent = (share * 100.0).round();
                     let label = small(ui, "Other model");
@@ -60,16 +64,6 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
                         out.push(Command::SetCompare(Compare::Blend(percent / 100.0)));
                     }
                 }
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    let close = Command::Document(DocumentCommand::Reskin(None));
-                    command_button(ui, state, out, close);
-                    command_button(
-                        ui,
-                        state,
-                        out,
-                        Command::Document(DocumentCommand::ExportReskin),
-                    );
-                });
             });
         });
 }
