@@ -198,6 +198,26 @@ pub struct Spec {
     pub alternative: Option<KeyboardShortcut>,
 }
 
+impl Spec {
+    /// Without a second way.
+    pub(super) const fn new(
+        id: &'static str,
+        label: &'static str,
+        tooltip: &'static str,
+        icon: Icon,
+        shortcut: Option<KeyboardShortcut>,
+    ) -> Self {
+        Self {
+            id,
+            label,
+            tooltip,
+            icon,
+            shortcut,
+            alternative: None,
+        }
+    }
+}
+
 pub(super) const fn plain(key: Key) -> Option<KeyboardShortcut> {
     Some(KeyboardShortcut::new(Modifiers::NONE, key))
 }
@@ -322,14 +342,7 @@ impl Command {
     pub fn spec(&self) -> Option<Spec> {
         use Command as C;
         let spec = |id, label, tooltip, icon, shortcut| {
-            Some(Spec {
-                id,
-                label,
-                tooltip,
-                icon,
-                shortcut,
-                alternative: None,
-            })
+            Some(Spec::new(id, label, tooltip, icon, shortcut))
         };
         match self {
             C::OpenPicture => spec(

@@ -134,13 +134,6 @@ impl DocumentCommand {
             | Self::Reskin(Some(_))
             | Self::SetTimelapse(_) => return None,
         };
-        Some(Spec {
-            id,
-            label,
-            tooltip,
-            icon,
-            shortcut,
-            alternative: None,
-        })
+        Some(Spec::new(id, label, tooltip, icon, shortcut))
     }
 }

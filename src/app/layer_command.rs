@@ -146,13 +146,6 @@ impl LayerCommand {
                 return None;
             }
         };
-        Some(Spec {
-            id,
-            label,
-            tooltip,
-            icon,
-            shortcut,
-            alternative: None,
-        })
+        Some(Spec::new(id, label, tooltip, icon, shortcut))
     }
 }

@@ -8,16 +8,8 @@ use super::tools::{Tool, words};
 
 pub(super) fn spec(command: &Command) -> Option<Spec> {
     use Command as C;
-    let spec = |id, label, tooltip, icon, shortcut| {
-        Some(Spec {
-            id,
-            label,
-            tooltip,
-            icon,
-            shortcut,
-            alternative: None,
-        })
-    };
+    let spec =
+        |id, label, tooltip, icon, shortcut| Some(Spec::new(id, label, tooltip, icon, shortcut));
     match command {
         C::SetTool(tool) => {
             let (id, label, tooltip, icon) = words(*tool);

@@ -30,6 +30,49 @@ pub struct ExportTarget {
     pub has_restore_data: bool,
 }
 
+impl ExportTarget {
+    /// With its folder made and, where nothing may be replaced, a number on a name that is taken.
+    pub(super) fn made_free(mut self) -> Result<Self> {
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| Error::io("could not make the folder", folder, &source))?;
+        }
+        if self.existing == Existing::Refuse {
+            self.path = free_path(&self.path);
+        }
+        Ok(self)
+    }
+
+    /// Writes a picture in the format that the name says; a WebP carries no `restore`.
+    pub(super) fn write(
+        &self,
+        raster: &Raster,
+        provenance: Option<Provenance>,
+        restore: Option<&[u8]>,
+    ) -> Result<()> {
+        let metadata = |restore| Metadata {
+            provenance,
+            restore,
+        };
+        match self.extension().as_deref() {
+            Some("png") => write_png(&self.path, self.existing, raster, &metadata(restore)),
+            Some("webp") => write_webp(&self.path, self.existing, raster, &metadata(None)),
+            _ => Err(Error::usage(
+                "could not export",
+                "the file name ends neither in .png nor in .webp",
+                "Name a .png or .webp file",
+            )
+            .at(&self.path)),
+        }
+    }
+
+    /// In small letters.
+    fn extension(&self) -> Option<String> {
+        let extension = self.path.extension()?.to_str()?;
+        Some(extension.to_ascii_lowercase())
+    }
+}
+
 /// Opens a picture as a document of a project; an exported PNG comes back with its edits.
 pub struct OpenJob {
     pub project: Storage,
@@ -188,17 +231,7 @@ pub struct SnapshotJob {
 
 impl SnapshotJob {
     pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
-        if let Some(folder) = self.out.path.parent() {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| Error::io("could not make the folder", folder, &source))?;
-        }
-        let out = match self.out.existing {
-            Existing::Replace => self.out,
-            Existing::Refuse => ExportTarget {
-                path: free_path(&self.out.path),
-                ..self.out
-            },
-        };
+        let out = self.out.made_free()?;
         export(&self.document, &self.model, &out, json!({}), context)?;
         Ok(Outcome::new(format!("Exported {}.", file_name(&out.path)))
             .with_report(json!({ "document": self.name, "model": self.model.hash }))
@@ -330,37 +363,13 @@ fn write(
     settings: serde_json::Value,
 ) -> Result<()> {
     let provenance = document.is_edited().then_some(Provenance::Edited);
-    let extension = target
-        .path
-        .extension()
-        .and_then(|extension| extension.to_str());
-    match extension.map(str::to_ascii_lowercase).as_deref() {
-        Some("png") => {
-            let restore = if target.has_restore_data {
-                Some(encode_restore_data(document, raster, settings)?)
-            } else {
-                None
-            };
-            let metadata = Metadata {
-                provenance,
-                restore: restore.as_deref(),
-            };
-            write_png(&target.path, target.existing, raster, &metadata)
+    let restore = match target.extension().as_deref() {
+        Some("png") if target.has_restore_data => {
+            Some(encode_restore_data(document, raster, settings)?)
         }
-        Some("webp") => {
-            let metadata = Metadata {
-                provenance,
-                restore: None,
-            };
-            write_webp(&target.path, target.existing, raster, &metadata)
-        }
-        _ => Err(Error::usage(
-            "could not export",
-            "the file name ends neither in .png nor in .webp",
-            "Name a .png or .webp file",
-        )
-        .at(&target.path)),
-    }
+        _ => None,
+    };
+    target.write(raster, provenance, restore.as_deref())
 }
 
 fn other_model(hash: &str, path: &Path) -> Error {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::edit::{ExportTarget, free_path};
+use super::edit::ExportTarget;
 use super::session::file_name;
 use crate::canvas::Chain;
 use crate::document::{Document, Raster};
@@ -12,7 +12,7 @@ use crate::engine::model::{CheckpointChoice, ModelSource};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
-use crate::export::{Existing, Metadata, Provenance, write_png, write_webp};
+use crate::export::Provenance;
 use crate::project::DocumentId;
 
 /// A picture's codes through another model.
@@ -56,7 +56,7 @@ impl ReskinJob {
         let chain = Chain::new(&model.codec, document.geometry(), document.wrap())?;
         let picture = chain.decode_raster(codes, context)?;
         let report = json!({ "model": model.hash });
-        let Some(mut out) = self.out else {
+        let Some(out) = self.out else {
             let reskin = Reskin {
                 document: self.id,
                 choice: self.checkpoint,
@@ -68,25 +68,8 @@ impl ReskinJob {
                 .with_report(report)
                 .with_product(Product::Reskin(reskin.into())));
         };
-        if out.existing == Existing::Refuse {
-            out.path = free_path(&out.path);
-        }
-        if let Some(folder) = out.path.parent() {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| Error::io("could not make the folder", folder, &source))?;
-        }
-        let metadata = Metadata {
-            provenance: Some(Provenance::Generated),
-            restore: None,
-        };
-        match out
-            .path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("webp"))
-        {
-            true => write_webp(&out.path, out.existing, &picture, &metadata)?,
-            false => write_png(&out.path, out.existing, &picture, &metadata)?,
-        }
+        let out = out.made_free()?;
+        out.write(&picture, Some(Provenance::Generated), None)?;
         Ok(Outcome::new(format!("Exported {}.", file_name(&out.path)))
             .with_report(report)
             .with_file(&out.path))
