@@ -1,12 +1,6 @@
-//! Two views of a picture for the contrastive loss, and how well embeddings find the other view again.
+//! Two views of a picture for the contrastive loss.
 
-use candle_core::{Device, Tensor};
 use rand::Rng;
-
-use crate::codec::Codec;
-use crate::dataset::Window;
-use crate::error::Result;
-use crate::kernels::Padding;
 
 /// Divides cosine similarities; that of SimCLR (arXiv 2002.05709) for small batches.
 pub(super) const TEMPERATURE: f64 = 0.2;
@@ -41,47 +35,9 @@ pub(super) fn second_view(pixels: &[f32], side: usize, rng: &mut impl Rng) -> (V
     (views, small)
 }
 
-/// Of the windows' left and right halves, the share whose nearest embedding among all other sides' halves is that of the same window;
-/// chance is one in the number of windows. `None` for a codec without the head, or fewer than two windows wide enough.
-pub(super) fn retrieval(codec: &Codec, windows: &[Window]) -> Result<Option<f64>> {
-    let mut sides: [Vec<Tensor>; 2] = Default::default();
-    for window in windows {
-        let width = window.width / 2 / STRIDE_PX * STRIDE_PX;
-        if width == 0 {
-            continue;
-        }
-        let shape = (1, window.height, window.width, 4);
-        let pixels = Tensor::from_slice(&window.values, shape, codec.device())?;
-        for (side, left) in [0, window.width - width].into_iter().enumerate() {
-            let half = pixels.narrow(2, left, width)?.contiguous()?;
-            let Some(embedding) = codec.embed(&half, Padding::Zero)? else {
-                return Ok(None);
-            };
-            sides[side].push(embedding);
-        }
-    }
-    if sides[0].len() < 2 {
-        return Ok(None);
-    }
-    let [left, right] = sides.map(|side| Tensor::cat(&side, 0));
-    let similar = left?.matmul(&right?.t()?)?.to_device(&Device::Cpu)?;
-    let found = |rows: Vec<Vec<f32>>| {
-        let best = rows.iter().enumerate().filter(|(own, row)| {
-            let others = row.iter().enumerate().filter(|(other, _)| other != own);
-            others
-                .into_iter()
-                .all(|(_, similarity)| *similarity < row[*own])
-        });
-        best.count() as f64 / rows.len() as f64
-    };
-    let (forth, back) = (similar.to_vec2()?, similar.t()?.to_vec2()?);
-    Ok(Some(f64::midpoint(found(forth), found(back))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::CodecConfig;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
@@ -127,21 +83,5 @@ mod tests {
             }
         }
         assert!((10..30).contains(&mirrored), "{mirrored}");
-    }
-
-    #[test]
-    fn windows_that_look_alike_on_both_sides_are_found_again() {
-        let codec = Codec::new(CodecConfig::tiny(), 5, &Device::Cpu).unwrap();
-        let plain = |shade: f32| Window {
-            width: 64,
-            height: 32,
-            values: [shade, -shade, shade * 0.5, 1.0].repeat(64 * 32),
-        };
-        let windows: Vec<_> = [-0.8, -0.2, 0.3, 0.9].map(plain).into();
-        assert_eq!(retrieval(&codec, &windows).unwrap(), Some(1.0));
-        assert_eq!(retrieval(&codec, &windows[..1]).unwrap(), None);
-        // All alike: nothing to tell them apart by.
-        let same = [0.3, 0.3, 0.3].map(plain);
-        assert_eq!(retrieval(&codec, &same).unwrap(), Some(0.0));
     }
 }

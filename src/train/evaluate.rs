@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::kernels::Padding;
 use crate::progress::Observer;
 
-use super::contrast;
 use super::metrics::{self, CodeCounts, Mean};
+use super::retrieval::Retrieval;
 use super::sink::{Evaluation, Preview};
 
 /// What [`evaluate`] finds.
@@ -39,7 +39,8 @@ pub fn evaluate(
         (Mean::default(), Mean::default(), Mean::default());
     let (mut energy, mut source_energy) = (0.0, 0.0);
     let mut pictures = Vec::new();
-    for window in windows {
+    let mut retrieval = Retrieval::default();
+    for (number, window) in windows.iter().enumerate() {
         observer.check()?;
         let (width, height) = (window.width, window.height);
         let source = Tensor::from_slice(&window.values, (1, height, width, 4), codec.device())?;
@@ -59,6 +60,7 @@ pub fn evaluate(
         }
         energy += metrics::laplacian_energy(&seen, width, height);
         source_energy += metrics::laplacian_energy(&seen_source, width, height);
+        retrieval.add(codec, number, window)?;
         if pictures.len() < previews {
             pictures.push(Preview {
                 width,
@@ -90,7 +92,7 @@ pub fn evaluate(
         detail_perplexity: detail_codes.perplexity(),
         bits_per_pixel: bits(&structure_codes, STRUCTURE_STRIDE_PX)
             + bits(&detail_codes, config.detail.stride),
-        retrieval: contrast::retrieval(codec, windows)?,
+        retrieval: retrieval.scores().and_then(|scores| scores.embedding),
     };
     Ok(Scores {
         evaluation,

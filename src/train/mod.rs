@@ -15,6 +15,7 @@ mod pyramid;
 pub mod quality;
 pub mod recipe;
 mod report;
+pub mod retrieval;
 mod rivals;
 mod run;
 pub mod schedule;

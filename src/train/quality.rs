@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::metrics::{self, CodeCounts, Mean};
+use super::retrieval::Retrieval;
 use super::rivals::{Rival, RivalScores, RivalTally};
+use crate::codec::pixels::from_rgba8;
 use crate::codec::{Codec, PictureCodes, STRUCTURE_STRIDE_PX};
-use crate::dataset::{Limits, decode_file};
+use crate::dataset::{Limits, Window, decode_file};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::Padding;
 use crate::progress::Observer;
@@ -67,6 +69,8 @@ pub struct Sample {
 /// A picture or a square of one.
 struct Item {
     path: PathBuf,
+    /// Number of the file among those given.
+    file: usize,
     /// Left, top, side, px; `None` is the whole picture.
     square: Option<[u32; 3]>,
 }
@@ -77,7 +81,8 @@ struct Pixels {
     rgba: Vec<u8>,
 }
 
-/// Measures `codec` on picture files. Files that cannot be read are left out with a warning.
+/// Measures `codec` on picture files. Files that cannot be read are left out with a warning. Halves of the others go into `retrieval`,
+/// which several sets may share.
 ///
 /// # Errors
 /// `NoPictures` where nothing could be measured, `NotFinite` where the model gives NaN, `Cancelled`.
@@ -86,12 +91,14 @@ pub fn measure(
     name: &str,
     files: &[PathBuf],
     options: &QualityOptions,
+    retrieval: &mut Retrieval,
     observer: &dyn Observer,
 ) -> Result<(SetScores, Vec<Sample>)> {
     let items = evenly(list(files, options.crop_px, observer)?, options.limit);
     let passes = if options.has_rivals { 2 } else { 1 };
     let total = (items.len() * passes) as u64;
     let mut tally = Tally::new(codec);
+    let first_picture = retrieval.next_picture();
     let mut samples = Vec::new();
     let wanted = sample_indices(items.len(), options.samples);
     for (index, item) in items.iter().enumerate() {
@@ -99,6 +106,7 @@ pub fn measure(
         observer.progress(index as u64, total);
         match item.load() {
             Ok(pixels) => {
+                retrieval.add(codec, first_picture + item.file, &pixels.window())?;
                 let sample = tally.add(codec, item, pixels)?;
                 if wanted.contains(&index) {
                     samples.push(sample);
@@ -132,11 +140,12 @@ pub fn measure(
 /// The files' squares, or the files themselves.
 fn list(files: &[PathBuf], crop_px: Option<u32>, observer: &dyn Observer) -> Result<Vec<Item>> {
     let mut items = Vec::new();
-    for path in files {
+    for (file, path) in files.iter().enumerate() {
         observer.check()?;
         let Some(side) = crop_px else {
             items.push(Item {
                 path: path.clone(),
+                file,
                 square: None,
             });
             continue;
@@ -152,6 +161,7 @@ fn list(files: &[PathBuf], crop_px: Option<u32>, observer: &dyn Observer) -> Res
             for column in 0..decoded.width / side {
                 items.push(Item {
                     path: path.clone(),
+                    file,
                     square: Some([column * side, row * side, side]),
                 });
             }
@@ -181,6 +191,17 @@ fn sample_indices(count: usize, wanted: usize) -> Vec<usize> {
     (0..wanted)
         .map(|i| (2 * i + 1) * count / (2 * wanted))
         .collect()
+}
+
+impl Pixels {
+    fn window(&self) -> Window {
+        let (pixels, _) = self.rgba.as_chunks::<4>();
+        Window {
+            width: self.width,
+            height: self.height,
+            values: pixels.iter().flat_map(|&pixel| from_rgba8(pixel)).collect(),
+        }
+    }
 }
 
 impl Item {
@@ -372,7 +393,15 @@ mod tests {
             picture(folder.path(), "b.png", 33, 64),
         ];
         let codec = Codec::new(CodecConfig::tiny(), 1, &Device::Cpu).unwrap();
-        let (whole, samples) = measure(&codec, "set", &files, &options(), &()).unwrap();
+        let (whole, samples) = measure(
+            &codec,
+            "set",
+            &files,
+            &options(),
+            &mut Retrieval::default(),
+            &(),
+        )
+        .unwrap();
         assert_eq!(whole.pictures, 2);
         assert_eq!(samples.len(), 1);
         assert_eq!(samples[0].source.len(), samples[0].reconstruction.len());
@@ -390,7 +419,15 @@ mod tests {
             crop_px: Some(32),
             ..options()
         };
-        let (cut, _) = measure(&codec, "set", &files, &squares, &()).unwrap();
+        let (cut, _) = measure(
+            &codec,
+            "set",
+            &files,
+            &squares,
+            &mut Retrieval::default(),
+            &(),
+        )
+        .unwrap();
         // 70 × 40 gives 2 × 1, 33 × 64 gives 1 × 2.
         assert_eq!(cut.pictures, 4);
         let limited = QualityOptions {
@@ -398,10 +435,17 @@ mod tests {
             ..squares
         };
         assert_eq!(
-            measure(&codec, "set", &files, &limited, &())
-                .unwrap()
-                .0
-                .pictures,
+            measure(
+                &codec,
+                "set",
+                &files,
+                &limited,
+                &mut Retrieval::default(),
+                &()
+            )
+            .unwrap()
+            .0
+            .pictures,
             3
         );
     }
@@ -412,15 +456,29 @@ mod tests {
         let bad = folder.path().join("bad.png");
         std::fs::write(&bad, b"no picture").unwrap();
         let codec = Codec::new(CodecConfig::tiny(), 1, &Device::Cpu).unwrap();
-        let error =
-            measure(&codec, "set", std::slice::from_ref(&bad), &options(), &()).unwrap_err();
+        let error = measure(
+            &codec,
+            "set",
+            std::slice::from_ref(&bad),
+            &options(),
+            &mut Retrieval::default(),
+            &(),
+        )
+        .unwrap_err();
         assert_eq!(error.kind, Kind::NoPictures);
         let files = [bad, picture(folder.path(), "a.png", 32, 32)];
         assert_eq!(
-            measure(&codec, "set", &files, &options(), &())
-                .unwrap()
-                .0
-                .pictures,
+            measure(
+                &codec,
+                "set",
+                &files,
+                &options(),
+                &mut Retrieval::default(),
+                &()
+            )
+            .unwrap()
+            .0
+            .pictures,
             1
         );
     }

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::export::{Existing, Metadata, Sheet, SheetItem, render_sheet, write_png};
 use crate::train::metrics::over_grey;
 use crate::train::quality::{QualityOptions, Sample, SetScores, measure, set_name};
+use crate::train::retrieval::{Retrieval, RetrievalScores};
 
 const SHEET_BOX_PX: u32 = 256;
 const COLUMNS: [&str; 4] = [
@@ -45,11 +46,19 @@ impl QualityJob {
         }
         let mut sets = Vec::new();
         let mut sheets = Vec::new();
+        let mut retrieval = Retrieval::default();
         for folder in &self.folders {
             let name = set_name(folder);
             let files = crate::dataset::find_pictures(folder, context)?;
-            let (scores, samples) = measure(&model.codec, &name, &files, &self.options, context)
-                .map_err(|error| error.at(folder))?;
+            let (scores, samples) = measure(
+                &model.codec,
+                &name,
+                &files,
+                &self.options,
+                &mut retrieval,
+                context,
+            )
+            .map_err(|error| error.at(folder))?;
             if let Some(out) = &self.out {
                 let path = out.join(format!("{name}.png"));
                 let sheet = draw(&model.name, &scores, &samples)?;
@@ -58,8 +67,14 @@ impl QualityJob {
             }
             sets.push(scores);
         }
-        let outcome = Outcome::new(table(&sets))
-            .with_report(json!({ "model": model.name, "model_hash": model.hash, "sets": sets }));
+        let retrieval = retrieval.scores();
+        let mut text = table(&sets);
+        if let Some(scores) = &retrieval {
+            text += &format!("\n{}\n", found_again(scores));
+        }
+        let outcome = Outcome::new(text).with_report(json!({
+            "model": model.name, "model_hash": model.hash, "sets": sets, "retrieval": retrieval,
+        }));
         Ok((sheets.iter()).fold(outcome, |outcome, sheet| outcome.with_file(sheet)))
     }
 }
@@ -103,6 +118,18 @@ pub fn table(sets: &[SetScores]) -> String {
         );
     }
     text
+}
+
+fn found_again(scores: &RetrievalScores) -> String {
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    format!(
+        "Halves of pictures whose nearest other half is that of the same picture, among {}: {} by the model's embedding, {} by a \
+         colour histogram, {} by chance.",
+        scores.halves,
+        scores.embedding.map_or("–".to_owned(), percent),
+        percent(scores.colours),
+        percent(scores.chance),
+    )
 }
 
 fn draw(model: &str, scores: &SetScores, samples: &[Sample]) -> Result<Raster> {
