@@ -308,3 +308,26 @@ fn exports_need_no_cache() {
     assert_eq!(raster.depth_bits(), 16);
     assert_ne!(raster.rgba8().as_ref(), doc.source().rgba8().as_slice());
 }
+
+#[test]
+fn a_view_is_warmed_from_the_middle_as_far_as_the_budget_goes() {
+    let geometry = Geometry::new(2048, 1536).unwrap();
+    let doc = document(geometry, Wrap::default(), 7);
+    let middle = Rect::new(900, 700, 64, 64);
+    let cached_after = |budget: u64, rect: Rect| {
+        let mut live = LiveCanvas::new(codec(false), &doc, budget).unwrap();
+        live.warm(geometry.bounds(), &()).unwrap();
+        let warmed = live.cached_bytes();
+        for version in [Version::Encoded, Version::Edited] {
+            live.decode(version, rect).unwrap();
+        }
+        (warmed, live.cached_bytes())
+    };
+    let (all, _) = cached_after(u64::MAX / 4, middle);
+    let (half, later) = cached_after(all / 2, middle);
+    assert!(half > all / 8 && half <= all / 2, "{half} of {all}");
+    // All that the middle needs was there; of the corner nothing was.
+    assert_eq!(half, later);
+    let (half, later) = cached_after(all / 2, Rect::new(0, 0, 64, 64));
+    assert!(later > half);
+}

@@ -41,7 +41,7 @@ impl Layer {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
+pub(super) struct Key {
     layer: u8,
     x: u32,
     y: u32,
@@ -52,11 +52,14 @@ struct Entry {
     /// `[height, width, channels]` of the tile's cells.
     values: Arc<Vec<f32>>,
     used: u64,
+    /// Another cache holds the same values, and counts them.
+    is_shared: bool,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct TileCache {
     tiles: HashMap<Key, Entry>,
+    /// Without shared ones.
     bytes: u64,
     clock: u64,
 }
@@ -134,20 +137,30 @@ impl TileCache {
         Some(Arc::clone(&entry.values))
     }
 
-    pub fn insert(&mut self, layer: &Layer, (x, y): (u32, u32), values: Arc<Vec<f32>>) {
+    pub fn insert(&mut self, layer: &Layer, tile: (u32, u32), values: Arc<Vec<f32>>) {
+        self.put(layer, tile, values, false);
+    }
+
+    /// A tile of another cache, until it is written to here.
+    pub fn insert_shared(&mut self, layer: &Layer, tile: (u32, u32), values: Arc<Vec<f32>>) {
+        self.put(layer, tile, values, true);
+    }
+
+    fn put(&mut self, layer: &Layer, (x, y): (u32, u32), values: Arc<Vec<f32>>, is_shared: bool) {
         self.clock += 1;
-        self.bytes += size(&values);
+        let entry = Entry {
+            values,
+            used: self.clock,
+            is_shared,
+        };
+        self.bytes += entry.bytes();
         let key = Key {
             layer: layer.id,
             x,
             y,
         };
-        let entry = Entry {
-            values,
-            used: self.clock,
-        };
         if let Some(old) = self.tiles.insert(key, entry) {
-            self.bytes -= size(&old.values);
+            self.bytes -= old.bytes();
         }
     }
 
@@ -219,6 +232,9 @@ impl TileCache {
                     y: rows.tile,
                 };
                 if let Some(entry) = self.tiles.get_mut(&key) {
+                    self.bytes -= entry.bytes();
+                    entry.is_shared = false;
+                    self.bytes += entry.bytes();
                     let tile = Arc::make_mut(&mut entry.values);
                     for run in runs(layer, window, *column, rows) {
                         tile[run.tile..run.tile + run.len]
@@ -231,33 +247,75 @@ impl TileCache {
 
     pub fn remove(&mut self, layer: &Layer, window: Window) {
         for (x, y) in Self::touched(layer, window) {
-            let key = Key {
+            self.forget(&Key {
                 layer: layer.id,
                 x,
                 y,
-            };
-            if let Some(old) = self.tiles.remove(&key) {
-                self.bytes -= size(&old.values);
-            }
+            });
         }
     }
 
-    /// Drops the tiles not used for longest until at most `budget` bytes are held.
-    pub fn trim(&mut self, budget: u64) {
-        if self.bytes <= budget {
-            return;
+    fn forget(&mut self, key: &Key) {
+        if let Some(old) = self.tiles.remove(key) {
+            self.bytes -= old.bytes();
         }
-        let mut by_age: Vec<(u64, Key)> = self.tiles.iter().map(|(k, e)| (e.used, *k)).collect();
+    }
+
+    /// Says that the tiles of a window were needed just now.
+    pub fn touch(&mut self, layer: &Layer, window: Window) {
+        for tile in Self::touched(layer, window) {
+            self.get(layer, tile);
+        }
+    }
+
+    /// The time in touches, for [`TileCache::bytes_since`].
+    pub const fn now(&self) -> u64 {
+        self.clock
+    }
+
+    /// What the tiles hold that were needed after `time`, in bytes.
+    pub fn bytes_since(&self, time: u64) -> u64 {
+        let entries = self.tiles.values().filter(|entry| entry.used > time);
+        entries.map(Entry::bytes).sum()
+    }
+
+    /// Drops the tiles not used for longest until at most `budget` bytes are held, and returns which.
+    pub fn trim(&mut self, budget: u64) -> Vec<Key> {
+        if self.bytes <= budget {
+            return Vec::new();
+        }
+        let own = self.tiles.iter().filter(|(_, entry)| !entry.is_shared);
+        let mut by_age: Vec<(u64, Key)> = own.map(|(key, entry)| (entry.used, *key)).collect();
         by_age.sort_unstable_by_key(|(used, _)| *used);
         // An eighth more than needed, so that this does not happen at every dab.
         let target = budget - budget / 8;
+        let mut dropped = Vec::new();
         for (_, key) in by_age {
             if self.bytes <= target {
                 break;
             }
-            if let Some(old) = self.tiles.remove(&key) {
-                self.bytes -= size(&old.values);
+            self.forget(&key);
+            dropped.push(key);
+        }
+        dropped
+    }
+
+    /// Lets go of shared tiles that the other cache has dropped.
+    pub fn drop_shared(&mut self, dropped: &[Key]) {
+        for key in dropped {
+            if self.tiles.get(key).is_some_and(|entry| entry.is_shared) {
+                self.tiles.remove(key);
             }
+        }
+    }
+}
+
+impl Entry {
+    fn bytes(&self) -> u64 {
+        if self.is_shared {
+            0
+        } else {
+            size_of_val(self.values.as_slice()) as u64
         }
     }
 }
@@ -285,10 +343,6 @@ fn runs(
         out: ((rows.at as usize + row) * out_width + column.at as usize) * channels,
         len: column.len as usize * channels,
     })
-}
-
-const fn size(values: &[f32]) -> u64 {
-    size_of_val(values) as u64
 }
 
 #[cfg(test)]
@@ -355,5 +409,35 @@ mod tests {
         assert!(cache.gather(&layer, window).is_none());
         cache.remove(&layer, window);
         assert_eq!(cache.bytes(), 0);
+    }
+
+    #[test]
+    fn shared_tiles_count_once_they_are_written_to_and_go_with_their_owner() {
+        let layer = layer(Wrap::default());
+        let mut owner = filled(&layer);
+        let mut other = TileCache::default();
+        for tile in [(0, 0), (1, 0)] {
+            other.insert_shared(&layer, tile, owner.get(&layer, tile).unwrap());
+        }
+        assert_eq!(other.bytes(), 0);
+        let cell = layer.plane.window(Rect::new(16, 0, 1, 1));
+        other.scatter(&layer, cell, &[-5.0, -6.0]);
+        assert_eq!(other.bytes(), 16 * 16 * 2 * 4);
+        assert_eq!(owner.gather(&layer, cell).unwrap(), [16.0, 0.0]);
+        assert_eq!(other.gather(&layer, cell).unwrap(), [-5.0, -6.0]);
+        let dropped = owner.trim(0);
+        other.drop_shared(&dropped);
+        assert_eq!((owner.bytes(), other.tiles.len()), (0, 1));
+        assert_eq!(other.gather(&layer, cell).unwrap(), [-5.0, -6.0]);
+    }
+
+    #[test]
+    fn what_was_needed_since_is_known() {
+        let layer = layer(Wrap::default());
+        let mut cache = filled(&layer);
+        let start = cache.now();
+        assert_eq!(cache.bytes_since(start), 0);
+        cache.touch(&layer, layer.plane.window(Rect::new(15, 0, 2, 2)));
+        assert_eq!(cache.bytes_since(start), 2 * 16 * 16 * 2 * 4);
     }
 }

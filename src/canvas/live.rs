@@ -31,6 +31,8 @@ const UPDATE_AT_ONCE_PX: u64 = 1 << 20;
 const BATCH_TILES: u32 = 8;
 /// Patches are composited in squares of this side.
 const PATCH_TILE_PX: u32 = 512;
+/// A view is warmed in squares of this side: small enough to be left for a stroke at once.
+const WARM_TILE_PX: u32 = 512;
 
 /// Finished pixels of a rectangle of the picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +67,8 @@ struct LivePass {
 }
 
 impl LiveCanvas {
-    /// Enough for about 8 megapixels of canvas in use.
-    pub const DEFAULT_BUDGET_BYTES: u64 = 512 << 20;
+    /// Enough for 1.5 to 2.5 megapixels of canvas in use: what a window shows at full size.
+    pub const DEFAULT_BUDGET_BYTES: u64 = 128 << 20;
 
     /// The canvas of a document as it is now. Nothing is computed yet.
     ///
@@ -280,17 +282,29 @@ impl LiveCanvas {
     }
 
     /// Computes what painting within `rect` (padded pixels) will need, so that the first dab there
-    /// is as fast as the others: call it when the view moves.
+    /// is as fast as the others: call it when the view moves. From the middle outwards, as far as the budget goes.
     ///
     /// # Errors
     /// `Internal` when the model fails; `Cancelled`.
     pub fn warm(&mut self, rect: Rect, observer: &dyn Observer) -> Result<()> {
         let rect = rect.intersect(&self.geometry.padded_bounds());
-        for tile in tiles(rect, BATCH_TILES * 128) {
+        let middle = (rect.x + rect.width / 2, rect.y + rect.height / 2);
+        let mut tiles = tiles(rect, WARM_TILE_PX);
+        tiles.sort_by_key(|tile| {
+            let x = (tile.x + tile.width / 2).abs_diff(middle.0);
+            let y = (tile.y + tile.height / 2).abs_diff(middle.1);
+            x.max(y)
+        });
+        let start = self.encoded_cache.now();
+        for tile in tiles {
             for place in 0..self.passes.len() {
                 observer.check()?;
                 self.stages(place)?.1.warm(tile)?;
                 self.trim();
+            }
+            // More would push out what was just made.
+            if self.encoded_cache.bytes_since(start) > self.encoded_budget() / 4 * 3 {
+                break;
             }
         }
         Ok(())
@@ -378,13 +392,19 @@ impl LiveCanvas {
     }
 
     fn trim(&mut self) {
-        // Pixels as encoded are the larger half and as much needed at every dab as activations.
-        self.encoded_cache.trim(self.budget_bytes * 2 / 3);
+        let dropped = self.encoded_cache.trim(self.encoded_budget());
         let left = self.budget_bytes.saturating_sub(self.encoded_cache.bytes());
         let share = left / self.passes.len() as u64;
         for pass in &mut self.passes {
+            pass.cache.drop_shared(&dropped);
             pass.cache.trim(share);
         }
+    }
+
+    /// All that edits have not made their own, and two thirds at least: it is as much needed at every dab.
+    fn encoded_budget(&self) -> u64 {
+        let own: u64 = self.passes.iter().map(|pass| pass.cache.bytes()).sum();
+        self.budget_bytes - own.min(self.budget_bytes / 3)
     }
 
     fn stages(&mut self, place: usize) -> Result<(Edits<'_>, Stages<'_>)> {
@@ -552,7 +572,7 @@ impl<'a> Stages<'a> {
                 let values = (self.caches.encoded)
                     .get(&layer, tile)
                     .ok_or_else(lost_tile)?;
-                self.caches.edited.insert(&layer, tile, values);
+                self.caches.edited.insert_shared(&layer, tile, values);
             }
             missing = own;
         }
@@ -673,7 +693,11 @@ impl<'a> Stages<'a> {
         let windows = self.chain.windows(self.chain.links() - 1, trunk_window);
         for link in (0..self.kept_links()).rev() {
             self.ensure(Version::Edited, link, windows[link])?;
+            let layer = self.layer(link);
+            self.caches.edited.touch(&layer, windows[link]);
+            self.caches.encoded.touch(&layer, windows[link]);
         }
+        self.caches.encoded.touch(&layer, window);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use super::queue::Wake;
 use super::thread;
-use super::worker::from_panic;
+use super::worker::{free_unused_memory, from_panic};
 use crate::canvas::{LiveCanvas, Patch};
 use crate::codec::Codec;
 use crate::document::{CellDelta, Dirty, Document, EMPTY, LayerStack, Level, Rect, Samples};
@@ -223,7 +223,10 @@ fn lane(shared: &Shared) {
                             // What is warm already costs nothing the next time.
                             shared.lock().view.get_or_insert(view);
                         }
-                        other => other?,
+                        other => {
+                            other?;
+                            free_unused_memory();
+                        }
                     }
                 }
                 (Work::Patch, Some(canvas)) => {

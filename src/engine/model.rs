@@ -1,5 +1,6 @@
 //! Which model a job uses, and loading it.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ impl FromStr for CheckpointChoice {
 pub struct Model {
     pub codec: Arc<Codec>,
     /// The checkpoint file; a project knows the model by these bytes' hash.
-    pub bytes: Arc<Vec<u8>>,
+    pub bytes: Arc<Cow<'static, [u8]>>,
     /// Of the weights themselves: what exported pictures name.
     pub hash: String,
     /// In words: "the base model", "best checkpoint of Run 2".
@@ -70,7 +71,12 @@ impl Model {
     ///
     /// # Errors
     /// As [`Codec::load_bytes`].
-    pub fn from_bytes(bytes: Vec<u8>, name: String, device: &Device) -> Result<Self> {
+    pub fn from_bytes(
+        bytes: impl Into<Cow<'static, [u8]>>,
+        name: String,
+        device: &Device,
+    ) -> Result<Self> {
+        let bytes = bytes.into();
         crate::window_thread::count_blocking("loading a model");
         let codec = Codec::load_bytes(&bytes, device)?;
         Ok(Self {
@@ -186,7 +192,7 @@ impl ModelSource {
 }
 
 fn base_model(device: &Device) -> Result<Model> {
-    Model::from_bytes(BASE_MODEL.to_vec(), "base model".into(), device)
+    Model::from_bytes(BASE_MODEL, "base model".into(), device)
 }
 
 fn choose(project: &Project, choice: CheckpointChoice) -> Result<Option<CheckpointRow>> {

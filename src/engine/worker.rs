@@ -130,11 +130,20 @@ fn lane(receiver: &Receiver<Submitted>, events: &EventQueue, controls: &Controls
         };
         run_to_its_end(&context, job.title(), |context| job.run(context));
         lock(controls).remove(&id);
-        // A fine-tune keeps its buffers from step to step; when nothing runs any more, they are the user's memory.
-        if RUNNING.fetch_sub(1, Ordering::Relaxed) == 1 && receiver.is_empty() {
-            free_scratch();
-            give_memory_back();
+        RUNNING.fetch_sub(1, Ordering::Relaxed);
+        if receiver.is_empty() {
+            free_unused_memory();
         }
+    }
+}
+
+/// A fine-tune keeps its buffers from step to step; when no job runs any more, they are the user's memory.
+pub(super) fn free_unused_memory() {
+    if RUNNING.load(Ordering::Relaxed) == 0 {
+        free_scratch();
+        // Each thread's heap holds back what it allocated, whoever freed it.
+        rayon::broadcast(|_| give_memory_back());
+        give_memory_back();
     }
 }
 

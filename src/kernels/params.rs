@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::{Device, Result, Tensor, Var};
 use rand::{Rng, SeedableRng};
@@ -80,12 +80,18 @@ impl Param {
     }
 }
 
+/// Such a map only ever gains or loses whole entries, so a panic elsewhere leaves it sound.
+fn locked<T>(map: &Mutex<BTreeMap<String, T>>) -> MutexGuard<'_, BTreeMap<String, T>> {
+    map.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// All parameters of a network by name. Iteration is in name order, so that a run repeats exactly.
 #[derive(Debug)]
 pub struct ParamStore {
     params: Mutex<BTreeMap<String, Param>>,
     backward: Mutex<()>,
-    loaded: Option<BTreeMap<String, Tensor>>,
+    /// What parameters are taken from, each once, so that its values are not held twice.
+    loaded: Option<Mutex<BTreeMap<String, Tensor>>>,
     seed: u64,
     device: Device,
 }
@@ -105,7 +111,7 @@ impl ParamStore {
     /// Parameters are taken from `tensors`; one that is missing or has another shape is an error.
     pub fn from_tensors(tensors: BTreeMap<String, Tensor>, device: &Device) -> Self {
         Self {
-            loaded: Some(tensors),
+            loaded: Some(Mutex::new(tensors)),
             ..Self::new(0, device)
         }
     }
@@ -126,13 +132,12 @@ impl ParamStore {
         self.lock().values().cloned().collect()
     }
 
-    pub(super) fn backward_lock(&self) -> std::sync::MutexGuard<'_, ()> {
+    pub(super) fn backward_lock(&self) -> MutexGuard<'_, ()> {
         self.backward.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Param>> {
-        // The map is only ever extended by whole entries, so a panic elsewhere leaves it sound.
-        self.params.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Param>> {
+        locked(&self.params)
     }
 
     fn get(&self, name: String, shape: &[usize], init: Init) -> Result<Param> {
@@ -144,7 +149,7 @@ impl ParamStore {
             return Ok(param.clone());
         }
         let start = match &self.loaded {
-            Some(loaded) => match loaded.get(&name) {
+            Some(loaded) => match locked(loaded).remove(&name) {
                 Some(tensor) if tensor.dims() == shape => tensor
                     .to_device(&self.device)?
                     .to_dtype(candle_core::DType::F32)?,

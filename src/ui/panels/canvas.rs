@@ -35,6 +35,7 @@ pub struct CanvasPanel {
     view: Option<View>,
     /// The opening that `view` belongs to.
     opening: u64,
+    /// Last said to the decode lane.
     seen: document::Rect,
     hovered: Option<HoveredCell>,
     last_point: Option<Pos2>,
@@ -66,7 +67,9 @@ impl CanvasPanel {
         };
         let is_pan_held = self.navigate(ui, &response, &mut placed, out);
         self.view = Some(placed.view);
-        let seen = placed.visible(size);
+        let pointer = response.hover_pos();
+        let pointer_px = pointer.map(|at| placed.canvas_from_screen(at));
+        let seen = around(placed.visible(size), pointer_px);
         if seen != self.seen {
             self.seen = seen;
             out.push(Command::LookAt(seen));
@@ -98,7 +101,6 @@ impl CanvasPanel {
         self.overlays(ui, state, canvas, &placed, &painter);
         self.compare_handle(ui, state, &placed, &response, out);
 
-        let pointer = response.hover_pos();
         self.hovered = pointer.and_then(|at| cell_at(canvas, level, placed.canvas_from_screen(at)));
         if state.workspace != Workspace::Paint || self.is_dragging_split {
             return;
@@ -399,6 +401,26 @@ fn cell_at(canvas: &Canvas, level: Level, at_px: Vec2) -> Option<HoveredCell> {
     })
 }
 
+/// Of a view of more than can be kept ready for painting: what lies around the pointer.
+fn around(seen: document::Rect, pointer_px: Option<Vec2>) -> document::Rect {
+    /// Side of what is kept ready, px.
+    const SIDE: u32 = 1024;
+    /// A pointer that moves less asks for nothing new, px.
+    const STEP: u32 = 256;
+    let Some(at) = pointer_px.filter(|_| seen.width > SIDE || seen.height > SIDE) else {
+        return seen;
+    };
+    let along = |at: f32, start: u32, length: u32| {
+        let side = length.min(SIDE);
+        let middle = at.max(0.0) as u32 / STEP * STEP + STEP / 2;
+        let from = middle.saturating_sub(side / 2);
+        (from.clamp(start, start + length - side), side)
+    };
+    let (x, width) = along(at.x, seen.x, seen.width);
+    let (y, height) = along(at.y, seen.y, seen.height);
+    document::Rect::new(x, y, width, height)
+}
+
 /// A soft edge, so that the picture stands out from the ground.
 fn frame_picture(painter: &egui::Painter, placed: &Placed, size: Vec2) {
     let rect = Rect::from_two_pos(
@@ -480,4 +502,22 @@ fn nothing_open(ui: &mut Ui, state: &State, out: &mut Commands) {
             }
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_view_is_kept_ready_around_the_pointer() {
+        let seen = document::Rect::new(100, 50, 4000, 900);
+        let at = |x: f32, y: f32| around(seen, Some(Vec2::new(x, y)));
+        assert_eq!(at(2000.0, 400.0), document::Rect::new(1408, 50, 1024, 900));
+        assert_eq!(at(2010.0, 90.0), at(2000.0, 400.0));
+        assert_eq!(at(-5.0, 0.0), document::Rect::new(100, 50, 1024, 900));
+        assert_eq!(at(9000.0, 0.0), document::Rect::new(3076, 50, 1024, 900));
+        assert_eq!(around(seen, None), seen);
+        let small = document::Rect::new(0, 0, 800, 600);
+        assert_eq!(around(small, Some(Vec2::new(3.0, 4.0))), small);
+    }
 }
