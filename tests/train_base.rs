@@ -60,7 +60,7 @@ fn recipe() -> Recipe {
         },
         codec: CodecConfig::tiny(),
         training: training(30),
-        sharpening: Some(TrainConfig {
+        sharpening: vec![TrainConfig {
             sharpening: Some(Sharpening {
                 weight: 0.5,
                 learning_rate: 1e-3,
@@ -68,7 +68,7 @@ fn recipe() -> Recipe {
                 warmup_steps: 2,
             }),
             ..training(6)
-        }),
+        }],
     }
 }
 
@@ -116,7 +116,7 @@ fn a_recipe_is_trained_in_pieces_to_a_model_that_loads() {
         let source = ModelSource::File(folder.join(name));
         source.load(&Device::Cpu).unwrap()
     };
-    let (plain, sharp) = (load("model.plain.safetensors"), load("model.safetensors"));
+    let (plain, sharp) = (load("model.stage1.safetensors"), load("model.safetensors"));
     assert_ne!(plain.hash, sharp.hash, "the second stage changed it");
     let figures = std::fs::read_to_string(folder.join("model.jsonl")).unwrap();
     assert!(figures.contains("\"eval\""), "{figures}");

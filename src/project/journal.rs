@@ -1,13 +1,14 @@
-//! The bytes of a stroke and of code grids: columns of small numbers, deflated.
+//! The bytes of a stroke and of code grids: columns of small numbers, packed.
 //!
-//! A stroke is a format byte (1) and, deflated: the number of cells, then for all cells their places
-//! (the step from the level's previous place, zigzag, with the level in the lowest bit), then all codes
-//! before, then all codes after (each plus one, so that an empty cell is 0). Numbers are LEB128.
+//! A stroke is the number of cells, then for all cells their places (the step from the level's previous place,
+//! zigzag, with the level in the lowest bit), then all codes before, then all codes after (each plus one, so that an
+//! empty cell is 0). Numbers are LEB128.
 //!
-//! Code grids are a format byte (1) and, deflated, structure then detail: the low bytes of all cells,
-//! then their high bytes.
+//! Code grids are structure then detail: the low bytes of all cells, then their high bytes.
+//!
+//! Packed is a format byte and the bytes: deflated (1), or as they are (2) where they are few.
 
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Bytes, Read, Write};
 
 use flate2::Compression;
 use flate2::bufread::DeflateDecoder;
@@ -16,7 +17,11 @@ use flate2::write::DeflateEncoder;
 use crate::document::{CellDelta, CodeGrid, Codes, Geometry, Level};
 use crate::error::{Error, Kind, Result};
 
-const FORMAT: u8 = 1;
+const DEFLATED: u8 = 1;
+const PLAIN: u8 = 2;
+/// Up to so many bytes stay as they are: the tables of a deflated dab take longer to read than the dab, and a long
+/// history is mostly dabs.
+const MAX_PLAIN_BYTES: usize = 512;
 /// Level 3 is three times as fast as the default and loses a few percent on code grids.
 const COMPRESSION: Compression = Compression::new(3);
 /// Longest LEB128 number of 64 bits.
@@ -26,33 +31,56 @@ pub(super) fn damaged(what: &str, why: &str) -> Error {
     Error::new(Kind::Damaged, format!("could not read {what}"), why, "")
 }
 
-pub(super) fn deflate(raw: &[u8]) -> Vec<u8> {
-    let mut encoder = DeflateEncoder::new(vec![FORMAT], COMPRESSION);
+fn deflate(raw: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(vec![DEFLATED], COMPRESSION);
     encoder
         .write_all(raw)
         .and_then(|()| encoder.finish())
         .expect("writing to memory cannot fail")
 }
 
-/// A reader of the deflated part; it produces bytes only as they are asked for.
-pub(super) struct Inflate<'a> {
-    bytes: std::io::Bytes<BufReader<DeflateDecoder<&'a [u8]>>>,
+pub(super) fn pack(raw: Vec<u8>) -> Vec<u8> {
+    if raw.len() > MAX_PLAIN_BYTES {
+        return deflate(&raw);
+    }
+    let mut packed = raw;
+    packed.insert(0, PLAIN);
+    packed
+}
+
+/// A reader of packed bytes; it produces them only as they are asked for.
+pub(super) struct Unpack<'a> {
+    bytes: Packed<'a>,
     what: &'static str,
 }
 
-impl<'a> Inflate<'a> {
+enum Packed<'a> {
+    Plain(std::slice::Iter<'a, u8>),
+    Deflated(Box<Bytes<BufReader<DeflateDecoder<&'a [u8]>>>>),
+}
+
+impl<'a> Unpack<'a> {
     pub fn new(what: &'static str, stored: &'a [u8]) -> Result<Self> {
-        match stored.split_first() {
-            Some((&FORMAT, deflated)) => Ok(Self {
-                bytes: BufReader::new(DeflateDecoder::new(deflated)).bytes(),
-                what,
-            }),
-            _ => Err(damaged(what, "its bytes have an unknown format")),
+        let bytes = match stored.split_first() {
+            Some((&PLAIN, plain)) => Packed::Plain(plain.iter()),
+            Some((&DEFLATED, deflated)) => {
+                let reader = BufReader::new(DeflateDecoder::new(deflated));
+                Packed::Deflated(Box::new(reader.bytes()))
+            }
+            _ => return Err(damaged(what, "its bytes have an unknown format")),
+        };
+        Ok(Self { bytes, what })
+    }
+
+    fn next(&mut self) -> Option<std::io::Result<u8>> {
+        match &mut self.bytes {
+            Packed::Plain(bytes) => bytes.next().map(|byte| Ok(*byte)),
+            Packed::Deflated(bytes) => bytes.next(),
         }
     }
 
     pub fn byte(&mut self) -> Result<u8> {
-        match self.bytes.next() {
+        match self.next() {
             Some(Ok(byte)) => Ok(byte),
             Some(Err(_)) => Err(damaged(self.what, "its bytes are not deflated data")),
             None => Err(damaged(self.what, "its bytes end too early")),
@@ -82,7 +110,7 @@ impl<'a> Inflate<'a> {
     }
 
     pub fn finish(mut self) -> Result<()> {
-        match self.bytes.next() {
+        match self.next() {
             None => Ok(()),
             Some(_) => Err(damaged(self.what, "it has more bytes than it says")),
         }
@@ -123,7 +151,7 @@ pub fn encode_deltas(deltas: &[CellDelta]) -> Vec<u8> {
     for code in deltas.iter().map(|d| d.after) {
         put_number(&mut raw, u64::from(code.wrapping_add(1)));
     }
-    deflate(&raw)
+    pack(raw)
 }
 
 /// The deltas of [`encode_deltas`]. Whether they fit a document is for `Stroke::check` to say.
@@ -132,7 +160,7 @@ pub fn encode_deltas(deltas: &[CellDelta]) -> Vec<u8> {
 /// `Damaged` for anything else, and for more than `max_deltas`. Memory grows only with what is there.
 pub fn decode_deltas(stored: &[u8], max_deltas: usize) -> Result<Vec<CellDelta>> {
     const WHAT: &str = "a stroke";
-    let mut input = Inflate::new(WHAT, stored)?;
+    let mut input = Unpack::new(WHAT, stored)?;
     let count = usize::try_from(input.number()?)
         .ok()
         .filter(|&n| n <= max_deltas)
@@ -189,7 +217,7 @@ pub fn encode_codes(codes: &Codes) -> Vec<u8> {
 pub fn decode_codes(stored: &[u8], geometry: Geometry) -> Result<Codes> {
     const WHAT: &str = "the codes of a document";
     let mut input = match stored.split_first() {
-        Some((&FORMAT, deflated)) => DeflateDecoder::new(deflated),
+        Some((&DEFLATED, deflated)) => DeflateDecoder::new(deflated),
         _ => return Err(damaged(WHAT, "their bytes have an unknown format")),
     };
     let mut grid = |level| -> Result<CodeGrid> {

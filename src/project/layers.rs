@@ -5,7 +5,7 @@
 //! grids: structure, detail, and what its mask hides of each. Layers are their number and each of them. Edits
 //! are their number and each: a tag (0 insert, 1 remove, 2 move, 3 look, 4 replace) and its fields.
 
-use super::journal::{Inflate, damaged, deflate, put_number};
+use super::journal::{Unpack, damaged, pack, put_number};
 use crate::document::{
     Codebooks, Geometry, Layer, LayerEdit, LayerId, LayerLook, LayerStack, Level,
     MAX_LAYER_NAME_BYTES, MAX_LAYERS, SparseGrid, Stroke, Target,
@@ -35,13 +35,13 @@ pub fn target_of(number: i64) -> Result<Target> {
 pub fn encode_stack(stack: &LayerStack) -> Vec<u8> {
     let mut raw = Vec::new();
     put_stack(&mut raw, stack);
-    deflate(&raw)
+    pack(raw)
 }
 
 /// # Errors
 /// `Damaged` for anything but the layers of such a picture.
 pub fn decode_stack(stored: &[u8], geometry: Geometry, codebooks: Codebooks) -> Result<LayerStack> {
-    let mut input = Inflate::new(WHAT, stored)?;
+    let mut input = Unpack::new(WHAT, stored)?;
     let stack = read_stack(&mut input, geometry, codebooks)?;
     input.finish()?;
     Ok(stack)
@@ -80,7 +80,7 @@ pub fn encode_edits(stroke: &Stroke) -> Option<Vec<u8>> {
             }
         }
     }
-    Some(deflate(&raw))
+    Some(pack(raw))
 }
 
 /// # Errors
@@ -90,7 +90,7 @@ pub fn decode_edits(
     geometry: Geometry,
     codebooks: Codebooks,
 ) -> Result<Vec<LayerEdit>> {
-    let mut input = Inflate::new(WHAT, stored)?;
+    let mut input = Unpack::new(WHAT, stored)?;
     let count = input.number()?;
     if count > MAX_EDITS {
         return Err(damaged(WHAT, "it has too many changes"));
@@ -136,7 +136,7 @@ fn put_stack(raw: &mut Vec<u8>, stack: &LayerStack) {
 }
 
 fn read_stack(
-    input: &mut Inflate<'_>,
+    input: &mut Unpack<'_>,
     geometry: Geometry,
     codebooks: Codebooks,
 ) -> Result<LayerStack> {
@@ -161,7 +161,7 @@ fn put_layer(raw: &mut Vec<u8>, layer: &Layer) {
     }
 }
 
-fn read_layer(input: &mut Inflate<'_>, geometry: Geometry) -> Result<Layer> {
+fn read_layer(input: &mut Unpack<'_>, geometry: Geometry) -> Result<Layer> {
     let id = read_id(input)?;
     let mut layer = Layer::new(id, read_look(input)?);
     for level in Level::ALL {
@@ -177,11 +177,11 @@ fn read_layer(input: &mut Inflate<'_>, geometry: Geometry) -> Result<Layer> {
     Ok(layer)
 }
 
-fn read_id(input: &mut Inflate<'_>) -> Result<LayerId> {
+fn read_id(input: &mut Unpack<'_>) -> Result<LayerId> {
     LayerId::try_from(input.number()?).map_err(|_| damaged(WHAT, "one has no proper id"))
 }
 
-fn read_place(input: &mut Inflate<'_>) -> Result<usize> {
+fn read_place(input: &mut Unpack<'_>) -> Result<usize> {
     let place = usize::try_from(input.number()?).ok();
     (place.filter(|place| *place <= MAX_LAYERS))
         .ok_or_else(|| damaged(WHAT, "one has no proper place"))
@@ -197,7 +197,7 @@ fn put_look(raw: &mut Vec<u8>, look: &LayerLook) {
     raw.extend_from_slice(look.name.as_bytes());
 }
 
-fn read_look(input: &mut Inflate<'_>) -> Result<LayerLook> {
+fn read_look(input: &mut Unpack<'_>) -> Result<LayerLook> {
     let flags = input.number()?;
     let opacity_percent = u8::try_from(input.number()?)
         .ok()
@@ -233,7 +233,7 @@ fn put_grid(raw: &mut Vec<u8>, grid: &SparseGrid) {
 }
 
 fn read_grid(
-    input: &mut Inflate<'_>,
+    input: &mut Unpack<'_>,
     cell_count: usize,
     mut put: impl FnMut(u32, u16),
 ) -> Result<()> {
@@ -338,8 +338,8 @@ mod tests {
         }
         let mut bomb = Vec::new();
         put_number(&mut bomb, u64::MAX);
-        assert!(decode_stack(&deflate(&bomb), geometry, BOOKS).is_err());
-        assert!(decode_edits(&deflate(&bomb), geometry, BOOKS).is_err());
+        assert!(decode_stack(&pack(bomb.clone()), geometry, BOOKS).is_err());
+        assert!(decode_edits(&pack(bomb.clone()), geometry, BOOKS).is_err());
     }
 
     #[test]

@@ -29,9 +29,9 @@ pub struct Recipe {
     pub data: DataRecipe,
     pub codec: CodecConfig,
     pub training: TrainConfig,
-    /// A second stage that goes on from the best model of the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sharpening: Option<TrainConfig>,
+    /// Further stages; each goes on from the model of the one before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sharpening: Vec<TrainConfig>,
 }
 
 /// Which pictures, in which shares. Only pictures that the folder's `ATTRIBUTION.csv` names are used.
@@ -129,7 +129,7 @@ impl Recipe {
     fn validate(&self) -> Result<()> {
         self.codec.validate()?;
         self.training.validate()?;
-        if let Some(sharpening) = &self.sharpening {
+        for sharpening in &self.sharpening {
             sharpening.validate()?;
         }
         if self.data.held_out_percent == 0 || self.data.held_out_percent > 50 {
@@ -461,7 +461,7 @@ mod tests {
                 batch: 4,
                 ..TrainConfig::default()
             },
-            sharpening: None,
+            sharpening: Vec::new(),
         }
     }
 

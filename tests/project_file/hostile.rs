@@ -37,6 +37,10 @@ fn deflated(raw: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn plain(raw: &[u8]) -> Vec<u8> {
+    [&[2], raw].concat()
+}
+
 proptest! {
     #[test]
     fn strokes_come_back_from_their_bytes(deltas in prop::collection::vec(delta(), 0..300)) {
@@ -52,6 +56,7 @@ proptest! {
     fn random_bytes_are_errors_not_panics(raw in prop::collection::vec(any::<u8>(), 0..400)) {
         let _ = decode_deltas(&raw, 1000);
         let _ = decode_deltas(&deflated(&raw), 1000);
+        let _ = decode_deltas(&plain(&raw), 1000);
         let _ = decode_codes(&raw, geometry());
         prop_assert!(decode_codes(&deflated(&raw), geometry()).is_err());
     }
@@ -79,8 +84,10 @@ fn a_small_file_cannot_ask_for_much_memory() {
     // A stroke of 2^60 cells in a dozen bytes.
     let mut raw = vec![0xFF; 8];
     raw.push(0x0F);
-    let error = decode_deltas(&deflated(&raw), usize::MAX).unwrap_err();
-    assert_eq!(error.kind, Kind::Damaged);
+    for stored in [deflated(&raw), plain(&raw)] {
+        let error = decode_deltas(&stored, usize::MAX).unwrap_err();
+        assert_eq!(error.kind, Kind::Damaged);
+    }
     // 256 MB of zeros in 256 kB: reading stops where the picture is full.
     let bomb = deflated(&vec![0; 256 << 20]);
     assert!(bomb.len() < 2 << 20);

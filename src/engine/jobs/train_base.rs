@@ -23,7 +23,7 @@ use crate::train::{
 };
 
 /// Trains the base model. Beside `out` stand the state of each stage (`.state`, what the next piece goes on from) and its
-/// figures (`.jsonl`); with a sharpening stage also the model before it (`.plain.safetensors`).
+/// figures (`.jsonl`); with sharpening stages also the models before the last (`.stage1.safetensors` and so on).
 pub struct TrainBaseJob {
     pub recipe: PathBuf,
     /// The folder that holds the recipe's picture folders.
@@ -101,23 +101,28 @@ struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     fn all(recipe: &'a Recipe, out: &Path) -> Vec<Self> {
-        let stage = |name, config, model: PathBuf| Self {
-            name,
-            config,
-            files: Files {
-                state: model.with_extension("state"),
-                figures: model.with_extension("jsonl"),
-                model,
-            },
+        let configs = std::iter::once(&recipe.training).chain(&recipe.sharpening);
+        let last = recipe.sharpening.len();
+        let stage = |(number, config)| {
+            let model = match number {
+                number if number == last => out.to_path_buf(),
+                _ => out.with_extension(format!("stage{}.safetensors", number + 1)),
+            };
+            Self {
+                name: if number == 0 {
+                    "training"
+                } else {
+                    "sharpening"
+                },
+                config,
+                files: Files {
+                    state: model.with_extension("state"),
+                    figures: model.with_extension("jsonl"),
+                    model,
+                },
+            }
         };
-        let first = match recipe.sharpening {
-            Some(_) => out.with_extension("plain.safetensors"),
-            None => out.to_path_buf(),
-        };
-        let mut stages = vec![stage("training", &recipe.training, first)];
-        let second = recipe.sharpening.iter();
-        stages.extend(second.map(|config| stage("sharpening", config, out.to_path_buf())));
-        stages
+        configs.enumerate().map(stage).collect()
     }
 
     /// A new run, or the one that was left.
