@@ -382,6 +382,9 @@ impl App {
                     .map(|row| row.id)
             });
         project.overview = Some(overview);
+        if is_first {
+            self.mute_in_tools();
+        }
         if std::mem::take(&mut self.needs_document) {
             let waiting = std::mem::take(&mut self.waiting_files);
             if !waiting.is_empty() {

@@ -15,6 +15,8 @@ pub struct CodeVectors {
     values: Vec<f32>,
     /// The distance between two codes taken at random (root mean square), above 0.
     spread: f32,
+    /// Codes that [`CodeVectors::nearest`] does not give, by number; none where it is empty.
+    muted: Vec<bool>,
 }
 
 impl CodeVectors {
@@ -39,6 +41,7 @@ impl CodeVectors {
                 width,
                 values,
                 spread,
+                muted: Vec::new(),
             });
         };
         Err(Error::new(
@@ -47,6 +50,18 @@ impl CodeVectors {
             why,
             "",
         ))
+    }
+
+    /// Leaves codes out of what is mixed; where that would leave none, all stay.
+    #[must_use]
+    pub fn without(mut self, is_muted: impl Fn(u16) -> bool) -> Self {
+        let muted: Vec<bool> = (0u16..).take(self.codes()).map(is_muted).collect();
+        self.muted = if muted.iter().all(|muted| *muted) {
+            Vec::new()
+        } else {
+            muted
+        };
+        self
     }
 
     pub fn codes(&self) -> usize {
@@ -83,6 +98,9 @@ impl CodeVectors {
     pub fn nearest(&self, to: &[f32]) -> u16 {
         let mut best = (f32::INFINITY, 0);
         for (code, vector) in (0u16..).zip(self.values.chunks_exact(self.width)) {
+            if self.muted.get(usize::from(code)) == Some(&true) {
+                continue;
+            }
             let distance = squared(vector, to);
             if distance < best.0 {
                 best = (distance, code);
@@ -266,6 +284,17 @@ mod tests {
         let walk: Vec<u16> = (0..=5).map(|i| codes.mix(2, 7, i as f32 / 5.0)).collect();
         assert_eq!(walk, [2, 3, 4, 5, 6, 7]);
         assert_eq!(codes.nearest(&[8.4, 0.0]), 8);
+    }
+
+    #[test]
+    fn muted_codes_are_not_mixed() {
+        let codes = line().without(|code| [4, 5, 8].contains(&code));
+        let walk: Vec<u16> = (0..=5).map(|i| codes.mix(2, 7, i as f32 / 5.0)).collect();
+        assert_eq!(walk, [2, 3, 3, 6, 6, 7]);
+        assert_eq!(codes.nearest(&[8.4, 0.0]), 9);
+        // What is painted with or lies there already is not a mixture.
+        assert_eq!(codes.mix(4, 7, 0.0), 4);
+        assert_eq!(line().without(|_| true).nearest(&[8.4, 0.0]), 8);
     }
 
     #[test]

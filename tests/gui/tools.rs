@@ -1,5 +1,7 @@
 //! Each tool as an artist uses it: keys, press, drag, release, undo; which cells have changed then.
 
+use std::collections::BTreeSet;
+
 use eframe::egui::{Key, Modifiers, Vec2};
 use tessera::app::{Command, Tool};
 use tessera::document::{Level, Rect};
@@ -157,6 +159,22 @@ fn lines_symmetry_and_a_gradient() {
     let grid = &document.edited().structure;
     assert_eq!(grid.get(0, rows - 1), Some(paint.code.structure));
     assert_eq!(grid.get(columns - 1, 0), Some(paint.second_code.structure));
+    let between: BTreeSet<u16> = (0..columns).filter_map(|x| grid.get(x, 0)).collect();
+    let ends = [paint.code.structure, paint.second_code.structure];
+    let between: Vec<u16> = between.into_iter().filter(|c| !ends.contains(c)).collect();
+    assert!(!between.is_empty(), "the codes between the two");
+    undo(&mut window);
+
+    // A muted code is not mixed in either.
+    for code in &between {
+        let mute = Command::ToggleMuted(Level::Structure, *code);
+        window.harness.state_mut().apply(mute);
+    }
+    window.drag_cells(NONE, &[(0, 0), (columns - 1, 0)]);
+    let grid = &window.canvas().document.edited().structure;
+    let has_muted = grid.cells().iter().any(|code| between.contains(code));
+    assert!(!has_muted);
+    assert_eq!(grid.get(columns - 1, 0), Some(ends[1]));
     undo(&mut window);
 }
 

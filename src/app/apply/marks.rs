@@ -34,6 +34,15 @@ impl App {
             }
             _ => {}
         });
+        self.mute_in_tools();
+    }
+
+    /// Tools that mix codes leave muted ones out.
+    pub(in crate::app) fn mute_in_tools(&mut self) {
+        if let Some(view) = &self.state.palette {
+            let palette = view.palette.clone();
+            self.know_codes(&palette);
+        }
     }
 
     fn mark(&mut self, change: impl FnOnce(&mut CodeMarks)) {

@@ -7,7 +7,8 @@ use super::super::command::Command;
 use super::super::state::{Lane, Purpose};
 use super::super::tools::{TintKind, Tool};
 use crate::document::{
-    Alphabet, CodeVectors, Companions, DETAIL_STRIDE_PX, DetailPolicy, Selection, Turn, Vectors,
+    Alphabet, CodeVectors, Companions, DETAIL_STRIDE_PX, DetailPolicy, Level, Selection, Turn,
+    Vectors,
 };
 use crate::engine::{CompanionsJob, Palette};
 use crate::error::Result;
@@ -121,11 +122,13 @@ impl App {
 
     /// Takes over what tools need to know of the codes on the screen.
     pub(in crate::app) fn know_codes(&mut self, palette: &Palette) {
-        let level = |codes: &crate::engine::PaletteLevel| {
+        let vectors = |level: Level| {
+            let codes = palette.level(level);
             let width = codes.vectors.len().checked_div(codes.codes()).unwrap_or(0);
-            CodeVectors::new(width, codes.vectors.clone())
+            let vectors = CodeVectors::new(width, codes.vectors.clone())?;
+            Ok(vectors.without(|code| self.state.is_muted(level, code)))
         };
-        match (level(&palette.structure), level(&palette.detail)) {
+        match (vectors(Level::Structure), vectors(Level::Detail)) {
             (Ok(structure), Ok(detail)) => {
                 let vectors = Arc::new(Vectors { structure, detail });
                 self.state.tools.alphabet =
