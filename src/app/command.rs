@@ -143,6 +143,12 @@ pub enum Command {
         from: u16,
         to: u16,
     },
+    /// In all pictures of the project, those that are not open included.
+    ReplaceInProject {
+        level: Level,
+        from: u16,
+        to: u16,
+    },
 
     // Whole pictures
     Document(DocumentCommand),

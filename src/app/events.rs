@@ -122,7 +122,7 @@ impl App {
             }
             Purpose::Companions => self.state.notices.say(Severity::Info, outcome.summary),
             Purpose::CheckFiles => self.files_checked(&outcome.report),
-            Purpose::SaveCopy | Purpose::CountUsage | Purpose::ExportBrushes => {
+            Purpose::SaveCopy | Purpose::CountUsage | Purpose::ExportBrushes | Purpose::Replace => {
                 self.state.notices.say(Severity::Success, outcome.summary);
             }
             Purpose::Device => {

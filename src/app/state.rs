@@ -113,6 +113,8 @@ pub enum Purpose {
     /// The open picture is encoded anew.
     Rewrap,
     Reskin,
+    /// A code is replaced in documents that are not open.
+    Replace,
 }
 
 impl Purpose {

@@ -14,6 +14,7 @@ use super::jobs::import::ImportJob;
 use super::jobs::project::{CheckJob, InfoJob, NewJob};
 use super::jobs::quality::QualityJob;
 use super::jobs::reconstruct::ReconstructJob;
+use super::jobs::replace::ReplaceJob;
 use super::jobs::reskin::ReskinJob;
 use super::jobs::selftest::SelfTestJob;
 use super::jobs::session::{DeviceJob, OpenDocumentJob, OpenProjectJob, SaveCopyJob};
@@ -68,6 +69,7 @@ jobs! {
     Rewrap(RewrapJob) = "Encoding the picture anew",
     Blank(BlankJob) = "Making a canvas",
     Reframe(ReframeJob) = "Making a canvas of another size",
+    Replace(ReplaceJob) = "Replacing a code in all pictures",
     Reskin(ReskinJob) = "Looking through another model",
     Timelapse(TimelapseJob) = "Making a timelapse",
     Device(DeviceJob) = "Looking for the device",

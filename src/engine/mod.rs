@@ -37,6 +37,7 @@ pub use jobs::import::ImportJob;
 pub use jobs::project::{CheckJob, InfoJob, NewJob};
 pub use jobs::quality::QualityJob;
 pub use jobs::reconstruct::ReconstructJob;
+pub use jobs::replace::ReplaceJob;
 pub use jobs::reskin::{Reskin, ReskinJob};
 pub use jobs::selftest::SelfTestJob;
 pub use jobs::session::{

@@ -246,3 +246,81 @@ fn the_picture_is_seen_through_a_checkpoint_and_written_as_a_timelapse() {
     let control = reader.info().animation_control().expect("it moves");
     assert_eq!((control.num_frames, reader.info().width), (3, 128));
 }
+
+#[test]
+fn a_code_is_replaced_in_all_pictures_open_or_not() {
+    const LEVEL: Level = Level::Structure;
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = Window::open(folder.path(), &[]);
+    window.until_paintable();
+    // The same code is painted into three pictures; one is closed, one lies in a tab, one is shown.
+    let from = window.unused_code(LEVEL);
+    let to = from.checked_sub(1).unwrap_or(from + 1);
+    let app = window.harness.state_mut();
+    app.apply(Command::SelectCode(LEVEL, from));
+    app.apply(Command::SetBrushSize(2));
+    let mut pictures = Vec::new();
+    for sample in [None, Some("parrot.png"), Some("pig.png")] {
+        if let Some(sample) = sample {
+            window
+                .harness
+                .state_mut()
+                .apply(Command::OpenSample(sample));
+            until_another_opens(&mut window);
+        }
+        window.drag(&[(0.3, 0.4), (0.6, 0.4)]);
+        pictures.push(id(&window));
+    }
+    let uses = |window: &Window, code: u16| {
+        let cells = document(window).edited().level(LEVEL).cells();
+        cells.iter().filter(|cell| **cell == code).count()
+    };
+    let painted = uses(&window, from);
+    assert!(painted > 0);
+    let replaced_before = uses(&window, to);
+    window.click("Close kitten-on-lawn");
+
+    window.click("Codebook");
+    window.click("Number");
+    window.click(&format!("structure code {from}"));
+    window.click("Replace it everywhere…");
+    window.click(&format!("structure code {to}"));
+    window.click("In all pictures");
+    assert_eq!(uses(&window, from), 0, "in the picture on the screen");
+    assert_eq!(uses(&window, to), replaced_before + painted);
+    window.until("the job's end", |state| !state.has_job(Purpose::Replace));
+    let said = window.state().notices.shown().last().unwrap().text();
+    assert!(said.contains("in 1 other picture"), "{said}");
+
+    window.click("Paint");
+    for picture in [pictures[1], pictures[0]] {
+        let open = Command::OpenDocument(picture);
+        window.harness.state_mut().apply(open);
+        window.until("the picture", |state| {
+            (state.canvas.as_ref()).is_some_and(|canvas| canvas.id == picture)
+        });
+        assert_eq!(uses(&window, from), 0);
+        assert!(uses(&window, to) > 0);
+        // Each takes it back by itself.
+        window.key(Modifiers::COMMAND, Key::Z);
+        assert!(uses(&window, from) > 0);
+        window.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+        assert_eq!(uses(&window, from), 0);
+    }
+    window.close();
+
+    // All of it was stored.
+    let mut again = Window::open(folder.path(), &[]);
+    again.until_paintable();
+    for picture in pictures {
+        again
+            .harness
+            .state_mut()
+            .apply(Command::OpenDocument(picture));
+        again.until("the picture", |state| {
+            (state.canvas.as_ref()).is_some_and(|canvas| canvas.id == picture)
+        });
+        assert_eq!(uses(&again, from), 0);
+        assert!(uses(&again, to) > 0);
+    }
+}

@@ -98,6 +98,7 @@ impl App {
             | C::FillSelection
             | C::EraseSelection
             | C::ReplaceEverywhere { .. }
+            | C::ReplaceInProject { .. }
             | C::ToggleMirrorX
             | C::ToggleMirrorY
             | C::TurnBlock

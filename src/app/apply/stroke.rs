@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::super::state::{Lane, Purpose};
 use super::super::tools::{Gesture, Hold, StrokeStep, Tool};
 use super::super::{App, Severity};
 use crate::document::tools::{
@@ -10,7 +11,8 @@ use crate::document::tools::{
     offset_between,
 };
 use crate::document::{Alphabet, Block, CellDelta, Level, Selection, Stroke, Turn};
-use crate::error::{Notice, Result};
+use crate::engine::ReplaceJob;
+use crate::error::{Error, Notice, Result};
 
 type Point = (f32, f32);
 
@@ -502,11 +504,9 @@ impl App {
     /// One code for another in what is selected, or everywhere.
     pub(super) fn replace_code(&mut self, level: Level, from: u16, to: u16) -> Result<()> {
         let detail = self.state.paint.detail_policy;
-        let codes = (Some(from), Some(to));
-        let label = format!("Replace {level} {from} by {to}");
-        let is_done = self.one_stroke(label, |easel| {
-            tools::replace(easel, level, codes, None, detail)
-        })?;
+        let stroke =
+            self.on_easel(|easel| tools::replace_stroke(easel, level, (from, to), detail))?;
+        let is_done = self.keep(stroke.flatten());
         let place = match &self.state.canvas {
             Some(canvas) if self.state.tools.selection(canvas.id).is_some() => "the selection",
             _ => "this picture",
@@ -519,6 +519,58 @@ impl App {
             (Severity::Info, text)
         };
         self.state.notices.say(severity, text);
+        Ok(())
+    }
+
+    /// In the open pictures at once, selected or not; in the others by a job.
+    pub(super) fn replace_in_project(&mut self, level: Level, codes: (u16, u16)) -> Result<()> {
+        let is_opening = [Purpose::OpenDocument, Purpose::Rewrap]
+            .into_iter()
+            .any(|purpose| self.state.has_job(purpose));
+        if is_opening {
+            return Err(Error::usage(
+                "could not replace the code",
+                "a picture is being opened",
+                "Wait a moment and try again",
+            ));
+        }
+        let Some(project) = self.storage() else {
+            return Ok(());
+        };
+        let Some(canvas) = &self.state.canvas else {
+            return Ok(());
+        };
+        let (model, alphabet) = (canvas.model.clone(), self.alphabet());
+        let detail = self.state.paint.detail_policy;
+        let mut strokes = Vec::new();
+        let mut seen = Vec::new();
+        let shown = self.state.canvas.iter_mut();
+        for (place, canvas) in shown.chain(&mut self.state.tabs.parked).enumerate() {
+            if canvas.model.hash == model.hash {
+                let mut easel = Easel::new(&mut canvas.document, None, &alphabet);
+                let stroke = tools::replace_stroke(&mut easel, level, codes, detail)?;
+                strokes.extend(stroke.map(|stroke| (canvas.id, stroke)));
+                if place == 0 {
+                    seen = easel.take_deltas();
+                }
+            }
+        }
+        self.repaint(&seen);
+        for (id, stroke) in strokes {
+            self.journal(id, stroke);
+        }
+        let job = ReplaceJob {
+            project,
+            model,
+            alphabet,
+            level,
+            from: codes.0,
+            to: codes.1,
+            detail,
+            open: self.state.tabs.order.iter().copied().collect(),
+        };
+        // Pictures are opened on the same lane: none can be while this is at it.
+        self.submit(Lane::Foreground, Purpose::Replace, job);
         Ok(())
     }
 }

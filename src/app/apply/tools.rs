@@ -57,6 +57,9 @@ impl App {
             Command::FillSelection => self.fill_selection()?,
             Command::EraseSelection => self.erase_selection()?,
             Command::ReplaceEverywhere { level, from, to } => self.replace_code(level, from, to)?,
+            Command::ReplaceInProject { level, from, to } => {
+                self.replace_in_project(level, (from, to))?;
+            }
             Command::ToggleMirrorX => self.state.tools.symmetry.x ^= true,
             Command::ToggleMirrorY => self.state.tools.symmetry.y ^= true,
             Command::TurnBlock => {

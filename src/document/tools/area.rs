@@ -1,12 +1,15 @@
 //! What is done to many cells at once: fill, bucket, gradient, replace, erase, move. Each works within a
 //! stroke that its caller opens ([`Easel::stroke`]).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Easel, Under};
 use crate::document::brush::mix;
 use crate::document::codes::{ABSENT, code_from_raw, raw_code};
 use crate::document::geometry::{Level, Rect};
+use crate::document::history::Stroke;
 use crate::document::layers::BASE_LAYER;
 use crate::document::selection::{Selection, like_cells, step};
 use crate::document::{DetailPolicy, Document};
@@ -83,6 +86,21 @@ pub fn replace(
         }
     }
     Ok(())
+}
+
+/// [`replace`] everywhere the easel allows, as a stroke of its own; `None` where there is no such code.
+///
+/// # Errors
+/// As [`replace`]; `Internal` when a stroke is open already.
+pub fn replace_stroke(
+    easel: &mut Easel<'_>,
+    level: Level,
+    (from, to): (u16, u16),
+    detail: DetailPolicy,
+) -> Result<Option<Arc<Stroke>>> {
+    easel.stroke(format!("Replace {level} {from} by {to}"), |easel| {
+        replace(easel, level, (Some(from), Some(to)), None, detail)
+    })
 }
 
 /// The cells like the one at `start`, connected or all of them, get a code.

@@ -11,7 +11,8 @@ mod symmetry;
 use std::sync::Arc;
 
 pub use area::{
-    Gradient, GradientShape, Transfer, bucket, empty, erase, fill, gradient, replace, transfer,
+    Gradient, GradientShape, Transfer, bucket, empty, erase, fill, gradient, replace,
+    replace_stroke, transfer,
 };
 pub use outline::{AreaShape, Outline};
 pub use stroke::{BrushStroke, Layout, Medium, Path, Setup, constrained};

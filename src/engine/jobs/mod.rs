@@ -13,6 +13,7 @@ pub mod import;
 pub mod project;
 pub mod quality;
 pub mod reconstruct;
+pub mod replace;
 pub mod reskin;
 pub mod selftest;
 pub mod session;

@@ -362,6 +362,17 @@ impl CodebookPanel {
                     });
                     self.replaced = None;
                 }
+                let everywhere = ui.button("In all pictures").on_hover_text(
+                    "Exchange it in every picture of the project; each can take it back by itself",
+                );
+                if everywhere.clicked() {
+                    out.push(Command::ReplaceInProject {
+                        level,
+                        from,
+                        to: code,
+                    });
+                    self.replaced = None;
+                }
                 if icon_button(ui, Icon::X, "Do not replace", false).clicked() {
                     self.replaced = None;
                 }
