@@ -189,10 +189,17 @@ impl Preset {
         TrainConfig {
             seed,
             budget: Budget::Minutes(self.minutes()),
+            losses: LossWeights {
+                texture: PRESET_TEXTURE,
+                ..LossWeights::default()
+            },
             ..TrainConfig::default()
         }
     }
 }
+
+/// The base model is sharp, and a fine-tune without this loss blurs it within a hundred steps (models/README.md).
+const PRESET_TEXTURE: f64 = 2.0;
 
 impl Default for TrainConfig {
     fn default() -> Self {

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::import::for_each_picture;
 use crate::codec::{Codec, CodecConfig};
 use crate::dataset::{Fingerprint, Source, split_held_out};
+use crate::engine::background::in_background;
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::event::{Metrics, Outcome, Preview};
 use crate::engine::model::{CheckpointChoice, MODEL_HASH, ModelSource, config_json};
@@ -66,7 +67,7 @@ impl TrainJob {
             first: None,
             best: None,
         };
-        let ended = run.run(&mut sink, context);
+        let ended = in_background(|| run.run(&mut sink, context));
         let (first, best) = (sink.first.take(), sink.best.take());
         let ended = settle(&self.project, id, ended)?;
         let step = run.progress().step;

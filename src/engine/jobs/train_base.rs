@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::codec::Codec;
 use crate::codec::checkpoint::Precision;
+use crate::engine::background::in_background;
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::event::{Metrics, Outcome};
 use crate::engine::worker::JobContext;
@@ -58,7 +59,7 @@ impl TrainBaseJob {
                 counts: &prepared.counts,
                 context,
             };
-            let ended = run.run(&mut sink, &piece)?;
+            let ended = in_background(|| run.run(&mut sink, &piece))?;
             let progress = run.progress();
             reports.push(json!({
                 "stage": stage.name,
