@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use tessera::document::{Codes, Level, Stroke};
 use tessera::error::Kind;
 use tessera::project::{CheckpointKind, MetricRow, PictureFilter, Project, RunStatus};
@@ -110,6 +112,30 @@ fn rounds(default: u64) -> u64 {
         .unwrap_or(default)
 }
 
+/// Moments to kill at, which no two runs share: what is lost must be nothing at any of them.
+struct Moments {
+    random: ChaCha8Rng,
+    seed: u64,
+}
+
+impl Moments {
+    fn new() -> Self {
+        let seed = std::env::var("TESSERA_KILL_SEED").map_or_else(
+            |_| {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+                u64::from(now.subsec_nanos()) ^ now.as_secs()
+            },
+            |seed| seed.parse().unwrap(),
+        );
+        let random = ChaCha8Rng::seed_from_u64(seed);
+        Self { random, seed }
+    }
+
+    fn within(&mut self, from_ms: u64, to_ms: u64) -> Duration {
+        Duration::from_micros(self.random.random_range(from_ms * 1000..to_ms * 1000))
+    }
+}
+
 /// Lets the child work for `work`, kills it, and returns the last number it said was done.
 fn kill_after(mut child: Child, work: Duration) -> u64 {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -138,22 +164,21 @@ fn every_finished_stroke_survives_a_kill() {
     let id = add_document(&mut project, saved.hash).id;
     project.close().unwrap();
     let (mut expected, mut stored) = (codes(), 0);
+    let mut moments = Moments::new();
+    let seed = moments.seed;
     for round in 0..rounds(20) {
-        let told = kill_after(
-            child("paint", &path),
-            Duration::from_millis(round * 53 % 160),
-        );
+        let told = kill_after(child("paint", &path), moments.within(0, 160));
         let project = Project::open(&path).unwrap();
         let loaded = project.load_document(id).unwrap();
         let strokes = loaded.row.strokes;
         assert!(
             strokes >= told.max(stored),
-            "round {round}: {strokes} of {told}"
+            "seed {seed}, round {round}: {strokes} of {told}"
         );
         for number in stored + 1..=strokes {
             numbered_stroke(&mut expected, number);
         }
-        assert!(loaded.edited == expected, "round {round}");
+        assert!(loaded.edited == expected, "seed {seed}, round {round}");
         stored = strokes;
         assert_eq!(project.check(&()).unwrap(), []);
         project.close().unwrap();
@@ -171,11 +196,9 @@ fn a_kill_while_storing_a_checkpoint_loses_only_that_one() {
     let run = project.create_run(&new_run()).unwrap();
     project.close().unwrap();
     let mut stored = 0;
+    let mut moments = Moments::new();
     for round in 0..rounds(20).div_ceil(3) {
-        let told = kill_after(
-            child("train", &path),
-            Duration::from_millis(150 + round * 97 % 400),
-        );
+        let told = kill_after(child("train", &path), moments.within(150, 550));
         let project = Project::open(&path).unwrap();
         assert_eq!(project.run(run.id).unwrap().status, RunStatus::Paused);
         let step = match project.resumable_checkpoint(run.id).unwrap() {
@@ -188,7 +211,11 @@ fn a_kill_while_storing_a_checkpoint_loses_only_that_one() {
                 row.step
             }
         };
-        assert!(step >= told.max(stored), "round {round}: {step} of {told}");
+        let seed = moments.seed;
+        assert!(
+            step >= told.max(stored),
+            "seed {seed}, round {round}: {step} of {told}"
+        );
         stored = step;
         assert!(project.checkpoints().unwrap().len() <= 1);
         assert_eq!(project.check(&()).unwrap(), []);
