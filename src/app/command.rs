@@ -1,6 +1,7 @@
 //! Everything a user can do, one variant each. Menus, buttons, shortcuts and the command palette read the same
 //! words, icon and keys from here.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use eframe::egui::{Key, KeyboardShortcut, Modifiers};
@@ -128,6 +129,8 @@ pub enum Command {
     SetView(View),
     /// The canvas pixels on the screen.
     LookAt(Rect),
+    /// What the history shows of its strokes, from 0.
+    ShowHistory(Range<usize>),
     ZoomFit,
     ZoomTo(u32),
     ZoomIn,

@@ -143,6 +143,7 @@ impl App {
             | Purpose::Rewrap
             | Purpose::Reskin
             | Purpose::Palette
+            | Purpose::Thumbnails
             | Purpose::Crops => log::info!("{}", outcome.summary),
         }
         match outcome.product {
@@ -161,6 +162,7 @@ impl App {
             Some(Product::Brushes(pack)) => self.pack_read(&pack),
             Some(Product::Companions(table)) => self.companions_found(table),
             Some(Product::Reskin(reskin)) => self.reskinned(&reskin),
+            Some(Product::Thumbnails(made)) => self.history_drawn(&made),
             None => {}
         }
     }

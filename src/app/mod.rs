@@ -6,6 +6,7 @@ mod command;
 mod dialogs;
 mod document_command;
 mod events;
+mod history_pictures;
 mod lanes;
 mod layer_command;
 #[cfg(target_os = "linux")]
@@ -228,7 +229,10 @@ impl eframe::App for App {
         let mut shows_something_new = false;
         for command in std::mem::take(&mut self.pending) {
             // The gallery says in every frame what it shows; what it lacks wakes the window when it has come.
-            shows_something_new |= !matches!(command, Command::ShowRows(_) | Command::LookAt(_));
+            shows_something_new |= !matches!(
+                command,
+                Command::ShowRows(_) | Command::LookAt(_) | Command::ShowHistory(_)
+            );
             self.apply(command);
         }
         if shows_something_new {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use eframe::egui::TextureHandle;
 
 use super::document_command::TimelapseForm;
+use super::history_pictures::HistoryPictures;
 use super::notices::Notices;
 use super::thumb::Thumb;
 use super::tools::{Tool, ToolBox};
@@ -115,12 +116,14 @@ pub enum Purpose {
     Reskin,
     /// A code is replaced in documents that are not open.
     Replace,
+    /// Small pictures for the history.
+    Thumbnails,
 }
 
 impl Purpose {
     /// Short work of the window's own that nobody asked for: the status bar does not tell.
     pub(super) fn is_quiet(self) -> bool {
-        matches!(self, Self::CheckFiles | Self::Crops)
+        matches!(self, Self::CheckFiles | Self::Crops | Self::Thumbnails)
     }
 }
 
@@ -289,6 +292,7 @@ pub struct Canvas {
     pub surface: Surface,
     /// For its tab.
     pub thumb: Thumb,
+    pub pictures: HistoryPictures,
     /// The same codes through another model, in place of the source.
     pub reskin: Option<Arc<Reskin>>,
     /// What was still being made when the other model was closed is not shown.

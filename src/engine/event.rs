@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use super::jobs::crops::CropSheet;
 use super::jobs::reskin::Reskin;
 use super::jobs::session::OpenDocument;
+use super::jobs::thumbnails::Thumbnails;
 use super::palette::Palette;
 use super::storage::Storage;
 use crate::document::Companions;
@@ -125,6 +126,7 @@ pub enum Product {
     Brushes(Arc<BrushPack>),
     Crops(Arc<CropSheet>),
     Reskin(Arc<Reskin>),
+    Thumbnails(Arc<Thumbnails>),
 }
 
 impl std::fmt::Debug for Product {
@@ -137,6 +139,7 @@ impl std::fmt::Debug for Product {
             Self::Brushes(pack) => write!(f, "Brushes({})", pack.brushes.len()),
             Self::Companions(table) => write!(f, "Companions({})", table.origin),
             Self::Crops(sheet) => write!(f, "Crops({})", sheet.picture),
+            Self::Thumbnails(made) => write!(f, "Thumbnails({})", made.of.len()),
         }
     }
 }
@@ -152,6 +155,7 @@ impl PartialEq for Product {
             (Self::Companions(a), Self::Companions(b)) => Arc::ptr_eq(a, b),
             (Self::Brushes(a), Self::Brushes(b)) => Arc::ptr_eq(a, b),
             (Self::Crops(a), Self::Crops(b)) => Arc::ptr_eq(a, b),
+            (Self::Thumbnails(a), Self::Thumbnails(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }

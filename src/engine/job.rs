@@ -18,6 +18,7 @@ use super::jobs::replace::ReplaceJob;
 use super::jobs::reskin::ReskinJob;
 use super::jobs::selftest::SelfTestJob;
 use super::jobs::session::{DeviceJob, OpenDocumentJob, OpenProjectJob, SaveCopyJob};
+use super::jobs::thumbnails::ThumbnailsJob;
 use super::jobs::timelapse::TimelapseJob;
 use super::jobs::train::TrainJob;
 use super::jobs::train_base::TrainBaseJob;
@@ -71,6 +72,7 @@ jobs! {
     Reframe(ReframeJob) = "Making a canvas of another size",
     Replace(ReplaceJob) = "Replacing a code in all pictures",
     Reskin(ReskinJob) = "Looking through another model",
+    Thumbnails(ThumbnailsJob) = "Drawing the history",
     Timelapse(TimelapseJob) = "Making a timelapse",
     Device(DeviceJob) = "Looking for the device",
     CheckFiles(CheckFilesJob) = "Looking for the pictures' files",

@@ -44,6 +44,7 @@ pub use jobs::selftest::SelfTestJob;
 pub use jobs::session::{
     DeviceJob, OpenDocument, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile, SaveCopyJob,
 };
+pub use jobs::thumbnails::{Thumbnails, ThumbnailsJob};
 pub use jobs::timelapse::{TimelapseJob, TimelapseLook, TimelapseOf};
 pub use jobs::train::{TrainJob, TrainStart};
 pub use jobs::train_base::TrainBaseJob;

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
-use tessera::app::{Tool, Workspace};
+use tessera::app::{State, Tool, Workspace};
 use tessera::document::Level;
 
 use crate::support::Window;
@@ -102,4 +102,29 @@ fn the_eyedropper_and_the_palette_choose_codes() {
     let canvas = window.state().canvas.as_ref().unwrap();
     assert_eq!(canvas.document.changed_cells(Level::Structure).count(), 0);
     assert!(canvas.document.changed_cells(Level::Detail).count() > 0);
+}
+
+#[test]
+fn each_stroke_has_its_picture_in_the_history_after_a_restart_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = Window::open(folder.path(), &[]);
+    window.until_paintable();
+    window.drag(&[(0.2, 0.3), (0.3, 0.3)]);
+    window.drag(&[(0.6, 0.7), (0.8, 0.7)]);
+    let have_pictures = |state: &State| {
+        let canvas = state.canvas.as_ref().expect("a picture is open");
+        let strokes = canvas.document.history().strokes();
+        strokes.len() == 2 && strokes.iter().all(|stroke| canvas.pictures.of(stroke).is_some())
+    };
+    window.until("the strokes' pictures", have_pictures);
+    // An undone stroke keeps its picture, and one that takes its place gets its own.
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert!(have_pictures(window.state()));
+    window.drag(&[(0.4, 0.2), (0.5, 0.6)]);
+    window.until("the new stroke's picture", have_pictures);
+    window.close();
+
+    let mut again = Window::open(folder.path(), &[]);
+    again.until_paintable();
+    again.until("the pictures, drawn anew", have_pictures);
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::document_command::{DocumentCommand, NewCanvas};
+use super::super::history_pictures::HistoryPictures;
 use super::super::state::{Canvas, ExportFormat, Lane, Purpose, ViewWish, Workspace};
 use super::super::thumb::Thumb;
 use super::super::{App, Command, Severity};
@@ -80,6 +81,7 @@ impl App {
             model: opened.model.clone(),
             surface,
             thumb,
+            pictures: HistoryPictures::default(),
             reskin: None,
             wants_reskin: false,
             view,

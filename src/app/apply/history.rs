@@ -1,8 +1,12 @@
 //! Undo, redo, jumps in the history, and states with a name.
 
+use std::ops::Range;
+
 use super::super::command::Command;
-use super::super::state::Canvas;
+use super::super::state::{Canvas, Lane, Purpose};
+use super::super::textures::of_raster;
 use super::super::{App, Severity};
+use crate::engine::{Thumbnails, ThumbnailsJob};
 use crate::error::Result;
 use crate::project::{NamedState, now_ms};
 
@@ -23,6 +27,7 @@ impl App {
             }
             Command::Redo => self.go_to_history(cursor + 1),
             Command::GoToHistory(to) => self.go_to_history(to),
+            Command::ShowHistory(rows) => self.draw_history(rows),
             Command::TakeSnapshot => self.take_snapshot(),
             Command::BackToSnapshot(number) => {
                 if let Err(error) = self.back_to_snapshot(number) {
@@ -46,6 +51,48 @@ impl App {
                 (self.lanes.desk).write(move |project| project.delete_state(id, number));
             }
             _ => {}
+        }
+    }
+
+    /// Has pictures made of strokes that have none yet.
+    fn draw_history(&mut self, rows: Range<usize>) {
+        let Some(canvas) = &mut self.state.canvas else {
+            return;
+        };
+        if canvas.document.is_stroke_open() {
+            return;
+        }
+        let strokes = canvas.document.history().strokes();
+        let lacking: Vec<usize> = rows
+            .filter(|&row| (strokes.get(row)).is_some_and(|stroke| !canvas.pictures.knows(stroke)))
+            .collect();
+        if lacking.is_empty() {
+            return;
+        }
+        for &row in &lacking {
+            // Asked for once, also where it fails.
+            canvas.pictures.keep(strokes[row].clone(), None);
+        }
+        let job = ThumbnailsJob {
+            id: canvas.id,
+            document: Box::new(canvas.document.clone()),
+            model: canvas.model.clone(),
+            strokes: lacking,
+        };
+        self.submit(Lane::Background, Purpose::Thumbnails, job);
+    }
+
+    pub(in crate::app) fn history_drawn(&mut self, made: &Thumbnails) {
+        let shown = self.state.canvas.iter_mut();
+        let mut all = shown.chain(&mut self.state.tabs.parked);
+        let Some(canvas) = all.find(|canvas| canvas.id == made.id) else {
+            return;
+        };
+        for (stroke, picture) in &made.of {
+            let texture = picture
+                .as_ref()
+                .map(|picture| of_raster(&self.ctx, picture));
+            canvas.pictures.keep(stroke.clone(), texture);
         }
     }
 

@@ -79,6 +79,7 @@ impl App {
             C::Undo
             | C::Redo
             | C::GoToHistory(_)
+            | C::ShowHistory(_)
             | C::TakeSnapshot
             | C::BackToSnapshot(_)
             | C::RenameSnapshot(..)

@@ -17,6 +17,7 @@ pub mod replace;
 pub mod reskin;
 pub mod selftest;
 pub mod session;
+pub mod thumbnails;
 pub mod timelapse;
 pub mod train;
 pub mod train_base;

@@ -1,6 +1,9 @@
 //! The strokes of the open document and its snapshots; a click goes to that state.
 
-use eframe::egui::{self, Align, Layout, RichText, Role, ScrollArea, TextEdit, Ui, WidgetInfo};
+use eframe::egui::{
+    self, Align, Color32, CornerRadius, Image, Layout, Rect, RichText, Role, ScrollArea, Sense,
+    TextEdit, TextureHandle, Ui, Vec2, WidgetInfo,
+};
 use lucide_icons::Icon;
 
 use crate::app::{Canvas, Command, State};
@@ -8,6 +11,9 @@ use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
     Commands, command_icon, heading, icon_text, list_row, sized_icon_button, small,
 };
+
+/// Side of the picture of a stroke, points.
+const PICTURE: f32 = 22.0;
 
 #[derive(Default)]
 pub struct HistoryPanel {
@@ -76,6 +82,11 @@ impl HistoryPanel {
             area = area.vertical_scroll_offset((cursor as f32 * step - room).max(0.0));
         }
         area.show_rows(ui, row_height, rows, |ui, range| {
+            let strokes = range.start.saturating_sub(1)..range.end.saturating_sub(1);
+            let lacks = |stroke| !canvas.pictures.knows(stroke);
+            if history.strokes()[strokes.clone()].iter().any(lacks) {
+                out.push(Command::ShowHistory(strokes));
+            }
             for index in range {
                 let label = match index {
                     0 => "As opened",
@@ -86,7 +97,11 @@ impl HistoryPanel {
                 } else {
                     tokens.text
                 };
+                let picture = index
+                    .checked_sub(1)
+                    .and_then(|stroke| canvas.pictures.of(&history.strokes()[stroke]));
                 let response = list_row(ui, index == cursor, label, |ui| {
+                    picture_of(ui, picture, index > cursor);
                     ui.label(RichText::new(label).color(colour));
                 });
                 if response.clicked() {
@@ -142,4 +157,17 @@ impl HistoryPanel {
             out.push(Command::BackToSnapshot(number));
         }
     }
+}
+
+/// What a stroke made of its place; room for it where it is not known.
+fn picture_of(ui: &mut Ui, picture: Option<&TextureHandle>, is_undone: bool) {
+    let (rect, _) = ui.allocate_exact_size(Vec2::splat(PICTURE), Sense::hover());
+    let Some(picture) = picture else { return };
+    let size = picture.size_vec2();
+    let rect = Rect::from_center_size(rect.center(), size * (PICTURE / size.max_elem()));
+    let tint = Color32::WHITE.gamma_multiply(if is_undone { 0.5 } else { 1.0 });
+    Image::new(picture)
+        .corner_radius(CornerRadius::same(3))
+        .tint(tint)
+        .paint_at(ui, rect);
 }
