@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use super::queue::Wake;
 use super::thread;
@@ -218,6 +219,7 @@ fn lane(shared: &Shared) {
                     }
                 }
                 (Work::Warm(view), Some(canvas)) => {
+                    let began = Instant::now();
                     match canvas.warm(view, &UntilNeeded(shared)) {
                         Err(error) if error.is_cancelled() => {
                             // What is warm already costs nothing the next time.
@@ -225,7 +227,7 @@ fn lane(shared: &Shared) {
                         }
                         other => {
                             other?;
-                            free_unused_memory();
+                            free_unused_memory(began);
                         }
                     }
                 }

@@ -128,18 +128,23 @@ fn lane(receiver: &Receiver<Submitted>, events: &EventQueue, controls: &Controls
             control,
             throttle: Mutex::new(Throttle::default()),
         };
+        let began = Instant::now();
         run_to_its_end(&context, job.title(), |context| job.run(context));
         lock(controls).remove(&id);
         RUNNING.fetch_sub(1, Ordering::Relaxed);
         if receiver.is_empty() {
-            free_unused_memory();
+            free_unused_memory(began);
         }
     }
 }
 
-/// A fine-tune keeps its buffers from step to step; when no job runs any more, they are the user's memory.
-pub(super) fn free_unused_memory() {
-    if RUNNING.load(Ordering::Relaxed) == 0 {
+/// Shorter work leaves little behind, and the next stroke would have to ask for its buffers anew.
+const LONG_WORK: Duration = Duration::from_millis(250);
+
+/// After work since `began`. A fine-tune keeps its buffers from step to step; when no job runs any more, they are the user's
+/// memory.
+pub(super) fn free_unused_memory(began: Instant) {
+    if RUNNING.load(Ordering::Relaxed) == 0 && began.elapsed() > LONG_WORK {
         free_scratch();
         // Each thread's heap holds back what it allocated, whoever freed it.
         rayon::broadcast(|_| give_memory_back());
