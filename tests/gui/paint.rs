@@ -114,7 +114,10 @@ fn each_stroke_has_its_picture_in_the_history_after_a_restart_too() {
     let have_pictures = |state: &State| {
         let canvas = state.canvas.as_ref().expect("a picture is open");
         let strokes = canvas.document.history().strokes();
-        strokes.len() == 2 && strokes.iter().all(|stroke| canvas.pictures.of(stroke).is_some())
+        strokes.len() == 2
+            && strokes
+                .iter()
+                .all(|stroke| canvas.pictures.of(stroke).is_some())
     };
     window.until("the strokes' pictures", have_pictures);
     // An undone stroke keeps its picture, and one that takes its place gets its own.
