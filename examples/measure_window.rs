@@ -308,7 +308,8 @@ mod linux {
         .unwrap();
         let mut window = Window::open(screen, program, home.path(), &[&picture]);
         window.until("Opened “large”");
-        std::thread::sleep(Duration::from_secs(3));
+        // As long as somebody looks before painting.
+        std::thread::sleep(Duration::from_secs(8));
         let opened = window.status_mb("VmRSS");
         for stroke in 0..4 {
             screen.stroke(300 + stroke * 50, 20, Duration::from_millis(20));

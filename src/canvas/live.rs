@@ -67,8 +67,8 @@ struct LivePass {
 }
 
 impl LiveCanvas {
-    /// Enough for 1.5 to 2.5 megapixels of canvas in use: what a window shows at full size.
-    pub const DEFAULT_BUDGET_BYTES: u64 = 128 << 20;
+    /// Enough for 3 to 5 megapixels of canvas in use. Less would be felt: a dab that crosses cold tiles takes longer than the hand.
+    pub const DEFAULT_BUDGET_BYTES: u64 = 256 << 20;
 
     /// The canvas of a document as it is now. Nothing is computed yet.
     ///

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::queue::Wake;
 use super::thread;
@@ -18,6 +18,8 @@ use crate::progress::{Observer, Stop};
 
 /// Patches that may wait for the window before decoding waits for it.
 const WAITING_PATCHES: usize = 64;
+/// Patches of a change go before the next change for so long: about what a window takes for a frame.
+const PATCHES_FIRST: Duration = Duration::from_millis(33);
 /// From here on the lane compares all cells instead of being told which have changed: that costs the window's
 /// thread nothing.
 const MANY_CELLS: usize = 1 << 14;
@@ -186,10 +188,19 @@ fn lane(shared: &Shared) {
     // Of those changes, and of the last ones that were wholly decoded.
     let mut revision = 0;
     let mut shown = 0;
-    // Who draws without a pause still sees what they draw: after a change comes a patch, whatever waits.
+    // Who draws without a pause still sees what they draw: after a change comes a patch, whatever waits, and more of
+    // them for a while.
     let mut owes_patch = false;
-    while let Some(work) = next(shared, canvas.is_some(), !dirty.is_empty(), owes_patch) {
+    let mut patches_until = Instant::now();
+    loop {
+        let comes_first = owes_patch || Instant::now() < patches_until;
+        let Some(work) = next(shared, canvas.is_some(), !dirty.is_empty(), comes_first) else {
+            break;
+        };
         owes_patch = matches!(work, Work::Change(..));
+        if owes_patch {
+            patches_until = Instant::now() + PATCHES_FIRST;
+        }
         let result = catch_unwind(AssertUnwindSafe(|| -> Result<()> {
             match (work, &mut canvas) {
                 (Work::Open(opened), canvas) => {
@@ -270,7 +281,7 @@ impl Observer for UntilNeeded<'_> {
 }
 
 /// Waits for something to do: opening first, then a patch that is owed, changes, other patches, and warming.
-fn next(shared: &Shared, is_open: bool, is_dirty: bool, owes_patch: bool) -> Option<Work> {
+fn next(shared: &Shared, is_open: bool, is_dirty: bool, patch_first: bool) -> Option<Work> {
     let mut state = shared.lock();
     loop {
         if state.is_closed {
@@ -280,7 +291,7 @@ fn next(shared: &Shared, is_open: bool, is_dirty: bool, owes_patch: bool) -> Opt
             return Some(Work::Open(opened));
         }
         let may_decode = is_dirty && state.out.len() < WAITING_PATCHES;
-        if owes_patch && may_decode {
+        if patch_first && may_decode {
             return Some(Work::Patch);
         }
         if is_open && let Some(now) = state.now.take() {

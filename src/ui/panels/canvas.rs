@@ -404,7 +404,7 @@ fn cell_at(canvas: &Canvas, level: Level, at_px: Vec2) -> Option<HoveredCell> {
 /// Of a view of more than can be kept ready for painting: what lies around the pointer.
 fn around(seen: document::Rect, pointer_px: Option<Vec2>) -> document::Rect {
     /// Side of what is kept ready, px.
-    const SIDE: u32 = 1024;
+    const SIDE: u32 = 2048;
     /// A pointer that moves less asks for nothing new, px.
     const STEP: u32 = 256;
     let Some(at) = pointer_px.filter(|_| seen.width > SIDE || seen.height > SIDE) else {
@@ -512,10 +512,10 @@ mod tests {
     fn a_large_view_is_kept_ready_around_the_pointer() {
         let seen = document::Rect::new(100, 50, 4000, 900);
         let at = |x: f32, y: f32| around(seen, Some(Vec2::new(x, y)));
-        assert_eq!(at(2000.0, 400.0), document::Rect::new(1408, 50, 1024, 900));
+        assert_eq!(at(2000.0, 400.0), document::Rect::new(896, 50, 2048, 900));
         assert_eq!(at(2010.0, 90.0), at(2000.0, 400.0));
-        assert_eq!(at(-5.0, 0.0), document::Rect::new(100, 50, 1024, 900));
-        assert_eq!(at(9000.0, 0.0), document::Rect::new(3076, 50, 1024, 900));
+        assert_eq!(at(-5.0, 0.0), document::Rect::new(100, 50, 2048, 900));
+        assert_eq!(at(9000.0, 0.0), document::Rect::new(2052, 50, 2048, 900));
         assert_eq!(around(seen, None), seen);
         let small = document::Rect::new(0, 0, 800, 600);
         assert_eq!(around(small, Some(Vec2::new(3.0, 4.0))), small);

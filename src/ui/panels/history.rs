@@ -18,6 +18,8 @@ const PICTURE: f32 = 22.0;
 #[derive(Default)]
 pub struct HistoryPanel {
     last_cursor: usize,
+    /// Frames for which the list still moves to the cursor: in the first, it is bounded by the rows of the frame before.
+    moves: u8,
     /// The snapshot that is being renamed, with the text so far.
     renamed: Option<(u32, String)>,
 }
@@ -72,11 +74,15 @@ impl HistoryPanel {
         let tokens = tokens(ui);
         let history = canvas.document.history();
         let cursor = history.cursor();
-        let has_moved = std::mem::replace(&mut self.last_cursor, cursor) != cursor;
+        if std::mem::replace(&mut self.last_cursor, cursor) != cursor {
+            self.moves = 2;
+        }
         let rows = history.strokes().len() + 1;
         let row_height = theme::CONTROL;
         let mut area = ScrollArea::vertical().auto_shrink(false);
-        if has_moved {
+        if self.moves > 0 {
+            self.moves -= 1;
+            ui.ctx().request_repaint();
             let step = row_height + 1.0;
             let room = (ui.available_height() - step).max(0.0);
             area = area.vertical_scroll_offset((cursor as f32 * step - room).max(0.0));
