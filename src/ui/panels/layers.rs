@@ -238,7 +238,7 @@ fn header(ui: &mut Ui, state: &State, canvas: &Canvas, out: &mut Commands) {
     ui.horizontal(|ui| {
         heading(ui, "Layers");
         if canvas.document.active().is_mask {
-            small(ui, "painting on the mask");
+            small(ui, "mask");
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 1.0;
