@@ -1,5 +1,7 @@
 //! The strokes of the open document and its snapshots; a click goes to that state.
 
+use std::time::Duration;
+
 use eframe::egui::{
     self, Align, Color32, CornerRadius, Image, Layout, Rect, RichText, Role, ScrollArea, Sense,
     TextEdit, TextureHandle, Ui, Vec2, WidgetInfo,
@@ -12,6 +14,8 @@ use crate::ui::widgets::{
     Commands, command_icon, heading, icon_text, list_row, sized_icon_button, small,
 };
 
+/// Seconds without a movement of the pointer before pictures are made.
+const REST_S: f32 = 0.7;
 /// Side of the picture of a stroke, points.
 const PICTURE: f32 = 22.0;
 
@@ -91,7 +95,14 @@ impl HistoryPanel {
             let strokes = range.start.saturating_sub(1)..range.end.saturating_sub(1);
             let lacks = |stroke| !canvas.pictures.knows(stroke);
             if history.strokes()[strokes.clone()].iter().any(lacks) {
-                out.push(Command::ShowHistory(strokes));
+                // Pictures can wait until the hand rests: strokes need the processor more.
+                let rest = ui.input(|input| input.pointer.time_since_last_movement());
+                if rest >= REST_S {
+                    out.push(Command::ShowHistory(strokes));
+                } else {
+                    let wait = Duration::from_secs_f32(REST_S - rest);
+                    ui.ctx().request_repaint_after(wait);
+                }
             }
             for index in range {
                 let label = match index {
