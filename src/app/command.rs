@@ -10,6 +10,7 @@ use lucide_icons::Icon;
 use super::dialogs::Question;
 use super::document_command::DocumentCommand;
 use super::layer_command::LayerCommand;
+use super::spec::{Spec, ctrl, ctrl_shift, plain};
 use super::state::{ExportForm, Overlay, TrainForm, Workspace};
 use super::tool_command;
 use super::tools::{StrokeStep, Tool, ToolOption};
@@ -191,59 +192,6 @@ pub enum Command {
     BindKey(String, Option<String>),
     DismissNotice(u64),
     CancelJob,
-}
-
-/// The one definition of what a command is called and how it is reached.
-#[derive(Debug, Clone, Copy)]
-pub struct Spec {
-    /// Stable name for key bindings.
-    pub id: &'static str,
-    /// "…" where a question follows.
-    pub label: &'static str,
-    pub tooltip: &'static str,
-    pub icon: Icon,
-    pub shortcut: Option<KeyboardShortcut>,
-    /// A second way, which cannot be changed.
-    pub alternative: Option<KeyboardShortcut>,
-}
-
-impl Spec {
-    /// Without a second way.
-    pub(super) const fn new(
-        id: &'static str,
-        label: &'static str,
-        tooltip: &'static str,
-        icon: Icon,
-        shortcut: Option<KeyboardShortcut>,
-    ) -> Self {
-        Self {
-            id,
-            label,
-            tooltip,
-            icon,
-            shortcut,
-            alternative: None,
-        }
-    }
-}
-
-pub(super) const fn plain(key: Key) -> Option<KeyboardShortcut> {
-    Some(KeyboardShortcut::new(Modifiers::NONE, key))
-}
-
-pub(super) const fn shift(key: Key) -> Option<KeyboardShortcut> {
-    Some(KeyboardShortcut::new(Modifiers::SHIFT, key))
-}
-
-pub(super) const fn ctrl(key: Key) -> Option<KeyboardShortcut> {
-    Some(KeyboardShortcut::new(Modifiers::COMMAND, key))
-}
-
-pub(super) const fn ctrl_shift(key: Key) -> Option<KeyboardShortcut> {
-    Some(KeyboardShortcut::new(
-        Modifiers::COMMAND.plus(Modifiers::SHIFT),
-        key,
-    ))
 }
 
 impl Command {

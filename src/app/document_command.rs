@@ -3,7 +3,7 @@
 use eframe::egui::{Key, KeyboardShortcut, Modifiers};
 use lucide_icons::Icon;
 
-use super::command::Spec;
+use super::spec::Spec;
 use crate::document::Wrap;
 use crate::engine::{AnimationFormat, CheckpointChoice, Reframe};
 use crate::project::DocumentId;

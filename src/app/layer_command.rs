@@ -3,7 +3,7 @@
 use eframe::egui::{Key, KeyboardShortcut, Modifiers};
 use lucide_icons::Icon;
 
-use super::command::Spec;
+use super::spec::Spec;
 use crate::document::{LayerId, LayerLook};
 
 #[derive(Debug, Clone, PartialEq)]

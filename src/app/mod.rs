@@ -15,6 +15,7 @@ mod notices;
 mod pace;
 mod run;
 mod shortcuts;
+mod spec;
 mod state;
 mod textures;
 mod thumb;
@@ -28,13 +29,14 @@ use std::time::Instant;
 use eframe::egui;
 
 pub use apply::export_path;
-pub use command::{Command, Spec};
+pub use command::Command;
 pub use dialogs::{Picker, Question, system_picker};
 pub use document_command::{DocumentCommand, NewCanvas, TimelapseForm};
 pub use layer_command::LayerCommand;
 pub use notices::{Entry, Notices, Severity};
 pub use run::run;
 pub use shortcuts::{conflicts, of as shortcut_of, parse as parse_shortcut, text_for, text_of};
+pub use spec::Spec;
 pub use state::{
     Canvas, CanvasLook, CodeMarks, CropsView, DeviceInUse, Durations, ExemplarView, ExportForm,
     ExportFormat, Gallery, ImportReport, JobKey, Lane, OpenProject, Overlay, Paint, PaletteView,

@@ -2,7 +2,8 @@
 
 use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
 
-use super::command::{Command, Spec};
+use super::command::Command;
+use super::spec::Spec;
 use crate::settings::Settings;
 
 /// "Ctrl+Shift+Z"; "Cmd" on a Mac.

@@ -3,7 +3,8 @@
 use eframe::egui::Key;
 use lucide_icons::Icon;
 
-use super::command::{Command, Spec, ctrl, ctrl_shift, plain, shift};
+use super::command::Command;
+use super::spec::{Spec, ctrl, ctrl_shift, plain, shift};
 use super::tools::{Tool, words};
 
 pub(super) fn spec(command: &Command) -> Option<Spec> {
