@@ -678,6 +678,11 @@ impl State {
         (self.jobs.iter()).filter(|(_, job)| !job.purpose.is_quiet())
     }
 
+    /// All pictures that are open; the one on the canvas, where there is one, first.
+    pub(super) fn canvases_mut(&mut self) -> impl Iterator<Item = &mut Canvas> {
+        self.canvas.iter_mut().chain(&mut self.tabs.parked)
+    }
+
     /// What the artist said about the open project's codes.
     pub fn marks(&self) -> Option<&CodeMarks> {
         self.project.as_ref().map(|project| &project.marks)

@@ -283,12 +283,8 @@ impl App {
     }
 
     pub(in crate::app) fn reskinned(&mut self, reskin: &Arc<Reskin>) {
-        let all = self
-            .state
-            .canvas
-            .iter_mut()
-            .chain(&mut self.state.tabs.parked);
-        let Some(canvas) = all.into_iter().find(|canvas| canvas.id == reskin.document) else {
+        let found = (self.state.canvases_mut()).find(|canvas| canvas.id == reskin.document);
+        let Some(canvas) = found else {
             return;
         };
         if !canvas.wants_reskin {

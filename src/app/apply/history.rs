@@ -83,8 +83,7 @@ impl App {
     }
 
     pub(in crate::app) fn history_drawn(&mut self, made: &Thumbnails) {
-        let shown = self.state.canvas.iter_mut();
-        let mut all = shown.chain(&mut self.state.tabs.parked);
+        let mut all = self.state.canvases_mut();
         let Some(canvas) = all.find(|canvas| canvas.id == made.id) else {
             return;
         };

@@ -6,6 +6,7 @@ use super::super::state::CodeMarks;
 
 impl App {
     pub(super) fn apply_marks(&mut self, command: Command) {
+        let mutes = matches!(command, Command::ToggleMuted(..));
         self.mark(|marks| match command {
             Command::NameCode(level, code, name) => {
                 let key = CodeMarks::key(level, code);
@@ -34,7 +35,9 @@ impl App {
             }
             _ => {}
         });
-        self.mute_in_tools();
+        if mutes {
+            self.mute_in_tools();
+        }
     }
 
     /// Tools that mix codes leave muted ones out.

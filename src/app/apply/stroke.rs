@@ -544,8 +544,7 @@ impl App {
         let detail = self.state.paint.detail_policy;
         let mut strokes = Vec::new();
         let mut seen = Vec::new();
-        let shown = self.state.canvas.iter_mut();
-        for (place, canvas) in shown.chain(&mut self.state.tabs.parked).enumerate() {
+        for (place, canvas) in self.state.canvases_mut().enumerate() {
             if canvas.model.hash == model.hash {
                 let mut easel = Easel::new(&mut canvas.document, None, &alphabet);
                 let stroke = tools::replace_stroke(&mut easel, level, codes, detail)?;

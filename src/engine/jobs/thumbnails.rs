@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::canvas::LiveCanvas;
 use crate::dataset::pixels::{Premultiplied, fit, unpremultiply};
-use crate::document::{Dirty, Document, Geometry, Raster, Rect, Samples, Stroke};
+use crate::document::{Document, Geometry, Raster, Rect, Samples, Stroke};
 use crate::engine::event::{Outcome, Product};
 use crate::engine::model::Model;
 use crate::engine::worker::JobContext;
@@ -71,11 +71,10 @@ impl ThumbnailsJob {
 
 /// A square about what the stroke changed, within the picture.
 fn view_of(stroke: &Stroke, geometry: Geometry) -> Option<Rect> {
-    let mut changed = Dirty::default();
-    for delta in &stroke.deltas {
-        changed.add(geometry.cell_pixels(delta.level, delta.index));
-    }
-    let bounds = (changed.rects().iter()).fold(Rect::default(), |all, rect| all.union(rect));
+    let cells = stroke.deltas.iter();
+    let bounds = cells.fold(Rect::default(), |all, delta| {
+        all.union(&geometry.cell_pixels(delta.level, delta.index))
+    });
     let picture = geometry.bounds();
     let bounds = bounds.intersect(&picture);
     if bounds.is_empty() {
