@@ -2,6 +2,8 @@
 // transparent, with the cell grid, a split, blend or difference view, cells dimmed by a mask, and, for a canvas
 // that wraps, its copies around it.
 // All colours are sRGB-encoded, as egui blends them.
+//
+// A renderer without a GPU runs both sides of every `if`, but leaves a loop that nobody is in: so what is dear stands in a loop.
 
 struct View {
     // Clip-space position of a canvas point p (pixels): p * scale + offset.
@@ -22,12 +24,21 @@ struct View {
     picture_px: vec2<f32>,
     // Side of a mask cell in canvas pixels; 0 without mask.
     mask_px: f32,
-    // 1 where the target encodes sRGB itself.
-    encodes_srgb: f32,
+    unused: f32,
     // How many copies stand beside each other on each axis: 1 or 3, the middle one being the canvas.
     copies: vec2<u32>,
-    unused: vec2<u32>,
+    // A screen pixel shows the mean of so many texels along each axis: spread over what it covers, or, where smoothness is 1, its
+    // neighbours by nearness.
+    taps: u32,
+    smoothness: f32,
 };
+
+// Whether the target encodes sRGB itself.
+override encodes_srgb: bool = false;
+
+// Layers of a picture.
+const NOW: i32 = 0;
+const BEFORE: i32 = 1;
 
 struct Tile {
     // Canvas rectangle: left, top, width, height.
@@ -37,8 +48,7 @@ struct Tile {
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var mask: texture_2d<f32>;
 @group(1) @binding(0) var<uniform> tile: Tile;
-@group(1) @binding(1) var now: texture_2d<f32>;
-@group(1) @binding(2) var before: texture_2d<f32>;
+@group(1) @binding(1) var picture: texture_2d_array<f32>;
 
 struct Varying {
     @builtin(position) clip: vec4<f32>,
@@ -57,49 +67,27 @@ fn vertex(@builtin(vertex_index) index: u32, @builtin(instance_index) copy: u32)
     return out;
 }
 
-fn premultiplied(straight: vec4<f32>) -> vec4<f32> {
-    return vec4<f32>(straight.rgb * straight.a, straight.a);
-}
-
-fn nearest(image: texture_2d<f32>, p: vec2<f32>) -> vec4<f32> {
-    let size = vec2<i32>(textureDimensions(image));
-    let at = clamp(vec2<i32>(floor(p)), vec2<i32>(0), size - vec2<i32>(1));
-    return premultiplied(textureLoad(image, at, 0));
-}
-
-// Straight alpha cannot be filtered as it is: the four neighbours are premultiplied first.
-fn smoothed(image: texture_2d<f32>, p: vec2<f32>) -> vec4<f32> {
-    let q = p - vec2<f32>(0.5);
-    let base = floor(q);
-    let f = q - base;
-    let a = nearest(image, base);
-    let b = nearest(image, base + vec2<f32>(1.0, 0.0));
-    let c = nearest(image, base + vec2<f32>(0.0, 1.0));
-    let d = nearest(image, base + vec2<f32>(1.0, 1.0));
-    return mix(mix(a, b, f.x), mix(c, d, f.x), f.y);
-}
-
-// Nearest from 200 % on; between, smooth; below 100 %, the mean of what a screen pixel covers.
-fn sampled(image: texture_2d<f32>, p: vec2<f32>) -> vec4<f32> {
-    if view.zoom >= 1.99 {
-        return nearest(image, p);
-    }
-    if view.zoom > 0.99 {
-        if abs(view.zoom - 1.0) < 0.01 {
-            return nearest(image, p);
-        }
-        return smoothed(image, p);
-    }
-    let taps = i32(clamp(ceil(1.0 / view.zoom), 2.0, 6.0));
-    let step = 1.0 / (view.zoom * f32(taps));
-    let first = p - vec2<f32>(0.5 / view.zoom) + vec2<f32>(0.5 * step);
+// Premultiplied, as straight alpha cannot be averaged.
+fn sampled(layer: i32, p: vec2<f32>) -> vec4<f32> {
+    let last = vec2<i32>(textureDimensions(picture)) - vec2<i32>(1);
+    let count = f32(view.taps);
+    let covered = 1.0 / view.zoom;
+    let neighbours = p - vec2<f32>(0.5);
+    let into = fract(neighbours);
+    let step = mix(covered / count, 1.0, view.smoothness);
+    let spread = p - vec2<f32>((covered - step) * 0.5);
+    let first = mix(select(spread, p, view.taps == 1u), neighbours, view.smoothness);
     var sum = vec4<f32>(0.0);
-    for (var y = 0; y < taps; y++) {
-        for (var x = 0; x < taps; x++) {
-            sum += nearest(image, first + vec2<f32>(f32(x), f32(y)) * step);
+    for (var y = 0u; y < view.taps; y++) {
+        for (var x = 0u; x < view.taps; x++) {
+            let tap = vec2<f32>(f32(x), f32(y));
+            let at = clamp(vec2<i32>(floor(first + tap * step)), vec2<i32>(0), last);
+            let colour = textureLoad(picture, at, layer, 0);
+            let weight = mix(vec2<f32>(1.0 / count), abs(vec2<f32>(1.0) - tap - into), view.smoothness);
+            sum += vec4<f32>(colour.rgb * colour.a, colour.a) * (weight.x * weight.y);
         }
     }
-    return sum / f32(taps * taps);
+    return sum;
 }
 
 fn over_checker(colour: vec4<f32>, screen: vec2<f32>) -> vec3<f32> {
@@ -120,17 +108,18 @@ fn fragment(in: Varying) -> @location(0) vec4<f32> {
     let p = in.canvas_px;
     let local = p - tile.rect.xy;
     let shows_before = view.mode == 1u || (view.mode == 2u && p.x < view.split_x);
-    var rgb: vec3<f32>;
+    let shown = sampled(select(NOW, BEFORE, shows_before), local);
+    var other = vec4<f32>(0.0);
+    let others = select(0u, 1u, view.mode >= 3u);
+    for (var i = 0u; i < others; i++) {
+        other = sampled(BEFORE, local);
+    }
+    let blend = select(0.0, view.split_x, view.mode == 4u);
+    var rgb = over_checker(mix(shown, other, blend), in.clip.xy);
     if view.mode == 3u {
-        let difference = abs(sampled(now, local) - sampled(before, local));
+        let difference = abs(shown - other);
         let strongest = max(difference.rgb, vec3<f32>(difference.a));
         rgb = clamp(strongest * 4.0, vec3<f32>(0.0), vec3<f32>(1.0));
-    } else if view.mode == 4u {
-        rgb = over_checker(mix(sampled(now, local), sampled(before, local), view.split_x), in.clip.xy);
-    } else if shows_before {
-        rgb = over_checker(sampled(before, local), in.clip.xy);
-    } else {
-        rgb = over_checker(sampled(now, local), in.clip.xy);
     }
     if view.mask_px > 0.0 {
         let size = vec2<i32>(textureDimensions(mask));
@@ -149,7 +138,7 @@ fn fragment(in: Varying) -> @location(0) vec4<f32> {
     if view.mode == 2u && abs(p.x - view.split_x) * view.zoom < 1.0 {
         rgb = vec3<f32>(1.0);
     }
-    if view.encodes_srgb > 0.5 {
+    if encodes_srgb {
         rgb = to_linear(rgb);
     }
     return vec4<f32>(rgb, 1.0);

@@ -18,10 +18,12 @@ struct View {
     phase: f32,
     // Length of a dash in screen pixels.
     dash: f32,
-    // 1 where the target encodes sRGB itself.
-    encodes_srgb: f32,
-    unused: vec2<f32>,
+    unused: f32,
+    unused_pair: vec2<f32>,
 };
+
+// Whether the target encodes sRGB itself.
+override encodes_srgb: bool = false;
 
 @group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var selection: texture_2d<f32>;
@@ -77,7 +79,7 @@ fn fragment(in: Varying) -> @location(0) vec4<f32> {
             colour = vec4<f32>(vec3<f32>(select(0.0, 1.0, is_light)), 1.0);
         }
     }
-    if view.encodes_srgb > 0.5 {
+    if encodes_srgb {
         colour = vec4<f32>(to_linear(colour.rgb), colour.a);
     }
     return vec4<f32>(colour.rgb * colour.a, colour.a);

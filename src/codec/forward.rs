@@ -182,7 +182,7 @@ impl Codec {
     /// The differentiable pass over pixels `[n, h, w, 4]`, with `mask` over the detail grid.
     ///
     /// # Errors
-    /// [`Kind::Usage`] for pixels of a wrong shape; [`Kind::NotFinite`] where the encoder gives NaN or infinities.
+    /// [`Kind::Usage`] for pixels of a wrong shape; on the CPU [`Kind::NotFinite`] where the encoder gives NaN or infinities.
     pub fn forward_train(
         &self,
         pixels: &Tensor,
@@ -260,7 +260,7 @@ impl Codec {
                 },
             });
         }
-        let codes = quantizer.nearest(&rows)?;
+        let codes = quantizer.nearest_in_training(&rows)?;
         let nearest = quantizer.lookup(&codes)?.reshape(vectors.shape())?;
         let commit = (vectors - &nearest)?.sqr()?.mean_all()?;
         Ok(Quantized {

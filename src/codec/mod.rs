@@ -8,6 +8,7 @@
 //! are multiples of 16. Codes are `u32` tensors: structure `[n, h/16, w/16]`, detail `[n, h/4, w/4]`, where
 //! [`EMPTY`] stands for a detail cell without a code.
 
+mod averages;
 pub mod checkpoint;
 pub mod config;
 pub mod forward;

@@ -1,7 +1,5 @@
 //! One level's codebook: nearest code, lookup, and learning by exponential moving averages.
 //!
-//! The averages live on the host whatever the device, so that an update is one deterministic pass over the batch.
-//!
 //! Three ways against idle codes were measured: stages of 32, 48 and 80 channels, K = 1,024 and 2,048, the same 12,800
 //! crops of 64² from base-train and the same seed; scores are of 60 held-out pictures; use is over
 //! 60,071 structure cells (961,136 detail cells) of base-train, the held-out pictures among them.
@@ -22,6 +20,9 @@ use candle_core::{DType, Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::codec::averages::{
+    Averages, Learned, learn_on_device, normalise_on_device, normalise_rows,
+};
 use crate::codec::config::CodebookConfig;
 use crate::codec::kmeans::{self, KMeans};
 use crate::error::{Error, Kind, Result};
@@ -64,12 +65,9 @@ pub struct Quantizer {
     level: &'static str,
     config: CodebookConfig,
     seed: u64,
-    /// `[K, d]` on the codec's device; its host copy is `vectors`.
+    /// `[K, d]` on the codec's device.
     codebook: Tensor,
-    vectors: Vec<f32>,
-    /// Moving average of how many vectors of a batch each code gets, and of their sum.
-    cluster_size: Vec<f32>,
-    cluster_sum: Vec<f32>,
+    averages: Averages,
     /// Codes that stand for something else than when this codec was made or loaded.
     reseeded: Vec<bool>,
     updates: u64,
@@ -118,9 +116,7 @@ impl Quantizer {
             config,
             seed,
             codebook: upload(&vectors, &config, device)?,
-            cluster_size: vec![1.0; config.codes],
-            cluster_sum: vectors.clone(),
-            vectors,
+            averages: Averages::new(Learned::new(vectors, config.codes), device)?,
             reseeded: vec![false; config.codes],
             updates: 0,
         })
@@ -164,6 +160,15 @@ impl Quantizer {
         Ok(nearest_rows(&rows, &self.codebook)?.reshape(dims)?)
     }
 
+    /// [`Self::nearest`] of rows `[m, d]` in training. Looking for NaN would make an accelerator wait, so there a row of NaN gets
+    /// some code, and the loss tells.
+    pub(crate) fn nearest_in_training(&self, rows: &Tensor) -> Result<Tensor> {
+        match self.averages {
+            Averages::Host(_) => self.nearest(rows),
+            Averages::Device { .. } => Ok(nearest_rows(&rows.contiguous()?, &self.codebook)?),
+        }
+    }
+
     /// The vectors of codes `[..]` → `[.., d]`. Every code must be below K.
     pub(crate) fn lookup(&self, codes: &Tensor) -> Result<Tensor> {
         let mut dims = codes.dims().to_vec();
@@ -200,14 +205,16 @@ impl Quantizer {
         self.codebook = upload(&centres, &self.config, self.codebook.device())?;
         // The averages start as if every code had just been used about once a batch, weighted by its share.
         let mean = clusters.counts.iter().sum::<u32>() as f32 / self.config.codes as f32;
-        self.cluster_size = clusters
+        let size: Vec<f32> = clusters
             .counts
             .iter()
             .map(|&count| (count as f32 / mean.max(1.0)).max(0.5))
             .collect();
-        self.cluster_sum = scaled_rows(&centres, &self.cluster_size, self.config.dim);
-        self.vectors = centres;
-        Ok(())
+        self.averages.set(Learned {
+            sum: scaled_rows(&centres, &size, self.config.dim),
+            vectors: centres,
+            size,
+        })
     }
 
     /// One step of learning from a batch: `vectors` `[m, d]` and the codes `[m]` that they got. Returns how many
@@ -221,91 +228,43 @@ impl Quantizer {
         codes: &Tensor,
         training: &CodebookTraining,
     ) -> Result<usize> {
-        let dim = self.config.dim;
-        let batch = host_rows(self.level, vectors)?;
-        let codes = host_codes(codes)?;
-        if batch.len() != codes.len() * dim
-            || codes.iter().any(|&code| code as usize >= self.config.codes)
-        {
-            return Err(state_error(self.level, "codes and vectors do not match"));
-        }
-        let mut counts = vec![0f32; self.config.codes];
-        let mut sums = vec![0f32; self.vectors.len()];
-        for (row, &code) in batch.chunks_exact(dim).zip(&codes) {
-            counts[code as usize] += 1.0;
-            let sum = &mut sums[code as usize * dim..][..dim];
-            for (sum, value) in sum.iter_mut().zip(row) {
-                *sum += value;
+        let update = self.updates + 1;
+        let is_due = update.is_multiple_of(training.replace_every.max(1));
+        let mut rng = self.rng(update);
+        let mut replaced = Vec::new();
+        match &mut self.averages {
+            Averages::Host(learned) => {
+                let (batch, codes) = host_batch(self.level, &self.config, vectors, codes)?;
+                learned.learn(&batch, &codes, self.config.dim, training);
+                if is_due {
+                    replaced = replace_dead(learned, &batch, &codes, training, &mut rng);
+                }
+                normalise_rows(&mut learned.vectors, &self.config);
+                let device = self.codebook.device();
+                self.codebook = upload(&learned.vectors, &self.config, device)?;
+            }
+            Averages::Device { size, sum } => {
+                let rows = vectors.detach();
+                self.codebook = learn_on_device(size, sum, &rows, codes, training)?;
+                // Every so many steps the host chooses.
+                if is_due {
+                    let (batch, codes) = host_batch(self.level, &self.config, vectors, codes)?;
+                    let mut learned = self.averages.learned(&self.codebook)?;
+                    replaced = replace_dead(&mut learned, &batch, &codes, training, &mut rng);
+                    if !replaced.is_empty() {
+                        let device = self.codebook.device();
+                        self.codebook = upload(&learned.vectors, &self.config, device)?;
+                        self.averages.set(learned)?;
+                    }
+                }
+                self.codebook = normalise_on_device(&self.codebook, &self.config)?;
             }
         }
-        let keep = training.decay;
-        blend(&mut self.cluster_size, &counts, keep);
-        blend(&mut self.cluster_sum, &sums, keep);
-        let total: f32 = self.cluster_size.iter().sum();
-        let scale = total / (total + self.config.codes as f32 * training.smoothing);
-        for (code, &size) in self.cluster_size.iter().enumerate() {
-            let smoothed = (size + training.smoothing) * scale;
-            let rows = code * dim..(code + 1) * dim;
-            for (value, sum) in self.vectors[rows.clone()]
-                .iter_mut()
-                .zip(&self.cluster_sum[rows])
-            {
-                *value = sum / smoothed;
-            }
-        }
-        self.updates += 1;
-        let replaced = if self.updates.is_multiple_of(training.replace_every.max(1)) {
-            self.replace_dead(&batch, &codes, training)
-        } else {
-            0
-        };
-        normalise_rows(&mut self.vectors, &self.config);
-        self.codebook = upload(&self.vectors, &self.config, self.codebook.device())?;
-        Ok(replaced)
-    }
-
-    /// Moves dead codes to vectors of the batch, drawn with a chance proportional to their squared distance from
-    /// the code that stands for them now: where the codebook is thin.
-    fn replace_dead(&mut self, batch: &[f32], codes: &[u32], training: &CodebookTraining) -> usize {
-        let dim = self.config.dim;
-        let mean = self.cluster_size.iter().sum::<f32>() / self.config.codes as f32;
-        let threshold = mean * training.dead_below;
-        let mut dead: Vec<usize> = (0..self.config.codes)
-            .filter(|&code| self.cluster_size[code] < threshold)
-            .collect();
-        dead.sort_by(|&a, &b| self.cluster_size[a].total_cmp(&self.cluster_size[b]));
-        let at_most = (codes.len() as f32 * training.replace_at_most) as usize;
-        dead.truncate(at_most);
-        if dead.is_empty() {
-            return 0;
-        }
-        let mut weights: Vec<f64> = batch
-            .chunks_exact(dim)
-            .zip(codes)
-            .map(|(row, &code)| {
-                f64::from(kmeans::squared_distance(
-                    row,
-                    &self.vectors[code as usize * dim..][..dim],
-                ))
-            })
-            .collect();
-        let mut rng = self.rng(self.updates);
-        let mut replaced = 0;
-        for code in dead {
-            let Some(chosen) = kmeans::draw(&weights, &mut rng) else {
-                break; // every vector of the batch has its own code already
-            };
-            let row = &batch[chosen * dim..][..dim];
-            kmeans::lower_to_distance(&mut weights, batch, row);
-            self.vectors[code * dim..][..dim].copy_from_slice(row);
-            self.cluster_size[code] = mean;
-            for (sum, value) in self.cluster_sum[code * dim..][..dim].iter_mut().zip(row) {
-                *sum = value * mean;
-            }
+        self.updates = update;
+        for &code in &replaced {
             self.reseeded[code] = true;
-            replaced += 1;
         }
-        replaced
+        Ok(replaced.len())
     }
 
     /// Everything that learning depends on, for a bit-identical resume. Names are prefixed with the level.
@@ -318,19 +277,15 @@ impl Quantizer {
         let flags: Vec<u8> = self.reseeded.iter().map(|&flag| u8::from(flag)).collect();
         // Safetensors has 64-bit integers; the bits are kept as they are.
         let counters = [self.seed.cast_signed(), self.updates.cast_signed()];
+        let learned = self.averages.learned(&self.codebook)?;
+        let rows = |values: &[f32]| Tensor::from_slice(values, (codes, dim), &cpu);
         let tensors = [
-            (
-                "codebook",
-                Tensor::from_slice(&self.vectors, (codes, dim), &cpu)?,
-            ),
+            ("codebook", rows(&learned.vectors)?),
             (
                 "cluster_size",
-                Tensor::from_slice(&self.cluster_size, codes, &cpu)?,
+                Tensor::from_slice(&learned.size, codes, &cpu)?,
             ),
-            (
-                "cluster_sum",
-                Tensor::from_slice(&self.cluster_sum, (codes, dim), &cpu)?,
-            ),
+            ("cluster_sum", rows(&learned.sum)?),
             ("reseeded", Tensor::from_slice(&flags, codes, &cpu)?),
             ("counters", Tensor::from_slice(&counters, 2, &cpu)?),
         ];
@@ -367,14 +322,12 @@ impl Quantizer {
             }
         };
         let vectors = numbers("codebook", &[codes, dim])?;
-        let cluster_size = numbers("cluster_size", &[codes])?;
-        let cluster_sum = numbers("cluster_sum", &[codes, dim])?;
+        let size = numbers("cluster_size", &[codes])?;
+        let sum = numbers("cluster_sum", &[codes, dim])?;
         let flags = get("reseeded", &[codes], DType::U8)?.to_vec1::<u8>()?;
         let counters = get("counters", &[2], DType::I64)?.to_vec1::<i64>()?;
         self.codebook = upload(&vectors, &self.config, self.codebook.device())?;
-        self.vectors = vectors;
-        self.cluster_size = cluster_size;
-        self.cluster_sum = cluster_sum;
+        self.averages.set(Learned { vectors, size, sum })?;
         self.reseeded = flags.iter().map(|&flag| flag != 0).collect();
         self.seed = counters[0].cast_unsigned();
         self.updates = counters[1].cast_unsigned();
@@ -387,6 +340,70 @@ impl Quantizer {
         rng.set_stream(event);
         rng
     }
+}
+
+/// Moves dead codes to vectors of the batch, drawn with a chance proportional to their squared distance from the code that stands for
+/// them now: where the codebook is thin. Returns which.
+fn replace_dead(
+    learned: &mut Learned,
+    batch: &[f32],
+    codes: &[u32],
+    training: &CodebookTraining,
+    rng: &mut ChaCha8Rng,
+) -> Vec<usize> {
+    let count = learned.size.len();
+    let dim = learned.vectors.len() / count.max(1);
+    let mean = learned.size.iter().sum::<f32>() / count as f32;
+    let threshold = mean * training.dead_below;
+    let mut dead: Vec<usize> = (0..count)
+        .filter(|&code| learned.size[code] < threshold)
+        .collect();
+    dead.sort_by(|&a, &b| learned.size[a].total_cmp(&learned.size[b]));
+    let at_most = (codes.len() as f32 * training.replace_at_most) as usize;
+    dead.truncate(at_most);
+    if dead.is_empty() {
+        return dead;
+    }
+    let mut weights: Vec<f64> = batch
+        .chunks_exact(dim)
+        .zip(codes)
+        .map(|(row, &code)| {
+            let stands = &learned.vectors[code as usize * dim..][..dim];
+            f64::from(kmeans::squared_distance(row, stands))
+        })
+        .collect();
+    let mut replaced = Vec::new();
+    for code in dead {
+        let Some(chosen) = kmeans::draw(&weights, rng) else {
+            break; // every vector of the batch has its own code already
+        };
+        let row = &batch[chosen * dim..][..dim];
+        kmeans::lower_to_distance(&mut weights, batch, row);
+        learned.vectors[code * dim..][..dim].copy_from_slice(row);
+        learned.size[code] = mean;
+        for (sum, value) in learned.sum[code * dim..][..dim].iter_mut().zip(row) {
+            *sum = value * mean;
+        }
+        replaced.push(code);
+    }
+    replaced
+}
+
+/// Vectors `[m, d]` of a batch and their codes `[m]`, on the host.
+fn host_batch(
+    level: &str,
+    config: &CodebookConfig,
+    vectors: &Tensor,
+    codes: &Tensor,
+) -> Result<(Vec<f32>, Vec<u32>)> {
+    let batch = host_rows(level, vectors)?;
+    let codes = host_codes(codes)?;
+    if batch.len() != codes.len() * config.dim
+        || codes.iter().any(|&code| code as usize >= config.codes)
+    {
+        return Err(state_error(level, "codes and vectors do not match"));
+    }
+    Ok((batch, codes))
 }
 
 /// `rows` `[n, d]` → `u32` `[n]`, in chunks, so that the distances of the plain composition stay bounded.
@@ -443,26 +460,11 @@ fn upload(vectors: &[f32], config: &CodebookConfig, device: &Device) -> Result<T
     )?)
 }
 
-fn blend(average: &mut [f32], new: &[f32], keep: f32) {
-    for (average, new) in average.iter_mut().zip(new) {
-        *average = keep * *average + (1.0 - keep) * new;
-    }
-}
-
 fn scaled_rows(rows: &[f32], scales: &[f32], dim: usize) -> Vec<f32> {
     rows.chunks_exact(dim)
         .zip(scales)
         .flat_map(|(row, scale)| row.iter().map(move |value| value * scale))
         .collect()
-}
-
-/// In a cosine codebook every row is scaled to length √d. A zero row points along the first axis.
-fn normalise_rows(rows: &mut [f32], config: &CodebookConfig) {
-    if config.cosine {
-        for row in rows.chunks_exact_mut(config.dim) {
-            kmeans::to_sphere(row);
-        }
-    }
 }
 
 fn not_finite(level: &str) -> Error {

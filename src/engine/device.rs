@@ -8,7 +8,8 @@ use std::str::FromStr;
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
-use super::selftest::{SelfTestReport, self_test};
+use super::precision::Wish;
+use super::selftest::{SelfTestReport, self_test, self_test_reduced};
 use super::verdicts::Verdicts;
 use super::worker::panic_text;
 use crate::error::{Error, Kind, Result, candle_words};
@@ -121,9 +122,33 @@ pub(super) fn judge_by(report: &SelfTestReport) {
     VERDICTS.set(&report.device, objection(report));
 }
 
+/// Lets training on `chosen` compute with reduced precision until what it gives is dropped: on CUDA, where a self-test of its own,
+/// once by each version, found training to stay right with it.
+pub(super) fn reduced_precision(chosen: &ChosenDevice) -> Option<Wish> {
+    if !chosen.device.is_cuda() {
+        return None;
+    }
+    let reduced = ChosenDevice {
+        name: format!("{}, TF32", chosen.name),
+        ..chosen.clone()
+    };
+    let judge = |device: &ChosenDevice| verdict(self_test_reduced(device, &()));
+    match VERDICTS.check(reduced, judge) {
+        Ok(_) => Some(Wish::fast()),
+        Err(why) => {
+            log::warn!("training keeps full precision: {why}");
+            None
+        }
+    }
+}
+
 /// Why the device may not be used, if it may not.
 fn passes(device: &ChosenDevice) -> Option<String> {
-    match self_test(device, &()) {
+    verdict(self_test(device, &()))
+}
+
+fn verdict(tested: Result<SelfTestReport>) -> Option<String> {
+    match tested {
         Ok(report) => objection(&report),
         Err(error) => Some(error.to_string()),
     }

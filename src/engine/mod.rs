@@ -12,6 +12,7 @@ mod jobs;
 mod model;
 mod palette;
 mod pictures;
+mod precision;
 mod queue;
 mod samples;
 pub mod selftest;

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::device::ChosenDevice;
 use super::model::ModelSource;
+use super::precision::Wish;
 use super::worker::from_panic;
-use crate::codec::{Codec, CodecConfig, DetailDropout, DetailMask, TrainOptions};
+use crate::codec::{Codec, CodecConfig, DetailDropout, DetailMask, TrainForward, TrainOptions};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::{self, AdamW, AdamWConfig, Block, Linear, Padding, ParamStore, RmsNorm};
 use crate::progress::Observer;
@@ -122,16 +123,54 @@ const CHECKS: [(&str, Compute, f64); 11] = [
     ),
 ];
 
+/// Products of factors with 10 bits of mantissa, through one operator and through a whole network and back. Rounding the
+/// factors of the CPU's products alike gave @@A and @@B.
+const REDUCED: f64 = 5e-3;
+const REDUCED_DEEP: f64 = 5e-2;
+
+/// What training with reduced precision computes with. Codes are not compared: a vector between two may take either.
+const REDUCED_CHECKS: [(&str, Compute, f64); 4] = [
+    ("linear layer and its gradients", linear, REDUCED),
+    ("normalisation and its gradients", norm, REDUCED),
+    ("block and its gradients", block_zero, REDUCED),
+    (
+        "gradients of a training step without codes",
+        gradients_without_codes,
+        REDUCED_DEEP,
+    ),
+];
+
 /// Runs all checks; one that fails or panics does not stop the others.
 ///
 /// # Errors
 /// `Cancelled`.
 pub fn self_test(chosen: &ChosenDevice, observer: &dyn Observer) -> Result<SelfTestReport> {
+    let _exact = Wish::exact();
+    run(&CHECKS, chosen, observer)
+}
+
+/// Whether training stays right on the device with reduced precision.
+///
+/// # Errors
+/// `Cancelled`.
+pub(super) fn self_test_reduced(
+    chosen: &ChosenDevice,
+    observer: &dyn Observer,
+) -> Result<SelfTestReport> {
+    let _fast = Wish::fast();
+    run(&REDUCED_CHECKS, chosen, observer)
+}
+
+fn run(
+    all: &[(&str, Compute, f64)],
+    chosen: &ChosenDevice,
+    observer: &dyn Observer,
+) -> Result<SelfTestReport> {
     let started = Instant::now();
     let mut checks = Vec::new();
-    for (index, (name, compute, tolerance)) in CHECKS.into_iter().enumerate() {
+    for (index, &(name, compute, tolerance)) in all.iter().enumerate() {
         observer.check()?;
-        observer.progress(index as u64, CHECKS.len() as u64);
+        observer.progress(index as u64, all.len() as u64);
         let found = compared(compute, &chosen.device);
         checks.push(CheckResult {
             name: name.to_owned(),
@@ -140,7 +179,7 @@ pub fn self_test(chosen: &ChosenDevice, observer: &dyn Observer) -> Result<SelfT
             tolerance,
         });
     }
-    observer.progress(CHECKS.len() as u64, CHECKS.len() as u64);
+    observer.progress(all.len() as u64, all.len() as u64);
     Ok(SelfTestReport {
         version: crate::version::version(),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -296,7 +335,7 @@ fn losses(device: &Device) -> Result<Vec<f32>> {
 }
 
 /// A small codec after a forward pass, and the loss of a training step on it.
-fn small_step(device: &Device) -> Result<(Codec, crate::codec::TrainForward, Tensor)> {
+fn small_step(device: &Device, quantize: bool) -> Result<(Codec, TrainForward, Tensor)> {
     let codec = Codec::new(CodecConfig::tiny(), 15, device)?;
     let pixels = noise(&[2, 32, 32, 4], 8, device)?;
     let cells = 32 / codec.config().detail.stride;
@@ -307,7 +346,11 @@ fn small_step(device: &Device) -> Result<(Codec, crate::codec::TrainForward, Ten
         &mut rng,
         device,
     )?;
-    let pass = codec.forward_train(&pixels, &mask, &TrainOptions::default())?;
+    let options = TrainOptions {
+        quantize,
+        ..TrainOptions::default()
+    };
+    let pass = codec.forward_train(&pixels, &mask, &options)?;
     let weights = LossWeights::default().reconstruction();
     let mut loss = (pyramid_loss(&pass.recon, &pixels, weights)? + &pass.commit_loss)?;
     if let Some(structure) = &pass.structure_recon {
@@ -317,7 +360,15 @@ fn small_step(device: &Device) -> Result<(Codec, crate::codec::TrainForward, Ten
 }
 
 fn training_gradients(device: &Device) -> Result<Vec<f32>> {
-    let (codec, _, loss) = small_step(device)?;
+    gradients(device, true)
+}
+
+fn gradients_without_codes(device: &Device) -> Result<Vec<f32>> {
+    gradients(device, false)
+}
+
+fn gradients(device: &Device, quantize: bool) -> Result<Vec<f32>> {
+    let (codec, _, loss) = small_step(device, quantize)?;
     let mut values = host(&loss)?;
     let grads = codec.params().backward(&loss)?;
     for name in grads.names() {
@@ -329,7 +380,7 @@ fn training_gradients(device: &Device) -> Result<Vec<f32>> {
 }
 
 fn training_step(device: &Device) -> Result<Vec<f32>> {
-    let (mut codec, pass, loss) = small_step(device)?;
+    let (mut codec, pass, loss) = small_step(device, true)?;
     let mut optimizer = AdamW::new(codec.params(), &AdamWConfig::default())?;
     let grads = codec.params().backward(&loss)?;
     // A gradient that is nothing but rounding moves its weight by the whole rate, so the rate is below the tolerance.

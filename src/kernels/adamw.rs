@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Result, Tensor};
+use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Result, Tensor};
 use rayon::prelude::*;
 
 use super::grads::{GradValue, Grads, with_host_slice};
@@ -129,7 +129,13 @@ impl AdamW {
     /// One update with the learning rate `lr`. Returns the gradients' l2 norm before clipping. A norm that is not
     /// finite is an error, and nothing is changed.
     pub fn step(&mut self, grads: &Grads, lr: f64) -> Result<f32> {
-        let norm = self.norm(grads)?;
+        let norm = read_scalars(&[&self.norm(grads)?])?[0];
+        self.step_with_norm(grads, lr, norm)?;
+        Ok(norm as f32)
+    }
+
+    /// As [`Self::step`], with the norm that [`Self::norm`] gave.
+    pub fn step_with_norm(&mut self, grads: &Grads, lr: f64, norm: f64) -> Result<()> {
         if !norm.is_finite() {
             candle_core::bail!("the gradients are not finite at step {}", self.step + 1);
         }
@@ -156,27 +162,33 @@ impl AdamW {
                     entry.param.has_changed();
                 }
                 Ok(())
-            })?;
-        Ok(norm as f32)
+            })
     }
 
-    fn norm(&self, grads: &Grads) -> Result<f64> {
-        let squares: Vec<f64> = self
-            .entries
-            .par_iter()
-            .filter(|entry| entry.lr_scale != 0.0)
+    /// The l2 norm of all gradients that count, a scalar where they are: reading it makes an accelerator wait, see [`read_scalars`].
+    pub fn norm(&self, grads: &Grads) -> Result<Tensor> {
+        let counted = self.entries.iter().filter(|entry| entry.lr_scale != 0.0);
+        let counted: Vec<&GradValue> = counted
             .filter_map(|entry| grads.value(entry.param.name()))
+            .collect();
+        let on_device = counted.iter().filter_map(|grad| match grad {
+            GradValue::Tensor(tensor) if !tensor.device().is_cpu() => Some(tensor),
+            _ => None,
+        });
+        let squares = on_device
+            .map(|tensor| tensor.sqr()?.sum_all())
+            .collect::<Result<Vec<_>>>()?;
+        if !squares.is_empty() {
+            return Tensor::stack(&squares, 0)?.sum_all()?.sqrt();
+        }
+        let squares: Vec<f64> = counted
+            .par_iter()
             .map(|grad| match grad {
                 GradValue::Host(values) => Ok(sum_of_squares(values)),
-                GradValue::Tensor(tensor) if tensor.device().is_cpu() => {
-                    with_host_slice(tensor, sum_of_squares)
-                }
-                GradValue::Tensor(tensor) => {
-                    Ok(f64::from(tensor.sqr()?.sum_all()?.to_scalar::<f32>()?))
-                }
+                GradValue::Tensor(tensor) => with_host_slice(tensor, sum_of_squares),
             })
             .collect::<Result<_>>()?;
-        Ok(squares.iter().sum::<f64>().sqrt())
+        Tensor::new(squares.iter().sum::<f64>().sqrt(), &Device::Cpu)
     }
 
     /// The weights' moving average by parameter name.
@@ -202,10 +214,9 @@ impl AdamW {
             .map(|entry| entry.updates as i64)
             .chain([self.step as i64])
             .collect();
-        let device = candle_core::Device::Cpu;
         state.insert(
             "updates".to_owned(),
-            Tensor::from_vec(counts, self.entries.len() + 1, &device)?,
+            Tensor::from_vec(counts, self.entries.len() + 1, &Device::Cpu)?,
         );
         Ok(state)
     }
@@ -252,6 +263,27 @@ impl AdamW {
         self.step = counts.last().map_or(0, |steps| *steps as u64);
         Ok(())
     }
+}
+
+/// The values of scalars, in order; those on an accelerator in one transfer, for which it has to finish what it was given.
+pub fn read_scalars(scalars: &[&Tensor]) -> Result<Vec<f64>> {
+    let waiting: Vec<Tensor> = scalars
+        .iter()
+        .filter(|scalar| !scalar.device().is_cpu())
+        .map(|scalar| scalar.to_dtype(DType::F32))
+        .collect::<Result<_>>()?;
+    let mut fetched = Vec::new();
+    if !waiting.is_empty() {
+        fetched = Tensor::stack(&waiting, 0)?.to_vec1::<f32>()?;
+    }
+    let mut fetched = fetched.into_iter().map(f64::from);
+    let read = |scalar: &&Tensor| {
+        if scalar.device().is_cpu() {
+            return scalar.to_dtype(DType::F64)?.to_scalar();
+        }
+        (fetched.next()).ok_or_else(|| candle_core::Error::Msg("a scalar is missing".into()))
+    };
+    scalars.iter().map(read).collect()
 }
 
 const KINDS: [&str; 3] = ["first", "second", "ema"];

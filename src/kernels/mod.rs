@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{Device, Result, Tensor};
 
-pub use adamw::{AdamW, AdamWConfig};
+pub use adamw::{AdamW, AdamWConfig, read_scalars};
 pub use chain::{Chain, Layer};
 pub use grads::{Grads, no_grad};
 pub use params::{Init, Param, ParamStore, Scope};

@@ -101,15 +101,15 @@ pub fn depth_to_space(x: &Tensor, factor: usize) -> Result<Tensor> {
 }
 
 /// For each row of `x` `[n, d]` the id of the nearest row of `codebook` `[k, d]` (squared Euclidean distance);
-/// a tie goes to the lowest id. The caller checks for NaN.
+/// a tie goes to the lowest id. A row of NaN gets the last one, where the caller does not look for it.
 pub fn nearest_code(x: &Tensor, codebook: &Tensor) -> Result<Tensor> {
     let norms = codebook.sqr()?.sum(1)?;
     let scores = (x.matmul(&codebook.t()?)? * -2.0)?.broadcast_add(&norms)?;
     // The argmin of CUDA and Metal may give any of several equal ones.
     let best = scores.min_keepdim(D::Minus1)?;
-    let ids =
-        Tensor::arange(0, codebook.dim(0)? as u32, x.device())?.broadcast_as(scores.shape())?;
-    let others = ids.ones_like()?.affine(f64::from(u32::MAX), 0.0)?;
+    let count = codebook.dim(0)?;
+    let ids = Tensor::arange(0, count as u32, x.device())?.broadcast_as(scores.shape())?;
+    let others = Tensor::full(count as u32 - 1, scores.shape(), x.device())?;
     scores
         .broadcast_eq(&best)?
         .where_cond(&ids, &others)?

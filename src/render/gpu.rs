@@ -7,7 +7,7 @@ use eframe::egui::{self, Color32, PaintCallbackInfo};
 use eframe::egui_wgpu::{self, CallbackResources, CallbackTrait, RenderState, ScreenDescriptor};
 use eframe::wgpu;
 
-use super::{Compare, Look, Mask, rows_of, tiles};
+use super::{Compare, Look, Mask, filter, rows_of, tiles};
 use crate::document::{Rect, Source};
 
 /// Every shader of the program, by file name.
@@ -21,6 +21,8 @@ pub const SHADERS: &[(&str, &str)] = &[
 pub(super) enum TextureKind {
     /// Straight RGBA8.
     Colour,
+    /// The same in two layers.
+    Pair,
     /// One byte per texel.
     Mask,
 }
@@ -34,7 +36,8 @@ pub struct Gpu {
     view_layout: wgpu::BindGroupLayout,
     tile_layout: wgpu::BindGroupLayout,
     pub(super) target_format: wgpu::TextureFormat,
-    pub(super) encodes_srgb: bool,
+    /// What the shaders' overrides are.
+    pub(super) constants: [(&'static str, f64); 1],
     /// The adapter in words, for the status bar.
     pub name: String,
 }
@@ -54,9 +57,10 @@ struct ViewUniform {
     grid_colour: [f32; 4],
     picture_px: [f32; 2],
     mask_px: f32,
-    encodes_srgb: f32,
+    unused: f32,
     copies: [u32; 2],
-    unused: [u32; 2],
+    taps: u32,
+    smoothness: f32,
 }
 
 impl Gpu {
@@ -66,13 +70,15 @@ impl Gpu {
             label: Some("canvas"),
             source: wgpu::ShaderSource::Wgsl(SHADERS[0].1.into()),
         });
-        let view_layout = layout(&device, "canvas view", 1);
-        let tile_layout = layout(&device, "canvas tile", 2);
+        let view_layout = layout(&device, "canvas view", &[TextureKind::Mask]);
+        let tile_layout = layout(&device, "canvas tile", &[TextureKind::Pair]);
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some("canvas"),
             bind_group_layouts: &[Some(&view_layout), Some(&tile_layout)],
             ..Default::default()
         });
+        let encodes_srgb = f64::from(u8::from(state.target_format.is_srgb()));
+        let constants = [("encodes_srgb", encodes_srgb)];
         let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
             label: Some("canvas"),
             layout: Some(&pipeline_layout),
@@ -92,7 +98,10 @@ impl Gpu {
                 module: &module,
                 entry_point: Some("fragment"),
                 targets: &[Some(state.target_format.into())],
-                compilation_options: Default::default(),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &constants,
+                    ..Default::default()
+                },
             }),
             multiview_mask: None,
             cache: None,
@@ -104,7 +113,7 @@ impl Gpu {
             view_layout,
             tile_layout,
             target_format: state.target_format,
-            encodes_srgb: state.target_format.is_srgb(),
+            constants,
             name: format!("{} ({})", info.name, info.backend),
             device,
         }
@@ -122,14 +131,17 @@ impl Gpu {
             size: wgpu::Extent3d {
                 width: width.max(1),
                 height: height.max(1),
-                depth_or_array_layers: 1,
+                depth_or_array_layers: match kind {
+                    TextureKind::Pair => 2,
+                    TextureKind::Colour | TextureKind::Mask => 1,
+                },
             },
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
             format: match kind {
                 TextureKind::Mask => wgpu::TextureFormat::R8Unorm,
-                TextureKind::Colour => wgpu::TextureFormat::Rgba8Unorm,
+                TextureKind::Colour | TextureKind::Pair => wgpu::TextureFormat::Rgba8Unorm,
             },
             usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
             view_formats: &[],
@@ -138,6 +150,17 @@ impl Gpu {
 
     /// Writes `bytes` (rows `stride` bytes apart) into a rectangle of a texture.
     pub(super) fn write(&self, texture: &wgpu::Texture, to: Rect, bytes: &[u8], stride: usize) {
+        self.write_layer(texture, 0, to, bytes, stride);
+    }
+
+    fn write_layer(
+        &self,
+        texture: &wgpu::Texture,
+        layer: u32,
+        to: Rect,
+        bytes: &[u8],
+        stride: usize,
+    ) {
         self.queue.write_texture(
             wgpu::TexelCopyTextureInfo {
                 texture,
@@ -145,7 +168,7 @@ impl Gpu {
                 origin: wgpu::Origin3d {
                     x: to.x,
                     y: to.y,
-                    z: 0,
+                    z: layer,
                 },
                 aspect: wgpu::TextureAspect::All,
             },
@@ -205,7 +228,11 @@ impl Gpu {
     }
 }
 
-pub(super) fn layout(device: &wgpu::Device, label: &str, textures: u32) -> wgpu::BindGroupLayout {
+pub(super) fn layout(
+    device: &wgpu::Device,
+    label: &str,
+    textures: &[TextureKind],
+) -> wgpu::BindGroupLayout {
     let mut entries = vec![wgpu::BindGroupLayoutEntry {
         binding: 0,
         visibility: wgpu::ShaderStages::VERTEX_FRAGMENT,
@@ -216,26 +243,34 @@ pub(super) fn layout(device: &wgpu::Device, label: &str, textures: u32) -> wgpu:
         },
         count: None,
     }];
-    entries.extend((1..=textures).map(|binding| wgpu::BindGroupLayoutEntry {
+    let texture = |(binding, kind): (u32, &TextureKind)| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::FRAGMENT,
         ty: wgpu::BindingType::Texture {
             sample_type: wgpu::TextureSampleType::Float { filterable: true },
-            view_dimension: wgpu::TextureViewDimension::D2,
+            view_dimension: match kind {
+                TextureKind::Pair => wgpu::TextureViewDimension::D2Array,
+                TextureKind::Colour | TextureKind::Mask => wgpu::TextureViewDimension::D2,
+            },
             multisampled: false,
         },
         count: None,
-    }));
+    };
+    entries.extend((1..).zip(textures).map(texture));
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
         label: Some(label),
         entries: &entries,
     })
 }
 
+/// Layers of a tile's texture, as in the shader.
+const NOW: u32 = 0;
+const BEFORE: u32 = 1;
+
 struct Tile {
     rect: Rect,
-    now: wgpu::Texture,
-    before: wgpu::Texture,
+    /// Layers [`NOW`] and [`BEFORE`].
+    picture: wgpu::Texture,
     group: wgpu::BindGroup,
 }
 
@@ -254,19 +289,17 @@ impl GpuSurface {
         let whole = Rect::new(0, 0, source.width(), source.height());
         let make = |rect: Rect| {
             let (start, stride) = rows_of(rect, whole);
-            let [now, before] = ["canvas now", "canvas before"].map(|label| {
-                let texture = gpu.texture(label, rect.width, rect.height, TextureKind::Colour);
-                let to = Rect::new(0, 0, rect.width, rect.height);
-                gpu.write(&texture, to, &source.rgba8()[start..], stride);
-                texture
-            });
+            let picture = gpu.texture("canvas", rect.width, rect.height, TextureKind::Pair);
+            let to = Rect::new(0, 0, rect.width, rect.height);
+            for layer in [NOW, BEFORE] {
+                gpu.write_layer(&picture, layer, to, &source.rgba8()[start..], stride);
+            }
             let place = [rect.x, rect.y, rect.width, rect.height].map(|v| v as f32);
             let uniform = gpu.uniform("canvas tile", bytemuck::bytes_of(&place));
-            let group = gpu.group(&gpu.tile_layout, &uniform, &[&now, &before]);
+            let group = gpu.group(&gpu.tile_layout, &uniform, &[&picture]);
             Tile {
                 rect,
-                now,
-                before,
+                picture,
                 group,
             }
         };
@@ -296,7 +329,8 @@ impl GpuSurface {
                 part.width,
                 part.height,
             );
-            self.gpu.write(&tile.now, to, &rgba8[start..], stride);
+            self.gpu
+                .write_layer(&tile.picture, NOW, to, &rgba8[start..], stride);
         }
     }
 
@@ -305,7 +339,8 @@ impl GpuSurface {
         for tile in self.tiles.iter() {
             let (start, stride) = rows_of(tile.rect, whole);
             let to = Rect::new(0, 0, tile.rect.width, tile.rect.height);
-            self.gpu.write(&tile.before, to, &rgba8[start..], stride);
+            self.gpu
+                .write_layer(&tile.picture, BEFORE, to, &rgba8[start..], stride);
         }
     }
 
@@ -336,6 +371,7 @@ impl GpuSurface {
             Compare::Difference => 3,
             Compare::Blend(_) => 4,
         };
+        let (taps, is_smooth) = filter(placed.view.zoom);
         let uniform = ViewUniform {
             scale: [scale.x, -scale.y],
             offset: [
@@ -354,9 +390,10 @@ impl GpuSurface {
             grid_colour: gamma(look.colours.grid),
             picture_px: self.size_px.map(|side| side as f32),
             mask_px: self.mask_px as f32,
-            encodes_srgb: f32::from(u8::from(self.gpu.encodes_srgb)),
+            unused: 0.0,
             copies: look.copies(),
-            unused: [0; 2],
+            taps,
+            smoothness: f32::from(u8::from(is_smooth)),
         };
         let whole = Rect::new(0, 0, self.size_px[0], self.size_px[1]);
         let copies = look.copies();

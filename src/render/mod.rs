@@ -134,6 +134,18 @@ impl Surface {
     }
 }
 
+/// Texels along each axis whose mean a screen pixel shows, and whether they are its neighbours, by nearness: nearest from 200 % on
+/// and at 100 %; between, smooth; below, the mean of what the pixel covers.
+fn filter(zoom: f32) -> (u32, bool) {
+    if zoom >= 1.99 || (zoom - 1.0).abs() < 0.01 {
+        (1, false)
+    } else if zoom > 1.0 {
+        (2, true)
+    } else {
+        ((1.0 / zoom).ceil().clamp(2.0, 6.0) as u32, false)
+    }
+}
+
 /// The tiles of a picture: rectangles of at most [`TILE_PX`] a side.
 fn tiles(width: u32, height: u32) -> Vec<Rect> {
     let bounds = Rect::new(0, 0, width, height);

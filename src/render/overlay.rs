@@ -1,12 +1,18 @@
 //! What lies over the canvas, cell by cell: tints, and the outline of the selection. By
 //! `shaders/overlay.wgsl`, or by plain shapes where the window has no wgpu renderer.
 
+use std::cell::RefCell;
+
 use bytemuck::{Pod, Zeroable};
-use eframe::egui::{self, Color32, PaintCallbackInfo, Shape, Stroke, Vec2, pos2};
+use eframe::egui::{
+    self, Color32, ColorImage, PaintCallbackInfo, Pos2, Shape, Stroke, TextureHandle,
+    TextureOptions, Vec2, pos2,
+};
 use eframe::egui_wgpu::{self, CallbackResources, CallbackTrait, ScreenDescriptor};
 use eframe::wgpu;
 
 use super::gpu::{Gpu, SHADERS, TextureKind, layout};
+use super::plain::image_of;
 use super::view::Placed;
 use crate::document::{CodeGrid, DETAIL_STRIDE_PX, Level, Rect, Selection};
 
@@ -14,7 +20,7 @@ use crate::document::{CodeGrid, DETAIL_STRIDE_PX, Level, Rect, Selection};
 const DASH_POINTS: f32 = 4.0;
 const WALK_POINTS_PER_SECOND: f64 = 14.0;
 /// Shapes drawn one by one at most, without a shader.
-const MAX_PLAIN_SHAPES: usize = 6_000;
+const MAX_PLAIN_SHAPES: usize = 20_000;
 
 /// A colour per cell, straight alpha.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +45,11 @@ impl Tint {
                 .collect(),
         }
     }
+
+    /// A part of it for a texture.
+    fn image(&self, part: Rect) -> ColorImage {
+        image_of(part, Rect::new(0, 0, self.width, self.height), &self.rgba8)
+    }
 }
 
 /// As `View` in the shader.
@@ -54,8 +65,7 @@ struct ViewUniform {
     line_px: f32,
     phase: f32,
     dash: f32,
-    encodes_srgb: f32,
-    unused: [f32; 2],
+    unused: [f32; 3],
 }
 
 /// The overlays of the open document.
@@ -64,6 +74,9 @@ pub struct CellOverlay {
     gpu: Option<OnGpu>,
     selection: Option<Selection>,
     tint: Option<Tint>,
+    /// Without a shader: the tint as a texture, made when it is first shown, and the selection's borders.
+    plain_tint: RefCell<Option<TextureHandle>>,
+    plain_outline: Vec<[[u32; 2]; 2]>,
 }
 
 struct OnGpu {
@@ -90,6 +103,9 @@ impl CellOverlay {
             on_gpu.selection = on_gpu.filled(TextureKind::Mask, bounds, &selection.to_mask());
             on_gpu.bind();
         }
+        if self.gpu.is_none() {
+            self.plain_outline = selection.map_or_else(Vec::new, outline);
+        }
         self.selection = selection.cloned();
     }
 
@@ -100,6 +116,7 @@ impl CellOverlay {
             on_gpu.bind();
         }
         self.tint = tint;
+        self.plain_tint.take();
     }
 
     pub const fn has_tint(&self) -> bool {
@@ -128,6 +145,10 @@ impl CellOverlay {
                 .gpu
                 .write(&on_gpu.tint, rect, &patch, rect.width as usize * 4);
         }
+        if let Some(texture) = self.plain_tint.get_mut() {
+            let at = [rect.x as usize, rect.y as usize];
+            texture.set_partial(at, tint.image(rect), TextureOptions::NEAREST);
+        }
     }
 
     /// Draws over the canvas. `seconds` lets the outline walk; `shift_px` shows the selection elsewhere.
@@ -142,7 +163,7 @@ impl CellOverlay {
             return;
         }
         let Some(on_gpu) = &self.gpu else {
-            self.paint_plain(painter, placed, size_px, shift_px);
+            self.paint_plain(painter, placed, size_px, (seconds, shift_px));
             return;
         };
         let panel = placed.panel;
@@ -166,8 +187,7 @@ impl CellOverlay {
             line_px: placed.pixels_per_point.max(1.0) / placed.view.zoom,
             phase: walked as f32 * placed.pixels_per_point,
             dash,
-            encodes_srgb: f32::from(u8::from(on_gpu.gpu.encodes_srgb)),
-            unused: [0.0; 2],
+            unused: [0.0; 3],
         };
         painter.add(egui_wgpu::Callback::new_paint_callback(
             panel,
@@ -180,58 +200,105 @@ impl CellOverlay {
         ));
     }
 
-    fn paint_plain(&self, painter: &egui::Painter, placed: &Placed, size_px: Vec2, shift_px: Vec2) {
-        let visible = placed.visible(size_px);
+    fn paint_plain(
+        &self,
+        painter: &egui::Painter,
+        placed: &Placed,
+        size_px: Vec2,
+        (seconds, shift_px): (f64, Vec2),
+    ) {
+        let picture = Rect::new(0, 0, size_px.x as u32, size_px.y as u32);
         if let Some(tint) = &self.tint {
-            let cells = visible.to_cells(tint.cell_px);
-            let mut mesh = egui::Mesh::default();
-            let all = (cells.y..cells.bottom())
-                .flat_map(|y| (cells.x..cells.right()).map(move |x| (x, y)));
-            for (x, y) in all.take(MAX_PLAIN_SHAPES) {
-                let at = (y * tint.width + x) as usize * 4;
-                if let Some([r, g, b, alpha]) = tint.rgba8.get(at..at + 4) {
-                    let cell = Rect::new(x, y, 1, 1).to_pixels(tint.cell_px);
-                    let colour = Color32::from_rgba_unmultiplied(*r, *g, *b, *alpha);
-                    mesh.add_colored_rect(placed.screen_rect(cell), colour);
-                }
-            }
-            painter.add(Shape::mesh(mesh));
+            // Cells at the edges reach beyond the picture.
+            let clip = (placed.screen_rect(picture)).intersect(painter.clip_rect());
+            let cells = Rect::new(0, 0, tint.width, tint.height).to_pixels(tint.cell_px);
+            let mut texture = self.plain_tint.borrow_mut();
+            let texture = texture.get_or_insert_with(|| {
+                let image = tint.image(Rect::new(0, 0, tint.width, tint.height));
+                (painter.ctx()).load_texture("tint", image, TextureOptions::NEAREST)
+            });
+            painter.with_clip_rect(clip).image(
+                texture.id(),
+                placed.screen_rect(cells),
+                egui::Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)),
+                Color32::WHITE,
+            );
         }
-        let Some(selection) = &self.selection else {
-            return;
-        };
-        let cells = visible.to_cells(DETAIL_STRIDE_PX);
-        let stroke = Stroke::new(1.0, Color32::WHITE);
-        let mut lines = Vec::new();
-        for y in cells.y..cells.bottom() {
-            for x in cells.x..cells.right() {
-                if !selection.contains(x, y) || lines.len() > MAX_PLAIN_SHAPES {
-                    continue;
+        let walked = (seconds * WALK_POINTS_PER_SECOND).rem_euclid(f64::from(2.0 * DASH_POINTS));
+        let panel = placed.panel.expand(1.0);
+        let mut shapes = Vec::new();
+        for [from, to] in &self.plain_outline {
+            let ends = [from, to].map(|&[x, y]| {
+                let at = egui::vec2(x as f32, y as f32) * DETAIL_STRIDE_PX as f32;
+                placed.screen_from_canvas(at + shift_px)
+            });
+            if !panel.intersects(egui::Rect::from_two_pos(ends[0], ends[1])) {
+                continue;
+            }
+            if shapes.len() > MAX_PLAIN_SHAPES {
+                break;
+            }
+            let clipped = ends.map(|end| panel.clamp(end));
+            shapes.push(Shape::line_segment(
+                clipped,
+                Stroke::new(1.0, Color32::BLACK),
+            ));
+            // Dashes stand still against the screen, as the shader's, and walk alike.
+            let (length, direction) = (
+                clipped[0].distance(clipped[1]),
+                (clipped[1] - clipped[0]).normalized(),
+            );
+            let phase = clipped[0].x + clipped[0].y - walked as f32;
+            let mut dash = -phase.rem_euclid(2.0 * DASH_POINTS);
+            while dash < length {
+                let part = [dash.max(0.0), (dash + DASH_POINTS).min(length)];
+                if part[1] > part[0] {
+                    let part = part.map(|at| clipped[0] + direction * at);
+                    shapes.push(Shape::line_segment(part, Stroke::new(1.0, Color32::WHITE)));
                 }
-                let rect = placed
-                    .screen_rect(Rect::new(x, y, 1, 1).to_pixels(DETAIL_STRIDE_PX))
-                    .translate(shift_px * placed.scale());
-                let (min, max) = (rect.min, rect.max);
-                for (is_edge, ends) in [
-                    (
-                        x == 0 || !selection.contains(x - 1, y),
-                        [min, pos2(min.x, max.y)],
-                    ),
-                    (!selection.contains(x + 1, y), [pos2(max.x, min.y), max]),
-                    (
-                        y == 0 || !selection.contains(x, y - 1),
-                        [min, pos2(max.x, min.y)],
-                    ),
-                    (!selection.contains(x, y + 1), [pos2(min.x, max.y), max]),
-                ] {
-                    if is_edge {
-                        lines.push(Shape::line_segment(ends, stroke));
-                    }
-                }
+                dash += 2.0 * DASH_POINTS;
             }
         }
-        painter.extend(lines);
+        painter.extend(shapes);
     }
+}
+
+/// The borders of a selection, as horizontal and vertical lines between corners of cells.
+fn outline(selection: &Selection) -> Vec<[[u32; 2]; 2]> {
+    let bounds = selection.geometry().grid_bounds(Level::Detail);
+    let is_in = |x: u32, y: u32| x < bounds.width && y < bounds.height && selection.contains(x, y);
+    // Whether cells on either side of the line differ there.
+    let crosses = |x: u32, y: u32, is_row: bool| {
+        let before = match is_row {
+            true => y > 0 && is_in(x, y - 1),
+            false => x > 0 && is_in(x - 1, y),
+        };
+        before != is_in(x, y)
+    };
+    let mut lines = Vec::new();
+    for is_row in [true, false] {
+        let (across, along) = match is_row {
+            true => (bounds.height, bounds.width),
+            false => (bounds.width, bounds.height),
+        };
+        let corner = |line: u32, at: u32| if is_row { [at, line] } else { [line, at] };
+        for line in 0..=across {
+            let mut start = None;
+            for at in 0..=along {
+                let [x, y] = corner(line, at);
+                let is_border = at < along && crosses(x, y, is_row);
+                match (is_border, start) {
+                    (true, None) => start = Some(at),
+                    (false, Some(from)) => {
+                        lines.push([corner(line, from), corner(line, at)]);
+                        start = None;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    lines
 }
 
 impl OnGpu {
@@ -241,7 +308,7 @@ impl OnGpu {
             label: Some("overlay"),
             source: wgpu::ShaderSource::Wgsl(SHADERS[1].1.into()),
         });
-        let bind_layout = layout(device, "overlay", 2);
+        let bind_layout = layout(device, "overlay", &[TextureKind::Mask, TextureKind::Colour]);
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some("overlay"),
             bind_group_layouts: &[Some(&bind_layout)],
@@ -270,7 +337,10 @@ impl OnGpu {
                     blend: Some(wgpu::BlendState::PREMULTIPLIED_ALPHA_BLENDING),
                     write_mask: wgpu::ColorWrites::ALL,
                 })],
-                compilation_options: Default::default(),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &gpu.constants,
+                    ..Default::default()
+                },
             }),
             multiview_mask: None,
             cache: None,
@@ -336,5 +406,31 @@ impl CallbackTrait for Draw {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[]);
         pass.draw(0..4, 0..1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Geometry;
+
+    #[test]
+    fn an_outline_runs_once_around_what_is_selected() {
+        let geometry = Geometry::new(32, 32).unwrap();
+        let in_corner = Selection::rectangle(geometry, Level::Detail, (0.0, 0.0), (11.0, 7.0));
+        let mut lines = outline(&in_corner);
+        lines.sort_unstable();
+        let around = [
+            [[0, 0], [0, 2]],
+            [[0, 0], [3, 0]],
+            [[0, 2], [3, 2]],
+            [[3, 0], [3, 2]],
+        ];
+        assert_eq!(lines, around);
+        let all = Selection::all(geometry);
+        assert_eq!(outline(&all).len(), 4, "the picture's border is one too");
+        let mut others = in_corner;
+        others.invert();
+        assert_eq!(outline(&others).len(), 6);
     }
 }

@@ -1,84 +1,163 @@
-//! The canvas from plain egui textures: for windows without wgpu. It shows the same, with less polish: smooth
-//! below 200 % without averaging, and the difference view as it is now.
+//! The canvas from plain egui textures: for windows without wgpu. It shows the same, with less polish: below 50 % it does not
+//! average all that a screen pixel covers.
 
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use eframe::egui::epaint::ImageDelta;
 use eframe::egui::{
-    self, Color32, ColorImage, Pos2, Rect as ScreenRect, Shape, Stroke, TextureHandle,
-    TextureOptions, pos2,
+    self, Color32, ColorImage, Pos2, Rect as ScreenRect, Stroke, TextureHandle, TextureId,
+    TextureOptions, TextureWrapMode, pos2,
 };
 
-use super::{CanvasColours, Compare, Look, Mask, Placed, rows_of, tiles};
+use super::{CanvasColours, Compare, Look, Mask, filter, rows_of, tiles};
 use crate::document::{Rect, Source};
 
-/// Zoom from which pixels are shown as squares.
-const NEAREST_ZOOM: f32 = 1.99;
-/// Cells beyond this are not dimmed one by one.
-const MAX_DIMMED_CELLS: usize = 20_000;
+/// Side of the checkerboard's squares, points.
+const CHECKER_POINTS: f32 = 8.0;
+/// How much stronger a difference is shown, as in the shader.
+const DIFFERENCE_GAIN: u32 = 4;
+/// Alpha of the shade over dimmed cells, as dark as the shader's.
+const DIMMED: u8 = 199;
 
 struct Tile {
     rect: Rect,
-    now: [TextureHandle; 2],
-    before: [TextureHandle; 2],
+    now: Texture,
+    before: Texture,
 }
 
-/// A document's textures; each twice, smooth and with square pixels.
+/// One texture that is smooth or has square pixels, whichever was asked for last.
+struct Texture {
+    handle: TextureHandle,
+    is_square: Cell<bool>,
+    /// Its first pixel: the filter changes with the next pixels that are written.
+    corner: Color32,
+}
+
+impl Texture {
+    fn new(ctx: &egui::Context, name: &str, image: ColorImage) -> Self {
+        Self {
+            corner: corner(&image),
+            handle: ctx.load_texture(name, image, TextureOptions::LINEAR),
+            is_square: Cell::new(false),
+        }
+    }
+
+    fn options(&self) -> TextureOptions {
+        match self.is_square.get() {
+            true => TextureOptions::NEAREST,
+            false => TextureOptions::LINEAR,
+        }
+    }
+
+    fn patch(&mut self, at: [usize; 2], image: ColorImage) {
+        if at == [0, 0] {
+            self.corner = corner(&image);
+        }
+        self.handle.set_partial(at, image, self.options());
+    }
+
+    fn shown(&self, ctx: &egui::Context, is_square: bool) -> TextureId {
+        if self.is_square.replace(is_square) != is_square {
+            let corner = ColorImage::filled([1, 1], self.corner);
+            let delta = ImageDelta::partial([0, 0], corner, self.options());
+            ctx.tex_manager().write().set(self.handle.id(), delta);
+        }
+        self.handle.id()
+    }
+}
+
+fn corner(image: &ColorImage) -> Color32 {
+    image.pixels.first().copied().unwrap_or_default()
+}
+
+/// A document's textures, and its pixels for the difference view.
 pub struct PlainSurface {
     tiles: Vec<Tile>,
-    mask: Option<Mask>,
+    /// What its cells cover, and a shade over those that are dimmed.
+    mask: Option<(Rect, TextureHandle)>,
+    ctx: egui::Context,
+    /// Straight RGBA8 of the whole picture.
+    now: Vec<u8>,
+    before: Arc<Vec<u8>>,
+    /// Counts changes of the pixels.
+    changes: u64,
+    difference: RefCell<Option<Difference>>,
+    checker: RefCell<Option<(CanvasColours, TextureHandle)>>,
 }
 
-const OPTIONS: [TextureOptions; 2] = [TextureOptions::LINEAR, TextureOptions::NEAREST];
+/// The difference view as it was last shown.
+struct Difference {
+    texture: TextureHandle,
+    place: ScreenRect,
+    shown: [usize; 2],
+    changes: u64,
+}
 
 impl PlainSurface {
     pub(super) fn new(ctx: &egui::Context, source: &Source) -> Self {
         let whole = Rect::new(0, 0, source.width(), source.height());
         let make = |rect: Rect| {
             let image = image_of(rect, whole, source.rgba8());
-            let load =
-                |name: &str| OPTIONS.map(|options| ctx.load_texture(name, image.clone(), options));
             Tile {
                 rect,
-                now: load("canvas now"),
-                before: load("canvas before"),
+                now: Texture::new(ctx, "canvas now", image.clone()),
+                before: Texture::new(ctx, "canvas before", image),
             }
         };
+        let tiles = tiles(whole.width, whole.height).into_iter().map(make);
         Self {
-            tiles: tiles(whole.width, whole.height)
-                .into_iter()
-                .map(make)
-                .collect(),
+            tiles: tiles.collect(),
             mask: None,
+            ctx: ctx.clone(),
+            now: source.rgba8().to_vec(),
+            before: Arc::clone(source.rgba8()),
+            changes: 0,
+            difference: RefCell::default(),
+            checker: RefCell::default(),
         }
     }
 
     pub(super) fn patch(&mut self, rect: Rect, rgba8: &[u8]) {
+        let whole = self.size();
+        let (start, stride) = rows_of(rect, whole);
+        let row_bytes = rect.width as usize * 4;
+        let rows = self.now[start..].chunks_mut(stride);
+        for (to, from) in rows.zip(rgba8.chunks_exact(row_bytes)) {
+            to[..row_bytes].copy_from_slice(from);
+        }
+        self.changes += 1;
         for tile in &mut self.tiles {
             let part = tile.rect.intersect(&rect);
             if part.is_empty() {
                 continue;
             }
-            let image = image_of(part, rect, rgba8);
             let to = [
                 (part.x - tile.rect.x) as usize,
                 (part.y - tile.rect.y) as usize,
             ];
-            for (handle, options) in tile.now.iter_mut().zip(OPTIONS) {
-                handle.set_partial(to, image.clone(), options);
-            }
+            tile.now.patch(to, image_of(part, rect, rgba8));
         }
     }
 
     pub(super) fn set_before(&mut self, rgba8: &[u8]) {
         let whole = self.size();
+        self.before = Arc::new(rgba8.to_vec());
+        self.changes += 1;
         for tile in &mut self.tiles {
-            let image = image_of(tile.rect, whole, rgba8);
-            for (handle, options) in tile.before.iter_mut().zip(OPTIONS) {
-                handle.set(image.clone(), options);
-            }
+            tile.before.patch([0, 0], image_of(tile.rect, whole, rgba8));
         }
     }
 
     pub(super) fn set_mask(&mut self, mask: Option<Mask>) {
-        self.mask = mask;
+        self.mask = mask.map(|mask| {
+            let shade = |cell: &u8| Color32::from_black_alpha(if *cell == 0 { DIMMED } else { 0 });
+            let size = [mask.width as usize, mask.height as usize];
+            let image = ColorImage::new(size, mask.cells.iter().map(shade).collect());
+            let cells = Rect::new(0, 0, mask.width, mask.height).to_pixels(mask.cell_px);
+            let texture = (self.ctx).load_texture("canvas mask", image, TextureOptions::NEAREST);
+            (cells, texture)
+        });
     }
 
     pub(super) fn paint(&self, painter: &egui::Painter, look: &Look) {
@@ -93,11 +172,16 @@ impl PlainSurface {
             ) * placed.scale();
             self.tiles_at(painter, look, offset);
         }
-        if let Some(mask) = &self.mask {
+        if let Some((cells, texture)) = &self.mask {
             // Cells at the edges reach beyond the picture.
             let picture = placed.screen_rect(self.size());
             let clip = picture.intersect(painter.clip_rect());
-            dim(&painter.with_clip_rect(clip), mask, placed);
+            painter.with_clip_rect(clip).image(
+                texture.id(),
+                placed.screen_rect(*cells),
+                ScreenRect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)),
+                Color32::WHITE,
+            );
         }
         if let Some(grid_px) = look.grid_px {
             grid(painter, self.size(), grid_px, look);
@@ -106,49 +190,156 @@ impl PlainSurface {
 
     fn tiles_at(&self, painter: &egui::Painter, look: &Look, offset: egui::Vec2) {
         let placed = &look.placed;
+        // Canvas pixels and screen pixels meet.
+        let snap = placed.snapped_origin() - placed.screen_from_canvas(egui::Vec2::ZERO);
+        let offset = offset + snap;
+        let picture = placed.screen_rect(self.size()).translate(offset);
+        let shown = picture.intersect(placed.panel);
+        if !shown.is_positive() {
+            return;
+        }
+        if look.compare == Compare::Difference {
+            self.difference(painter, picture, shown, placed.pixels_per_point);
+            return;
+        }
+        self.checkerboard(painter, shown, look.colours);
+        let (left, right) = match look.compare {
+            Compare::Now | Compare::Difference | Compare::Blend(_) => (None, Some(placed.panel)),
+            Compare::Before => (Some(placed.panel), None),
+            Compare::Split(column) => {
+                let x = placed.screen_from_canvas(egui::vec2(column, 0.0)).x + offset.x;
+                let (mut left, mut right) = (placed.panel, placed.panel);
+                left.max.x = x.max(left.min.x);
+                right.min.x = x.min(right.max.x);
+                (Some(left), Some(right))
+            }
+        };
+        let over = match look.compare {
+            Compare::Blend(share) => Some((placed.panel, share)),
+            _ => None,
+        };
+        let is_square = filter(placed.view.zoom).0 == 1;
         for tile in &self.tiles {
             let whole = placed.screen_rect(tile.rect).translate(offset);
-            let rect = whole.intersect(placed.panel);
-            if !rect.is_positive() {
+            if !whole.intersects(placed.panel) {
                 continue;
             }
-            checkerboard(painter, rect, look.colours);
-            let (left, right) = match look.compare {
-                Compare::Now | Compare::Difference | Compare::Blend(_) => {
-                    (None, Some(placed.panel))
-                }
-                Compare::Before => (Some(placed.panel), None),
-                Compare::Split(column) => {
-                    let x = placed.screen_from_canvas(egui::vec2(column, 0.0)).x + offset.x;
-                    let (mut left, mut right) = (placed.panel, placed.panel);
-                    left.max.x = x.max(left.min.x);
-                    right.min.x = x.min(right.max.x);
-                    (Some(left), Some(right))
-                }
-            };
-            let over = match look.compare {
-                Compare::Blend(share) => Some((placed.panel, share)),
-                _ => None,
-            };
             let full = |clip: ScreenRect| (clip, 1.0);
             let parts = [
                 (left.map(full), &tile.before),
                 (right.map(full), &tile.now),
                 (over, &tile.before),
             ];
-            for (clip, textures) in parts {
+            for (clip, texture) in parts {
                 if let Some((clip, share)) = clip {
-                    let texture = &textures[usize::from(placed.view.zoom >= NEAREST_ZOOM)];
                     painter
                         .with_clip_rect(clip.intersect(painter.clip_rect()))
                         .image(
-                            texture.id(),
+                            texture.shown(painter.ctx(), is_square),
                             whole,
                             ScreenRect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)),
                             Color32::WHITE.gamma_multiply(share),
                         );
                 }
             }
+        }
+    }
+
+    /// Made anew for the screen when the picture or its place changes.
+    fn difference(
+        &self,
+        painter: &egui::Painter,
+        picture: ScreenRect,
+        shown: ScreenRect,
+        pixels_per_point: f32,
+    ) {
+        let side = |points: f32| ((points * pixels_per_point).round() as usize).max(1);
+        let size = [side(shown.width()), side(shown.height())];
+        let mut last = self.difference.borrow_mut();
+        let is_same = last.as_ref().is_some_and(|last| {
+            (last.place, last.shown, last.changes) == (picture, size, self.changes)
+        });
+        if !is_same {
+            *last = Some(Difference {
+                texture: painter.ctx().load_texture(
+                    "difference",
+                    self.difference_seen(picture, shown, size),
+                    TextureOptions::NEAREST,
+                ),
+                place: picture,
+                shown: size,
+                changes: self.changes,
+            });
+        }
+        if let Some(difference) = last.as_ref() {
+            painter.image(
+                difference.texture.id(),
+                shown,
+                ScreenRect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)),
+                Color32::WHITE,
+            );
+        }
+    }
+
+    fn difference_seen(
+        &self,
+        picture: ScreenRect,
+        shown: ScreenRect,
+        [width, height]: [usize; 2],
+    ) -> ColorImage {
+        let whole = self.size();
+        let along = |index: usize, count: usize, from: f32, length: f32, all: f32, pixels: u32| {
+            let at = from + (index as f32 + 0.5) / count as f32 * length;
+            ((at / all * pixels as f32) as u32).min(pixels - 1) as usize
+        };
+        let from = shown.min - picture.min;
+        let columns: Vec<usize> = (0..width)
+            .map(|x| {
+                along(
+                    x,
+                    width,
+                    from.x,
+                    shown.width(),
+                    picture.width(),
+                    whole.width,
+                )
+            })
+            .collect();
+        let mut pixels = Vec::with_capacity(width * height);
+        for y in 0..height {
+            let row = along(
+                y,
+                height,
+                from.y,
+                shown.height(),
+                picture.height(),
+                whole.height,
+            );
+            let row = row * whole.width as usize;
+            pixels.extend(columns.iter().map(|column| {
+                let at = (row + column) * 4;
+                difference_of(&self.now[at..at + 4], &self.before[at..at + 4])
+            }));
+        }
+        ColorImage::new([width, height], pixels)
+    }
+
+    fn checkerboard(&self, painter: &egui::Painter, rect: ScreenRect, colours: CanvasColours) {
+        let mut last = self.checker.borrow_mut();
+        if last.as_ref().is_none_or(|(known, _)| *known != colours) {
+            let (light, dark) = (colours.checker_light, colours.checker_dark);
+            let image = ColorImage::new([2, 2], vec![light, dark, dark, light]);
+            let options = TextureOptions {
+                wrap_mode: TextureWrapMode::Repeat,
+                ..TextureOptions::NEAREST
+            };
+            let texture = painter.ctx().load_texture("checkerboard", image, options);
+            *last = Some((colours, texture));
+        }
+        if let Some((_, texture)) = last.as_ref() {
+            let turn = |at: Pos2| (at.to_vec2() / (2.0 * CHECKER_POINTS)).to_pos2();
+            let uv = ScreenRect::from_min_max(turn(rect.min), turn(rect.max));
+            painter.image(texture.id(), rect, uv, Color32::WHITE);
         }
     }
 
@@ -159,7 +350,7 @@ impl PlainSurface {
     }
 }
 
-fn image_of(part: Rect, whole: Rect, rgba8: &[u8]) -> ColorImage {
+pub(super) fn image_of(part: Rect, whole: Rect, rgba8: &[u8]) -> ColorImage {
     let (start, stride) = rows_of(part, whole);
     let mut bytes = Vec::with_capacity(part.area() as usize * 4);
     for row in rgba8[start..].chunks(stride).take(part.height as usize) {
@@ -168,42 +359,18 @@ fn image_of(part: Rect, whole: Rect, rgba8: &[u8]) -> ColorImage {
     ColorImage::from_rgba_unmultiplied([part.width as usize, part.height as usize], &bytes)
 }
 
-fn checkerboard(painter: &egui::Painter, rect: ScreenRect, colours: CanvasColours) {
-    const SIDE: f32 = 8.0;
-    painter.rect_filled(rect, 0.0, colours.checker_light);
-    let mut mesh = egui::Mesh::default();
-    let (columns, rows) = (
-        (rect.width() / SIDE) as u32 + 1,
-        (rect.height() / SIDE) as u32 + 1,
-    );
-    for y in 0..rows {
-        for x in (y % 2..columns).step_by(2) {
-            let corner = rect.min + egui::vec2(x as f32, y as f32) * SIDE;
-            let square = ScreenRect::from_min_size(corner, egui::Vec2::splat(SIDE));
-            mesh.add_colored_rect(square.intersect(rect), colours.checker_dark);
-        }
-    }
-    painter.add(Shape::mesh(mesh));
-}
-
-fn dim(painter: &egui::Painter, mask: &Mask, placed: &Placed) {
-    let mut mesh = egui::Mesh::default();
-    let others = mask
-        .cells
-        .iter()
-        .enumerate()
-        .filter(|(_, cell)| **cell == 0);
-    for (index, _) in others.take(MAX_DIMMED_CELLS) {
-        let index = index as u32;
-        let cell = Rect::new(
-            index % mask.width * mask.cell_px,
-            index / mask.width * mask.cell_px,
-            mask.cell_px,
-            mask.cell_px,
-        );
-        mesh.add_colored_rect(placed.screen_rect(cell), Color32::from_black_alpha(200));
-    }
-    painter.add(Shape::mesh(mesh));
+/// The strongest difference of two straight RGBA8 pixels, premultiplied.
+fn difference_of(now: &[u8], before: &[u8]) -> Color32 {
+    let premultiplied = |pixel: &[u8], channel: usize| match channel {
+        3 => u32::from(pixel[3]),
+        _ => u32::from(pixel[channel]) * u32::from(pixel[3]) / 255,
+    };
+    let strength = |channel: usize| {
+        premultiplied(now, channel).abs_diff(premultiplied(before, channel)) * DIFFERENCE_GAIN
+    };
+    let [red, green, blue] =
+        [0, 1, 2].map(|channel| strength(channel).max(strength(3)).min(255) as u8);
+    Color32::from_rgb(red, green, blue)
 }
 
 fn grid(painter: &egui::Painter, size: Rect, grid_px: u32, look: &Look) {
@@ -218,5 +385,69 @@ fn grid(painter: &egui::Painter, size: Rect, grid_px: u32, look: &Look) {
     for y in (visible.y.next_multiple_of(grid_px)..visible.bottom()).step_by(grid_px as usize) {
         let at = placed.screen_from_canvas(egui::vec2(0.0, y as f32)).y;
         painter.hline(rect.x_range(), at, stroke);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIDE: u32 = 40;
+
+    /// Grey, and a patch of 8 px whose red is another by `change`.
+    fn patched(ctx: &egui::Context, change: u8) -> PlainSurface {
+        let source = vec![[100u8, 100, 100, 255]; (SIDE * SIDE) as usize].concat();
+        let source = Source::from_rgba8(SIDE, SIDE, source).unwrap();
+        let mut surface = PlainSurface::new(ctx, &source);
+        let patch = vec![[100 + change, 100, 100, 255]; 64].concat();
+        surface.patch(Rect::new(8, 16, 8, 8), &patch);
+        surface
+    }
+
+    #[test]
+    fn the_difference_is_shown_where_it_is_and_four_times_as_strong() {
+        let surface = patched(&egui::Context::default(), 20);
+        let picture = ScreenRect::from_min_size(pos2(-30.0, 0.0), egui::Vec2::splat(80.0));
+        // The right part of the picture at twice its size: canvas columns from 15 on.
+        let shown = ScreenRect::from_min_max(pos2(0.0, 0.0), pos2(50.0, 80.0));
+        let seen = surface.difference_seen(picture, shown, [50, 80]);
+        for (index, colour) in seen.pixels.iter().enumerate() {
+            let (x, y) = (15 + index % 50 / 2, index / 50 / 2);
+            let is_changed = (8..16).contains(&x) && (16..24).contains(&y);
+            let wanted = if is_changed { [80, 0, 0] } else { [0; 3] };
+            assert_eq!(colour.to_array()[..3], wanted, "{x} {y}");
+        }
+        let strong = patched(&egui::Context::default(), 100);
+        let all = ScreenRect::from_min_size(Pos2::ZERO, egui::Vec2::splat(SIDE as f32));
+        let seen = strong.difference_seen(all, all, [SIDE as usize; 2]);
+        assert_eq!(
+            seen.pixels[20 * SIDE as usize + 10],
+            Color32::from_rgb(255, 0, 0)
+        );
+    }
+
+    #[test]
+    fn another_filter_changes_no_pixel() {
+        let ctx = egui::Context::default();
+        let mut surface = patched(&ctx, 20);
+        let patch = vec![[9, 8, 7, 255]; 4].concat();
+        surface.patch(Rect::new(0, 0, 2, 2), &patch);
+        let deltas = || {
+            let mut deltas = ctx.tex_manager().write().take_delta();
+            let set = deltas.set.clone();
+            deltas.clear();
+            set
+        };
+        deltas();
+        let texture = &surface.tiles[0].now;
+        let id = texture.shown(&ctx, false);
+        assert!(deltas().is_empty(), "it is smooth already");
+        assert_eq!(texture.shown(&ctx, true), id);
+        let set = deltas();
+        let delta = &set[&id][0];
+        assert_eq!(delta.options, TextureOptions::NEAREST);
+        assert_eq!(delta.pos, Some([0, 0]));
+        let egui::ImageData::Color(image) = &delta.image;
+        assert_eq!(image.pixels, [Color32::from_rgb(9, 8, 7)]);
     }
 }

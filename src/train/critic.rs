@@ -119,8 +119,8 @@ pub(super) struct Critic {
 
 /// What one step of the critic said.
 pub(super) struct Opinion {
-    /// The hinge loss: 2 where it knows nothing, 0 where it is always right.
-    pub loss: f64,
+    /// The hinge loss, a scalar: 2 where it knows nothing, 0 where it is always right.
+    pub loss: Tensor,
     /// To be added to the codec's loss; `None` while only the critic learns.
     pub pull: Option<Tensor>,
 }
@@ -198,7 +198,7 @@ impl Critic {
         self.optimizer
             .step(&grads, self.settings.learning_rate * rate_factor)?;
         drop(grads);
-        let loss = f64::from(loss.to_scalar::<f32>()?);
+        let loss = loss.detach();
         if self.optimizer.steps() <= self.settings.warmup_steps {
             return Ok(Opinion { loss, pull: None });
         }
@@ -206,9 +206,10 @@ impl Critic {
         let score = self.network.score(&window(fake.as_tensor(), top, left)?)?;
         let towards = gradient(&score.mean_all()?.neg()?, &fake)?;
         let own = gradient(&own_loss(fake.as_tensor())?, &fake)?;
-        let scale = self.settings.weight * norm(&own)? / norm(&towards)?.max(MIN_NORM);
+        let scale = (norm(&own)? / norm(&towards)?.maximum(MIN_NORM)?)?;
+        let scale = (scale * self.settings.weight)?.minimum(MAX_PULL)?;
         // Its value means nothing; its gradient is the critic's, scaled.
-        let pull = ((recon * towards)?.sum_all()? * scale.min(MAX_PULL))?;
+        let pull = ((recon * towards)?.sum_all()? * scale)?;
         Ok(Opinion {
             loss,
             pull: Some(pull),
@@ -232,8 +233,8 @@ fn gradient(loss: &Tensor, of: &Var) -> Result<Tensor> {
     }
 }
 
-fn norm(x: &Tensor) -> Result<f64> {
-    Ok(f64::from(x.sqr()?.sum_all()?.to_scalar::<f32>()?).sqrt())
+fn norm(x: &Tensor) -> Result<Tensor> {
+    x.sqr()?.sum_all()?.sqrt()
 }
 
 #[cfg(test)]
@@ -267,13 +268,11 @@ mod tests {
     #[test]
     fn a_critic_learns_to_tell_texture_from_smear_and_pulls_towards_it() {
         let mut critic = Critic::new(SETTINGS, 3, &Device::Cpu).unwrap();
-        let mut last = f64::NAN;
+        let mut last = f32::NAN;
         for step in 0..60 {
             let (texture, smear) = texture_and_smear(step);
-            last = critic
-                .step(step, 1.0, &texture, &smear, l1(&texture))
-                .unwrap()
-                .loss;
+            let opinion = critic.step(step, 1.0, &texture, &smear, l1(&texture));
+            last = opinion.unwrap().loss.to_scalar::<f32>().unwrap();
         }
         assert!(last < 0.5, "{last}");
         let (texture, smear) = texture_and_smear(0);
@@ -286,7 +285,8 @@ mod tests {
         let contrast = (&pull * &texture).unwrap().sum_all().unwrap();
         assert!(contrast.to_scalar::<f32>().unwrap() < 0.0);
         let own = gradient(&l1(&texture)(smear.as_tensor()).unwrap(), &smear).unwrap();
-        let share = norm(&pull).unwrap() / norm(&own).unwrap();
+        let share = (norm(&pull).unwrap() / norm(&own).unwrap()).unwrap();
+        let share = share.to_scalar::<f32>().unwrap();
         assert!((share - 0.5).abs() < 1e-3, "{share}");
     }
 
@@ -320,10 +320,7 @@ mod tests {
         let second = step(&mut restored, 2);
         let value = |opinion: &Opinion| {
             let pull = opinion.pull.as_ref().unwrap();
-            (
-                opinion.loss.to_bits(),
-                pull.to_scalar::<f32>().unwrap().to_bits(),
-            )
+            [&opinion.loss, pull].map(|value| value.to_scalar::<f32>().unwrap().to_bits())
         };
         assert_eq!(value(&first), value(&second));
     }

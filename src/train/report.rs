@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use candle_core::Tensor;
+
 use crate::codec::CodecConfig;
 use crate::error::Result;
 
@@ -23,8 +25,13 @@ pub(super) struct Report {
     gradient_norm: f64,
     contrast: Option<f64>,
     critic: Option<f64>,
-    codes: Option<[CodeCounts; 2]>,
+    /// Structure and detail codes that are not counted yet: fetching them makes an accelerator wait.
+    codes: Vec<[Tensor; 2]>,
+    counts: Option<[CodeCounts; 2]>,
 }
+
+/// Batches whose codes are fetched at once.
+const MAX_CODES: usize = 64;
 
 impl Default for Report {
     fn default() -> Self {
@@ -40,7 +47,8 @@ impl Default for Report {
             gradient_norm: 0.0,
             contrast: None,
             critic: None,
-            codes: None,
+            codes: Vec::new(),
+            counts: None,
         }
     }
 }
@@ -61,8 +69,16 @@ impl Report {
         };
         add(&mut self.contrast, outcome.contrast);
         add(&mut self.critic, outcome.critic);
-        if let Some([structure, detail]) = &outcome.codes {
-            let [structures, details] = self.codes.get_or_insert_with(|| {
+        self.codes.extend(outcome.codes.clone());
+        if self.codes.len() >= MAX_CODES {
+            self.count_codes(codec)?;
+        }
+        Ok(())
+    }
+
+    fn count_codes(&mut self, codec: &CodecConfig) -> Result<()> {
+        for [structure, detail] in self.codes.drain(..) {
+            let [structures, details] = self.counts.get_or_insert_with(|| {
                 [codec.structure.codes, codec.detail.codes].map(CodeCounts::new)
             });
             structures.add(&structure.to_vec1::<u32>()?);
@@ -78,13 +94,15 @@ impl Report {
         progress: f64,
         remaining: Option<Duration>,
         config: &TrainConfig,
-    ) -> StepFigures {
+        codec: &CodecConfig,
+    ) -> Result<StepFigures> {
+        self.count_codes(codec)?;
         let mean = |sum: f64| sum / self.count.max(1) as f64;
         let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
         let usage = |level: usize| {
-            self.codes
+            self.counts
                 .as_ref()
-                .map_or(0.0, |codes| codes[level].usage())
+                .map_or(0.0, |counts| counts[level].usage())
         };
         let figures = StepFigures {
             step,
@@ -106,6 +124,6 @@ impl Report {
             steps: std::mem::take(&mut self.steps),
             ..Self::default()
         };
-        figures
+        Ok(figures)
     }
 }

@@ -341,7 +341,7 @@ impl Round<'_> {
             self.step(step, done, pixels)?;
             self.report.steps.record(started.elapsed());
             self.run.progress.step += 1;
-            self.tell();
+            self.tell()?;
             if self.after_step(done)? {
                 return self.finish(Ended::NoMoreGain);
             }
@@ -410,7 +410,7 @@ impl Round<'_> {
         Ok(())
     }
 
-    fn tell(&mut self) {
+    fn tell(&mut self) -> Result<()> {
         let (config, progress) = (&self.run.config, &self.run.progress);
         let (done, total, remaining) = match config.budget {
             Budget::Steps(total) => {
@@ -429,9 +429,13 @@ impl Round<'_> {
         }
         if progress.step.is_multiple_of(config.report_every) {
             let share = config.budget.progress(progress.step, progress.seconds);
-            let figures = self.report.take(progress.step, share, remaining, config);
+            let codec = self.run.codec.config();
+            let figures = self
+                .report
+                .take(progress.step, share, remaining, config, codec)?;
             self.sink.figures(&figures);
         }
+        Ok(())
     }
 
     /// Evaluations and checkpoints that are due. True if the run should end because nothing is gained any more.

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::codec::{Codec, DetailMask, TrainOptions};
 use crate::error::{Error, Kind, Result};
-use crate::kernels::{AdamW, Grads, Padding};
+use crate::kernels::{AdamW, Grads, Padding, read_scalars};
 
 use super::config::TrainConfig;
 use super::contrast::{TEMPERATURE, second_view};
@@ -105,10 +105,10 @@ pub(super) fn train_step(
     {
         let term = info_nce(embedding, &other, TEMPERATURE)?;
         loss = (loss + (&term * losses.contrast)?)?;
-        contrast = Some(scalar(&term)?);
+        contrast = Some(term);
     }
     // Told apart from the pull, whose value means nothing.
-    let value = scalar(&loss)?;
+    let value = loss.detach();
     let mut critic_loss = None;
     if let Some(critic) = critic {
         let own_loss = |x: &Tensor| pyramid_loss(x, &pixels, weights);
@@ -124,44 +124,58 @@ pub(super) fn train_step(
             loss = (loss + pull)?;
         }
     }
-    if !value.is_finite() {
-        return Err(not_finite(format!("the loss is {value}")));
-    }
     let grads = codec.params().backward(&loss)?;
+    let norm = optimizer.norm(&grads)?;
+    // An accelerator has to wait for the host once in a step: here, where it is said whether the step is taken.
+    let told = [
+        Some(&norm),
+        Some(&value),
+        Some(&reconstruction),
+        Some(&pass.commit_loss),
+        structure.as_ref(),
+        contrast.as_ref(),
+        critic_loss.as_ref(),
+    ];
+    let mut values = read_scalars(&told.iter().copied().flatten().collect::<Vec<_>>())?.into_iter();
+    let [
+        norm,
+        loss,
+        reconstruction,
+        commitment,
+        structure,
+        contrast,
+        critic,
+    ] = told.map(|scalar| scalar.and_then(|_| values.next()));
+    let (gradient_norm, loss) = (norm.unwrap_or(f64::NAN), loss.unwrap_or(f64::NAN));
+    if !loss.is_finite() {
+        return Err(not_finite(format!("the loss is {loss}")));
+    }
+    if !gradient_norm.is_finite() {
+        let whose = bad_gradient(&grads)?.unwrap_or_else(|| "all parameters together".to_owned());
+        return Err(not_finite(format!("the gradient of {whose} is not finite")));
+    }
     let learning_rate = config.learning_rate * input.rate_factor;
-    let gradient_norm = match optimizer.step(&grads, learning_rate) {
-        Ok(norm) => f64::from(norm),
-        Err(error) => {
-            return Err(match bad_gradient(&grads)? {
-                Some(name) => not_finite(format!("the gradient of {name} is not finite")),
-                None => error.into(),
-            });
-        }
-    };
+    optimizer.step_with_norm(&grads, learning_rate, gradient_norm)?;
     codec.update_codebooks(&pass, &config.codebooks)?;
     let codes = pass.structure.codes.zip(pass.detail.codes);
     Ok(Outcome {
         learning_rate,
-        loss: value,
-        reconstruction: scalar(&reconstruction)?,
-        structure: structure.as_ref().map_or(Ok(0.0), scalar)?,
-        commitment: scalar(&pass.commit_loss)?,
+        loss,
+        reconstruction: reconstruction.unwrap_or(0.0),
+        structure: structure.unwrap_or(0.0),
+        commitment: commitment.unwrap_or(0.0),
         gradient_norm,
         contrast,
-        critic: critic_loss,
+        critic,
         codes: codes.map(|(structure, detail)| [structure, detail]),
     })
-}
-
-fn scalar(x: &Tensor) -> Result<f64> {
-    Ok(f64::from(x.to_scalar::<f32>()?))
 }
 
 /// The first parameter whose gradient is not finite.
 fn bad_gradient(grads: &Grads) -> Result<Option<String>> {
     for name in grads.names() {
         if let Some(grad) = grads.get(name)?
-            && !scalar(&grad.abs()?.sum_all()?)?.is_finite()
+            && !read_scalars(&[&grad.abs()?.sum_all()?])?[0].is_finite()
         {
             return Ok(Some(name.to_owned()));
         }

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::canvas::measure::dab_times;
 use crate::codec::Codec;
 use crate::document::Level;
-use crate::engine::device::{DeviceChoice, open_device};
+use crate::engine::device::{DeviceChoice, open_device, reduced_precision};
 use crate::engine::event::Outcome;
 use crate::engine::model::ModelSource;
 use crate::engine::worker::JobContext;
@@ -101,7 +101,9 @@ impl BenchJob {
 
         let tensors = model.codec.tensors();
         let copy = Codec::from_tensors(model.codec.config().clone(), tensors, device)?;
+        let precision = reduced_precision(&chosen);
         let training = training(copy, options, &mut progress)?;
+        drop(precision);
         let training_peak = peak_bytes();
         let pictures = pictures(&model.codec, options, &mut progress)?;
         let dabs = dabs(&model.codec, options, &mut progress)?;

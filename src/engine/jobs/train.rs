@@ -9,7 +9,7 @@ use super::import::for_each_picture;
 use crate::codec::{Codec, CodecConfig};
 use crate::dataset::{Fingerprint, Source, split_held_out};
 use crate::engine::background::in_background;
-use crate::engine::device::{DeviceChoice, open_device};
+use crate::engine::device::{DeviceChoice, open_device, reduced_precision};
 use crate::engine::event::{Metrics, Outcome, Preview};
 use crate::engine::model::{CheckpointChoice, MODEL_HASH, ModelSource, config_json};
 use crate::engine::storage::Storage;
@@ -67,6 +67,7 @@ impl TrainJob {
             first: None,
             best: None,
         };
+        let _precision = reduced_precision(&chosen);
         let ended = in_background(|| run.run(&mut sink, context));
         let (first, best) = (sink.first.take(), sink.best.take());
         let ended = settle(&self.project, id, ended)?;

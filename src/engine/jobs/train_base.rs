@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::codec::Codec;
 use crate::codec::checkpoint::Precision;
 use crate::engine::background::in_background;
-use crate::engine::device::{DeviceChoice, open_device};
+use crate::engine::device::{DeviceChoice, open_device, reduced_precision};
 use crate::engine::event::{Metrics, Outcome};
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Notice, Result};
@@ -47,6 +47,7 @@ impl TrainBaseJob {
                 .and_then(|minutes| Duration::try_from_secs_f64(minutes * 60.0).ok())
                 .and_then(|length| Instant::now().checked_add(length)),
         };
+        let _precision = reduced_precision(&device);
         let stages = Stage::all(&recipe, &self.out);
         let mut reports = Vec::new();
         let mut before: Option<&Stage<'_>> = None;
