@@ -167,6 +167,8 @@ fn open_window(files: &[PathBuf], way: Way) -> Result<(), String> {
             Way::Glow => eframe::Renderer::Glow,
         },
         persistence_path: Some(folders.layout_file()),
+        // Pictures are shown as they are, and there are no gradients.
+        dithering: false,
         ..Default::default()
     };
     if way == Way::Gpu

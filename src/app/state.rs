@@ -361,6 +361,7 @@ pub struct Paint {
     /// Percent of the cells left out.
     pub scatter_percent: u32,
     pub shape: Shape,
+    /// `Code` stands for the detail code in hand, whichever that is: see [`Self::detail`].
     pub detail_policy: DetailPolicy,
     pub code: PerLevel<u16>,
     pub second_code: PerLevel<u16>,
@@ -408,6 +409,14 @@ impl Paint {
     /// The code that the brush paints with.
     pub fn current_code(&self) -> u16 {
         self.code.get(self.level)
+    }
+
+    /// What painting structure does to the detail under it.
+    pub fn detail(&self) -> DetailPolicy {
+        match self.detail_policy {
+            DetailPolicy::Code(_) => DetailPolicy::Code(self.code.detail),
+            other => other,
+        }
     }
 
     /// Puts the code in hand first among those used lately.

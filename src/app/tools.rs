@@ -107,16 +107,23 @@ impl Tool {
     }
 }
 
-/// Keys held during a gesture.
+/// Keys held during a gesture, and the pen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Hold {
     pub shift: bool,
     pub alt: bool,
     /// Ctrl, or Cmd on a Mac.
     pub command: bool,
+    /// How hard the pen is pressed, where it tells.
+    pub pressure_percent: Option<u8>,
 }
 
 impl Hold {
+    /// From 0 to 1; a mouse presses fully.
+    pub fn pressure(self) -> f32 {
+        f32::from(self.pressure_percent.unwrap_or(100)) / 100.0
+    }
+
     /// How these keys make a new area meet the selection, as in Krita.
     pub const fn combine(self, otherwise: Combine) -> Combine {
         match (self.shift, self.alt) {
@@ -141,7 +148,7 @@ pub enum StrokeStep {
 #[derive(Debug)]
 pub enum Gesture {
     Stroke {
-        stroke: BrushStroke,
+        stroke: Box<BrushStroke>,
         path: Path,
         from: (f32, f32),
         /// Whether Shift was held from the start, so that it is not asking for an even shape.

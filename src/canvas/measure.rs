@@ -66,6 +66,7 @@ pub fn dab_times(
             detail: DetailPolicy::Empty,
             symmetry: Symmetry::default(),
             path: Path::Freehand,
+            pressure: 1.0,
         };
         let started = Instant::now();
         let mut easel = Easel::new(&mut document, Some(&selection), &alphabet);

@@ -58,6 +58,15 @@ impl Brush {
         Err(Error::usage("could not use the brush", why, "Change it"))
     }
 
+    /// The brush under a pen: pressed less than fully (0 to 1) it is that much narrower, down to one cell.
+    pub fn pressed(&self, pressure: f32) -> Self {
+        let size = (self.size as f32 * pressure.clamp(0.0, 1.0)).round() as u32;
+        Self {
+            size: size.max(1),
+            ..*self
+        }
+    }
+
     /// The cells of one dab. `centre` is in cells of `level`: (0.5, 0.5) is the middle of the
     /// first cell. Cells outside are left out, or wrapped.
     pub fn dab(
@@ -125,12 +134,11 @@ impl Brush {
         })
     }
 
-    /// How many cells [`Brush::stroke`] looks at, to refuse endless strokes beforehand.
-    pub fn work(&self, points: &[(f32, f32)]) -> u64 {
-        let dabs = points.windows(2).fold(1u64, |n, pair| {
+    /// How many dabs [`Brush::stroke`] makes, to refuse endless strokes beforehand.
+    pub fn dabs(&self, points: &[(f32, f32)]) -> u64 {
+        points.windows(2).fold(1u64, |n, pair| {
             n.saturating_add(self.steps(pair[0], pair[1]))
-        });
-        dabs.saturating_mul(u64::from(self.size) * u64::from(self.size))
+        })
     }
 
     /// Dabs between two points: close enough that no gap or scallop shows.

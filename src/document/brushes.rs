@@ -94,6 +94,7 @@ impl SavedBrush {
         if self.scatter_percent > 95 || self.size == 0 || self.size > Brush::MAX_SIZE_CELLS {
             return wrong(format!("the settings of “{}” are out of range", self.name));
         }
+        codebooks.check(Level::Detail, self.detail.code())?;
         match &self.ink {
             BrushInk::Code(code) => codebooks.check(self.level, Some(*code)),
             BrushInk::Block { block, turn, .. } => {
@@ -120,7 +121,8 @@ impl SavedBrush {
 
     /// The codes it uses, by level.
     fn codes(&self) -> Vec<(Level, u16)> {
-        match &self.ink {
+        let under = self.detail.code().map(|code| (Level::Detail, code));
+        let mut codes = match &self.ink {
             BrushInk::Code(code) => vec![(self.level, *code)],
             BrushInk::Block { block, .. } => {
                 let own = block
@@ -133,7 +135,9 @@ impl SavedBrush {
                     .collect()
             }
             BrushInk::Smudge { .. } => Vec::new(),
-        }
+        };
+        codes.extend(under);
+        codes
     }
 
     fn with_codes(mut self, map: impl Fn(Level, u16) -> u16) -> Self {
@@ -149,6 +153,9 @@ impl SavedBrush {
                 }
             }
             BrushInk::Smudge { .. } => {}
+        }
+        if let DetailPolicy::Code(code) = &mut self.detail {
+            *code = map(Level::Detail, *code);
         }
         self
     }

@@ -54,6 +54,18 @@ pub enum DetailPolicy {
     /// Detail becomes what most often goes with the structure code: see [`Companions`]. Where that is not
     /// known, it becomes empty.
     Pull,
+    /// Detail becomes this code: both levels are painted at once.
+    Code(u16),
+}
+
+impl DetailPolicy {
+    /// The detail code that it paints itself.
+    pub const fn code(self) -> Option<u16> {
+        match self {
+            Self::Code(code) => Some(code),
+            Self::Keep | Self::Empty | Self::Pull => None,
+        }
+    }
 }
 
 /// What a dab leaves behind.
@@ -355,7 +367,7 @@ impl Document {
         let mut changed = self.set_cell(level, index, code)?;
         if level == Level::Structure && detail != DetailPolicy::Keep {
             for under in self.detail_under(index) {
-                changed |= self.set_cell(Level::Detail, under, None)?;
+                changed |= self.set_cell(Level::Detail, under, detail.code())?;
             }
         }
         Ok(changed)

@@ -43,8 +43,9 @@
 //! - `code: null` is empty detail. Structure cells cannot be empty.
 //! - `detail` says what a structure operation does to the detail under the cells it sets:
 //!   `"empty"` (the default, so that the structure shows), `"keep"`, `"pull"` (the details that most often
-//!   go with the structure code), or, for `stamp` with `copy` only, where it is the default, `"copy"`:
+//!   go with the structure code), `{"code": 7}` (both levels at once), or, for `stamp` with `copy` only, where it is the default, `"copy"`:
 //!   detail comes along.
+//! - `paint` may have a `pressure` for each point, from 0 to 1, as a pen gives it: the brush is that much narrower.
 //! - `erase` brings back the codes of the source; at structure level (the default) with the detail
 //!   under it, at detail level the detail alone. With `"to": "empty"` it empties the detail instead.
 //! - `select` restricts everything after it. `area` is `{"rect": …}`, `{"ellipse": …}` (both a rectangle of
@@ -191,6 +192,8 @@ pub enum Operation {
         symmetry: Symmetry,
         #[serde(default)]
         path: Path,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pressure: Vec<f32>,
     },
     Stamp {
         level: Level,
@@ -462,8 +465,22 @@ impl EditScript {
         for (i, operation) in self.operations.iter().enumerate() {
             let fail = |why: &str| Err(malformed(describe(i, operation, why)));
             match operation {
-                Operation::Paint { points, brush, .. }
-                | Operation::Clone { points, brush, .. }
+                Operation::Paint {
+                    points,
+                    brush,
+                    pressure,
+                    ..
+                } => {
+                    points_total += points.len();
+                    check_path(points, brush).or_else(|why| fail(&why))?;
+                    if !pressure.is_empty() && pressure.len() != points.len() {
+                        fail("give a `pressure` for each point, or none")?;
+                    }
+                    if !pressure.iter().all(|value| (0.0..=1.0).contains(value)) {
+                        fail("a `pressure` is not from 0 to 1")?;
+                    }
+                }
+                Operation::Clone { points, brush, .. }
                 | Operation::Smudge { points, brush, .. } => {
                     points_total += points.len();
                     check_path(points, brush).or_else(|why| fail(&why))?;

@@ -239,6 +239,7 @@ fn what_is_written_is_read_back() {
             detail: DetailPolicy::Keep,
             symmetry: Symmetry::default(),
             path: Path::Line,
+            pressure: vec![0.5],
         },
         Operation::Select {
             area: Area::Grown(2),

@@ -399,7 +399,7 @@ mod tests {
         let source = vec![[100u8, 100, 100, 255]; (SIDE * SIDE) as usize].concat();
         let source = Source::from_rgba8(SIDE, SIDE, source).unwrap();
         let mut surface = PlainSurface::new(ctx, &source);
-        let patch = vec![[100 + change, 100, 100, 255]; 64].concat();
+        let patch = [[100 + change, 100, 100, 255]; 64].concat();
         surface.patch(Rect::new(8, 16, 8, 8), &patch);
         surface
     }
@@ -430,7 +430,7 @@ mod tests {
     fn another_filter_changes_no_pixel() {
         let ctx = egui::Context::default();
         let mut surface = patched(&ctx, 20);
-        let patch = vec![[9, 8, 7, 255]; 4].concat();
+        let patch = [[9, 8, 7, 255]; 4].concat();
         surface.patch(Rect::new(0, 0, 2, 2), &patch);
         let deltas = || {
             let mut deltas = ctx.tex_manager().write().take_delta();

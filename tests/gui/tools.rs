@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use eframe::egui::{Key, Modifiers, Vec2};
+use eframe::egui::{self, Key, Modifiers, Vec2};
 use tessera::app::{Command, Tool};
 use tessera::document::{Level, Rect};
 
@@ -320,4 +320,53 @@ fn overlays_show_and_go() {
         window.click(label);
         assert!(!window.state().tools.overlay.has_tint());
     }
+}
+
+#[test]
+fn a_pen_that_is_pressed_less_paints_narrower_and_a_mouse_paints_fully() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = open(&folder);
+    unused_code(&mut window);
+    window.harness.state_mut().apply(Command::SetBrushSize(4));
+    let touch = |window: &mut Window, phase, cell, force| {
+        let pos = window.on_cell(cell);
+        window.harness.event(egui::Event::Touch {
+            device_id: egui::TouchDeviceId(1),
+            id: egui::TouchId(1),
+            phase,
+            pos,
+            force,
+        });
+    };
+    // As windowing systems tell it: the touch, then the pointer that follows it.
+    touch(&mut window, egui::TouchPhase::Start, (4, 4), Some(0.2));
+    window.harness.drag_at(window.on_cell((4, 4)));
+    window.harness.run_steps(1);
+    touch(&mut window, egui::TouchPhase::End, (4, 4), None);
+    window.harness.drop_at(window.on_cell((4, 4)));
+    window.harness.run_steps(2);
+    assert_eq!(changed(&window), [(4, 4)]);
+    undo(&mut window);
+    window.drag_cells(NONE, &[(4, 4)]);
+    assert!(changed(&window).len() > 8, "{:?}", changed(&window));
+}
+
+#[test]
+fn structure_is_painted_together_with_the_detail_in_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = open(&folder);
+    let code = unused_code(&mut window);
+    let detail = window.unused_code(Level::Detail);
+    let app = window.harness.state_mut();
+    app.apply(Command::SelectCode(Level::Detail, detail));
+    app.apply(Command::SetLevel(Level::Structure));
+    app.apply(Command::SetBrushSize(1));
+    window.harness.run_steps(2);
+    window.click("Texture under structure");
+    window.harness.run_steps(2);
+    window.click("Both levels");
+    window.drag_cells(NONE, &[(3, 2)]);
+    let edited = window.canvas().document.edited();
+    assert_eq!(edited.structure.get(3, 2), Some(code));
+    assert!((8..12).all(|y| (12..16).all(|x| edited.detail.get(x, y) == Some(detail))));
 }

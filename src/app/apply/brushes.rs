@@ -108,7 +108,7 @@ impl App {
             size: paint.size.get(level),
             shape: paint.shape,
             scatter_percent: paint.scatter_percent,
-            detail: paint.detail_policy,
+            detail: paint.detail(),
         };
         brush.check(self.alphabet().codebooks)?;
         self.add_brushes(vec![brush], "to this project")
@@ -144,6 +144,9 @@ impl App {
             .set(brush.level, brush.size.clamp(1, Paint::MAX_SIZE));
         paint.shape = brush.shape;
         paint.scatter_percent = brush.scatter_percent;
+        if let Some(code) = brush.detail.code() {
+            paint.code.detail = code;
+        }
         self.apply(Command::SetDetailPolicy(brush.detail));
         Ok(())
     }

@@ -101,9 +101,10 @@ impl App {
             level: paint.level,
             brush,
             medium,
-            detail: paint.detail_policy,
+            detail: paint.detail(),
             symmetry: tools.symmetry,
             path,
+            pressure: hold.pressure(),
         };
         let label = match tool {
             Tool::Brush => format!("Brush, {} {}", paint.level, paint.current_code()),
@@ -115,7 +116,7 @@ impl App {
         };
         let stroke = self.on_easel(|easel| BrushStroke::press(easel, setup, label, at))?;
         Ok(stroke.map(|stroke| Gesture::Stroke {
-            stroke,
+            stroke: Box::new(stroke),
             path,
             from: at,
             began_with_shift: hold.shift,
@@ -190,6 +191,7 @@ impl App {
                 } else {
                     at
                 };
+                stroke.set_pressure(hold.pressure());
                 done = self.on_easel(|easel| stroke.drag(easel, to)).map(drop);
             }
             Gesture::Gradient { from, to } => {
@@ -316,7 +318,7 @@ impl App {
 
     fn bucket(&mut self, at: Point) -> Result<()> {
         let (level, code) = (self.state.paint.level, self.state.paint.current_code());
-        let detail = self.state.paint.detail_policy;
+        let detail = self.state.paint.detail();
         let takes = self.takes();
         let Some(start) = self.cell_at(level, at) else {
             return Ok(());
@@ -341,7 +343,7 @@ impl App {
             to_px: to,
             scatter: paint.scatter_percent as f32 / 100.0,
             seed: paint.seed,
-            detail: paint.detail_policy,
+            detail: paint.detail(),
         };
         let label = format!("Gradient, {level} {} to {}", codes.0, codes.1);
         self.one_stroke(label, |easel| tools::gradient(easel, &gradient))
@@ -479,7 +481,7 @@ impl App {
     /// Fills what is selected, or everything.
     pub(super) fn fill_selection(&mut self) -> Result<()> {
         let (level, code) = (self.state.paint.level, self.state.paint.current_code());
-        let detail = self.state.paint.detail_policy;
+        let detail = self.state.paint.detail();
         self.state.paint.remember_code();
         self.one_stroke(format!("Fill, {level} {code}"), |easel| {
             tools::fill(easel, level, None, Some(code), detail)
@@ -503,7 +505,7 @@ impl App {
 
     /// One code for another in what is selected, or everywhere.
     pub(super) fn replace_code(&mut self, level: Level, from: u16, to: u16) -> Result<()> {
-        let detail = self.state.paint.detail_policy;
+        let detail = self.state.paint.detail();
         let stroke =
             self.on_easel(|easel| tools::replace_stroke(easel, level, (from, to), detail))?;
         let is_done = self.keep(stroke.flatten());
@@ -541,7 +543,7 @@ impl App {
             return Ok(());
         };
         let (model, alphabet) = (canvas.model.clone(), self.alphabet());
-        let detail = self.state.paint.detail_policy;
+        let detail = self.state.paint.detail();
         let mut strokes = Vec::new();
         let mut seen = Vec::new();
         for (place, canvas) in self.state.canvases_mut().enumerate() {

@@ -56,6 +56,8 @@ struct Strokes<'a> {
     detail: DetailPolicy,
     symmetry: Symmetry,
     path: Path,
+    /// One per point, or none.
+    pressure: &'a [f32],
 }
 
 impl Run<'_> {
@@ -206,6 +208,7 @@ impl Run<'_> {
                 detail,
                 symmetry,
                 path,
+                pressure,
             } => {
                 self.alphabet.codebooks.check(*level, *code)?;
                 let strokes = Strokes {
@@ -216,6 +219,7 @@ impl Run<'_> {
                     detail: *detail,
                     symmetry: *symmetry,
                     path: *path,
+                    pressure,
                 };
                 (strokes, Medium::Code(*code))
             }
@@ -237,6 +241,7 @@ impl Run<'_> {
                     detail: DetailPolicy::Keep,
                     symmetry: *symmetry,
                     path: *path,
+                    pressure: &[],
                 };
                 let medium = match to {
                     EraseTo::Source => Medium::Source,
@@ -266,6 +271,7 @@ impl Run<'_> {
                     detail: *detail,
                     symmetry: *symmetry,
                     path: *path,
+                    pressure: &[],
                 };
                 let taken = match copy {
                     Some(rect) => {
@@ -303,6 +309,7 @@ impl Run<'_> {
                     detail: DetailPolicy::Keep,
                     symmetry: *symmetry,
                     path: *path,
+                    pressure: &[],
                 };
                 let first = points.first().copied().unwrap_or_default();
                 let offset = tools::offset_between(
@@ -329,6 +336,7 @@ impl Run<'_> {
                     detail: *detail,
                     symmetry: *symmetry,
                     path: Path::Freehand,
+                    pressure: &[],
                 };
                 let strength = *strength;
                 (strokes, Medium::Smudge { strength })
@@ -353,7 +361,11 @@ impl Run<'_> {
             .map(|p| (p.0 / stride, p.1 / stride))
             .collect();
         let images = u64::from(strokes.symmetry.turns.max(1)) * 4;
-        let work = strokes.brush.work(&in_cells).saturating_mul(images);
+        // Dabs of a pen that is barely pressed stand as close as those of the smallest brush.
+        let least = strokes.pressure.iter().copied().fold(1.0, f32::min);
+        let size = u64::from(strokes.brush.size);
+        let dabs = strokes.brush.pressed(least).dabs(&in_cells);
+        let work = (dabs.saturating_mul(size * size)).saturating_mul(images);
         self.work = self.work.saturating_add(work);
         if self.work > MAX_BRUSH_WORK {
             return Err(limit(
@@ -367,13 +379,15 @@ impl Run<'_> {
             detail: strokes.detail,
             symmetry: strokes.symmetry,
             path: strokes.path,
+            pressure: strokes.pressure.first().copied().unwrap_or(1.0),
         };
         let mut easel = self.easel();
         let Some((first, others)) = points.split_first() else {
             return Ok(None);
         };
         let mut stroke = BrushStroke::press(&mut easel, setup, label(operation), *first)?;
-        for point in others {
+        for (index, point) in others.iter().enumerate() {
+            stroke.set_pressure(strokes.pressure.get(index + 1).copied().unwrap_or(1.0));
             stroke.drag(&mut easel, *point)?;
         }
         stroke.release(&mut easel)

@@ -139,7 +139,7 @@ impl<'a> Easel<'a> {
         if level == Level::Detail {
             return Ok(());
         }
-        let pulled;
+        let worked_out;
         let details = match under {
             Under::Policy(DetailPolicy::Keep) => return Ok(()),
             Under::Policy(DetailPolicy::Empty) => &[None; DETAILS_PER_CELL],
@@ -148,8 +148,12 @@ impl<'a> Easel<'a> {
                 // Neighbours differ, and the same cell always gets the same.
                 let choice = super::brush::mix(u64::from(index));
                 let found = code.and_then(|code| companions?.over(code, choice));
-                pulled = found.map_or([None; DETAILS_PER_CELL], |found| found.map(Some));
-                &pulled
+                worked_out = found.map_or([None; DETAILS_PER_CELL], |found| found.map(Some));
+                &worked_out
+            }
+            Under::Policy(DetailPolicy::Code(code)) => {
+                worked_out = [Some(code); DETAILS_PER_CELL];
+                &worked_out
             }
             Under::These(details) => details,
         };

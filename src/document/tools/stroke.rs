@@ -70,6 +70,8 @@ pub struct Setup {
     pub detail: DetailPolicy,
     pub symmetry: Symmetry,
     pub path: Path,
+    /// How hard the pen is pressed at the first point, 0 to 1: codes, the source and clones are painted that much narrower.
+    pub pressure: f32,
 }
 
 impl Setup {
@@ -78,6 +80,8 @@ impl Setup {
     pub fn check(&self, easel: &Easel<'_>) -> Result<()> {
         self.brush.check()?;
         self.symmetry.check()?;
+        let under = self.detail.code();
+        easel.alphabet.codebooks.check(Level::Detail, under)?;
         let refused = |why: &str| Err(Error::usage("could not paint", why, "Change the tool"));
         match &self.medium {
             Medium::Code(None) | Medium::Source | Medium::Clone { .. } => Ok(()),
@@ -108,6 +112,10 @@ pub struct BrushStroke {
     anchor: (i64, i64),
     last_stamp: Option<(i64, i64)>,
     smears: Vec<Smear>,
+    /// The brush as it is pressed now, and the pressure at the last point and at the one to come.
+    brush: Brush,
+    pressure: f32,
+    next_pressure: f32,
 }
 
 /// What a smudge drags along, for one image: a vector per cell of the footprint.
@@ -150,8 +158,12 @@ impl BrushStroke {
             before,
             anchor: (0, 0),
             last_stamp: None,
+            brush: setup.brush,
+            pressure: setup.pressure,
+            next_pressure: setup.pressure,
             setup,
         };
+        stroke.brush = stroke.pressed(stroke.pressure);
         stroke.from = stroke.cells(at_px);
         stroke.at = stroke.from;
         stroke.anchor = stroke.stamp_at(stroke.from);
@@ -159,6 +171,21 @@ impl BrushStroke {
             stroke.dab_or_abort(easel, stroke.from)?;
         }
         Ok(stroke)
+    }
+
+    /// How hard the pen is pressed, 0 to 1, at the point that the stroke goes to next.
+    pub fn set_pressure(&mut self, pressure: f32) {
+        self.next_pressure = pressure;
+    }
+
+    /// The brush at a pressure. A smudge carries what lay under all of its cells, so it stays as wide as it is.
+    fn pressed(&self, pressure: f32) -> Brush {
+        match self.setup.medium {
+            Medium::Smudge { .. } => self.setup.brush,
+            // Lines and rectangles are as wide all along.
+            _ if self.setup.path != Path::Freehand => self.setup.brush,
+            _ => self.setup.brush.pressed(pressure),
+        }
     }
 
     /// Goes on to a point.
@@ -219,11 +246,17 @@ impl BrushStroke {
                 size: 1,
                 ..self.setup.brush
             },
-            _ => self.setup.brush,
+            // As close as the narrower end needs it.
+            _ => self.pressed(self.pressure.min(self.next_pressure)),
         };
-        for at in brush.path(self.at, to) {
+        let path: Vec<_> = brush.path(self.at, to).collect();
+        let (from, change) = (self.pressure, self.next_pressure - self.pressure);
+        let count = path.len() as f32;
+        for (index, at) in path.into_iter().enumerate() {
+            self.brush = self.pressed(from + change * (index as f32 + 1.0) / count);
             self.dab_or_abort(easel, at)?;
         }
+        self.pressure = self.next_pressure;
         Ok(())
     }
 
@@ -253,19 +286,18 @@ impl BrushStroke {
             }
             return Ok(());
         }
-        let snapped = self.setup.brush.snapped(at);
+        let brush = self.brush;
+        let snapped = brush.snapped(at);
         for number in 0..self.images.len() {
             let reflection = self.images[number];
             let (x, y) = reflection.of(snapped);
-            let centre = self.setup.brush.snapped((x as f32, y as f32));
+            let centre = brush.snapped((x as f32, y as f32));
             if let Medium::Smudge { strength } = self.setup.medium {
                 self.smear(easel, number, centre, strength)?;
                 continue;
             }
             let mut cells = Vec::new();
-            self.setup
-                .brush
-                .footprint(centre, |x, y| cells.push((x, y)));
+            brush.footprint(centre, |x, y| cells.push((x, y)));
             for cell in cells {
                 let origin = reflection.origin(cell);
                 self.mark(easel, cell, origin)?;

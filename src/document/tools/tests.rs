@@ -39,6 +39,7 @@ fn setup(level: Level, medium: Medium) -> Setup {
         detail: DetailPolicy::Empty,
         symmetry: Symmetry::default(),
         path: Path::Freehand,
+        pressure: 1.0,
     }
 }
 
@@ -546,6 +547,54 @@ fn pulled_details_are_those_that_went_with_the_structure() {
         None,
         "never seen: empty, so that the code shows"
     );
+}
+
+#[test]
+fn both_levels_are_painted_at_once() {
+    let mut artist = Artist::new();
+    let both = |detail| Setup {
+        detail: DetailPolicy::Code(detail),
+        ..setup(Level::Structure, Medium::Code(Some(9)))
+    };
+    artist.drag(both(7), &[cell(2, 2)]);
+    let edited = artist.document.edited();
+    assert_eq!(edited.structure.get(2, 2), Some(9));
+    let detail = &edited.detail;
+    assert!((8..12).all(|y| (8..12).all(|x| detail.get(x, y) == Some(7))));
+    assert_ne!(detail.get(12, 8), Some(7), "of another cell");
+    let last = u16::try_from(artist.alphabet.codebooks.detail).unwrap();
+    let alphabet = artist.alphabet.clone();
+    let mut easel = Easel::new(&mut artist.document, None, &alphabet);
+    let refused = BrushStroke::press(&mut easel, both(last), "beyond", (40.0, 40.0));
+    assert!(refused.is_err(), "there is no such detail code");
+}
+
+#[test]
+fn a_pen_pressed_less_paints_narrower() {
+    let mut artist = Artist::new();
+    let wide = Setup {
+        brush: Brush {
+            shape: Shape::Square,
+            size: 3,
+            ..Brush::default()
+        },
+        pressure: 0.1,
+        ..setup(Level::Structure, Medium::Code(Some(9)))
+    };
+    let alphabet = artist.alphabet.clone();
+    let mut easel = Easel::new(&mut artist.document, None, &alphabet);
+    let (from, to) = (cell(1, 2), cell(8, 2));
+    let mut stroke = BrushStroke::press(&mut easel, wide, "pen", from).unwrap();
+    stroke.set_pressure(1.0);
+    stroke.drag(&mut easel, to).unwrap();
+    stroke.release(&mut easel).unwrap();
+    let height = |x: u32| {
+        let column = (0..6).filter(|y| artist.document.edited().structure.get(x, *y) == Some(9));
+        column.count()
+    };
+    let heights: Vec<usize> = (1..=8).map(height).collect();
+    assert_eq!((heights[0], heights[7]), (1, 3));
+    assert!(heights.is_sorted(), "{heights:?}");
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub struct CanvasPanel {
     hovered: Option<HoveredCell>,
     last_point: Option<Pos2>,
     is_painting: bool,
+    /// Of a pen that tells how hard it is pressed.
+    pressure_percent: Option<u8>,
     is_dragging_split: bool,
     /// What of the wheel has not made a step of the brush's size yet.
     wheel: f32,
@@ -265,7 +267,8 @@ impl CanvasPanel {
                 input.key_pressed(Key::Enter),
             )
         });
-        let hold = hold(ui);
+        let mut hold = hold(ui);
+        hold.pressure_percent = self.pressure_percent;
         let canvas_at = |at: Pos2| {
             let p = placed.canvas_from_screen(at);
             (p.x, p.y)
@@ -275,6 +278,15 @@ impl CanvasPanel {
         // In their order: a whole stroke may lie between two frames.
         for event in events {
             match event {
+                // Comes before the pointer's event of the same moment.
+                egui::Event::Touch { phase, force, .. } => {
+                    let is_over = matches!(phase, egui::TouchPhase::End | egui::TouchPhase::Cancel);
+                    let percent = |force: f32| (force.clamp(0.0, 1.0) * 100.0).round() as u8;
+                    self.pressure_percent = force.filter(|_| !is_over).map(percent);
+                    if !is_over {
+                        hold.pressure_percent = self.pressure_percent;
+                    }
+                }
                 egui::Event::PointerButton {
                     pos,
                     button: PointerButton::Primary,
@@ -362,6 +374,7 @@ fn hold(ui: &Ui) -> Hold {
         shift: input.modifiers.shift,
         alt: input.modifiers.alt,
         command: input.modifiers.command,
+        pressure_percent: None,
     })
 }
 

@@ -379,6 +379,10 @@ fn detail(ui: &mut Ui, state: &State, out: &mut Commands) {
                  counted, else in this picture"
             .into(),
     };
+    let both = format!(
+        "Both levels at once: detail code {} in hand goes under it",
+        state.paint.code.detail
+    );
     let choices = [
         (
             DetailPolicy::Empty,
@@ -391,17 +395,22 @@ fn detail(ui: &mut Ui, state: &State, out: &mut Commands) {
             "New layout under the old texture",
         ),
         (DetailPolicy::Pull, "Pull texture", pull.as_str()),
+        (
+            DetailPolicy::Code(state.paint.code.detail),
+            "Both levels",
+            both.as_str(),
+        ),
     ];
     let now = choices
         .iter()
-        .find(|choice| choice.0 == state.paint.detail_policy);
+        .find(|choice| choice.0 == state.paint.detail());
     let text = now.map_or("", |choice| choice.1);
     let response = egui::ComboBox::from_id_salt("texture under structure")
         .selected_text(text)
         .width(104.0)
         .show_ui(ui, |ui| {
             for (policy, label, hint) in choices {
-                let is_on = policy == state.paint.detail_policy;
+                let is_on = policy == state.paint.detail();
                 if ui
                     .selectable_label(is_on, label)
                     .on_hover_text(hint)
@@ -412,6 +421,8 @@ fn detail(ui: &mut Ui, state: &State, out: &mut Commands) {
             }
         })
         .response;
+    let name = "Texture under structure";
+    response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, name));
     response.on_hover_text("What painting structure does to the texture under it");
 }
 
