@@ -207,6 +207,7 @@ impl CellOverlay {
         size_px: Vec2,
         (seconds, shift_px): (f64, Vec2),
     ) {
+        let placed = &placed.snapped();
         let picture = Rect::new(0, 0, size_px.x as u32, size_px.y as u32);
         if let Some(tint) = &self.tint {
             // Cells at the edges reach beyond the picture.

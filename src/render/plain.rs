@@ -161,6 +161,10 @@ impl PlainSurface {
     }
 
     pub(super) fn paint(&self, painter: &egui::Painter, look: &Look) {
+        let look = &Look {
+            placed: look.placed.snapped(),
+            ..*look
+        };
         let placed = &look.placed;
         let [columns, rows] = look.copies();
         let size = self.size();
@@ -190,9 +194,6 @@ impl PlainSurface {
 
     fn tiles_at(&self, painter: &egui::Painter, look: &Look, offset: egui::Vec2) {
         let placed = &look.placed;
-        // Canvas pixels and screen pixels meet.
-        let snap = placed.snapped_origin() - placed.screen_from_canvas(egui::Vec2::ZERO);
-        let offset = offset + snap;
         let picture = placed.screen_rect(self.size()).translate(offset);
         let shown = picture.intersect(placed.panel);
         if !shown.is_positive() {
@@ -242,6 +243,14 @@ impl PlainSurface {
                         );
                 }
             }
+        }
+        if let Some(left) = left
+            && right.is_some()
+        {
+            let line = Stroke::new(2.0 / placed.pixels_per_point, Color32::WHITE);
+            painter
+                .with_clip_rect(shown.intersect(painter.clip_rect()))
+                .vline(left.max.x, shown.y_range(), line);
         }
     }
 

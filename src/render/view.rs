@@ -106,6 +106,15 @@ impl Placed {
         let snap = |v: f32| (v * self.pixels_per_point).round() / self.pixels_per_point;
         pos2(snap(origin.x), snap(origin.y))
     }
+
+    /// The same, moved by less than a screen pixel so that the canvas begins on a whole one.
+    pub fn snapped(&self) -> Self {
+        let moved = self.snapped_origin() - self.screen_from_canvas(Vec2::ZERO);
+        Self {
+            view: self.panned(moved),
+            ..*self
+        }
+    }
 }
 
 #[cfg(test)]
@@ -167,5 +176,22 @@ mod tests {
                 (0, 0, size.x as u32, size.y as u32)
             );
         }
+    }
+
+    #[test]
+    fn a_snapped_canvas_begins_on_a_whole_screen_pixel() {
+        let placed = Placed {
+            view: View {
+                centre_px: vec2(100.3, 57.7),
+                zoom: 0.73,
+            },
+            panel: Rect::from_min_size(pos2(79.0, 101.0), vec2(921.0, 691.0)),
+            pixels_per_point: 1.5,
+        };
+        let snapped = placed.snapped();
+        let origin = snapped.screen_from_canvas(Vec2::ZERO);
+        assert!((origin - placed.snapped_origin()).length() < 1e-3);
+        let moved = origin - placed.screen_from_canvas(Vec2::ZERO);
+        assert!(moved.abs().max_elem() <= 0.5 / 1.5 + 1e-3, "{moved:?}");
     }
 }
