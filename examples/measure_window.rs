@@ -1,7 +1,7 @@
 //! Measures the desktop program in a real window on a virtual screen: start, idling, memory, dabs while a fine-tune
 //! runs, and scrolling through 100,000 pictures. Needs Linux, Xvfb and xdotool.
 //!
-//! `cargo build --release && cargo run --example measure_window -- [PROGRAM] [start|idle|memory|busy|scroll]…`
+//! `cargo build --release && cargo run --example measure_window -- [PROGRAM] [start|idle|memory|dabs|busy|scroll]…`
 
 #[cfg(not(target_os = "linux"))]
 fn main() {}
@@ -47,7 +47,7 @@ mod linux {
         };
         let mut wanted: Vec<String> = arguments.collect();
         if wanted.is_empty() {
-            wanted = ["start", "idle", "memory", "busy", "scroll"]
+            wanted = ["start", "idle", "memory", "dabs", "busy", "scroll"]
                 .map(str::to_owned)
                 .into();
         }
@@ -57,6 +57,7 @@ mod linux {
                 "start" => start(&screen, &program),
                 "idle" => idle(&screen, &program),
                 "memory" => memory(&screen, &program),
+                "dabs" => dabs(&screen, &program),
                 "busy" => busy(&screen, &program),
                 "scroll" => scroll(&screen, &program),
                 other => panic!("there is no measurement called {other}"),
@@ -296,18 +297,41 @@ mod linux {
         window.close(screen);
     }
 
-    fn memory(screen: &Screen, program: &Path) {
-        println!("memory with a document of 2048 × 2048 px, painted on");
-        let home = tempfile::tempdir().unwrap();
-        let picture = home.path().join("large.png");
+    fn with_large_picture(screen: &Screen, program: &Path, home: &Path) -> Window {
+        let picture = home.join("large.png");
         image::RgbImage::from_fn(2048, 2048, |x, y| {
             let wave = |v: u32| (v / 3 % 256) as u8;
             image::Rgb([wave(x), wave(y), wave(x * y / 200)])
         })
         .save(&picture)
         .unwrap();
-        let mut window = Window::open(screen, program, home.path(), &[&picture]);
+        let mut window = Window::open(screen, program, home, &[&picture]);
         window.until("Opened “large”");
+        window
+    }
+
+    /// What the program prints when it is closed says how long each dab took to all of its pixels.
+    fn dabs(screen: &Screen, program: &Path) {
+        for (level, keys) in [("structure", "key ctrl+1"), ("detail", "key ctrl+1 d")] {
+            println!("dabs on 2048 × 2048 px at 100 %, {level}");
+            let home = tempfile::tempdir().unwrap();
+            let window = with_large_picture(screen, program, home.path());
+            std::thread::sleep(Duration::from_secs(20));
+            screen.xdotool("mousemove 500 500");
+            screen.xdotool(keys);
+            std::thread::sleep(Duration::from_secs(3));
+            for stroke in 0..6 {
+                screen.stroke(300 + stroke * 40, 100, Duration::from_millis(8));
+            }
+            std::thread::sleep(Duration::from_secs(2));
+            window.close(screen);
+        }
+    }
+
+    fn memory(screen: &Screen, program: &Path) {
+        println!("memory with a document of 2048 × 2048 px, painted on");
+        let home = tempfile::tempdir().unwrap();
+        let window = with_large_picture(screen, program, home.path());
         // As long as somebody looks before painting.
         std::thread::sleep(Duration::from_secs(8));
         let opened = window.status_mb("VmRSS");

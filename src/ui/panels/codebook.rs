@@ -19,6 +19,7 @@ use crate::ui::widgets::{
 
 /// Side of a code on the map, in points.
 const MAP_SWATCH: f32 = 16.0;
+const MAX_MAP_SWATCH: f32 = 40.0;
 
 /// A choice among the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -404,22 +405,25 @@ fn use_text(ui: &mut Ui, state: &State, view: &PaletteView, level: Level, code: 
 fn map(ui: &mut Ui, state: &State, view: &PaletteView, chosen: u16, out: &mut Commands) {
     let level = state.paint.level;
     let palette = view.palette.level(level);
-    let room = ui.available_rect_before_wrap().shrink(MAP_SWATCH);
-    let response = ui.allocate_rect(room.expand(MAP_SWATCH), Sense::click());
+    let all = ui.available_rect_before_wrap();
+    let share = all.area() / palette.map.len().max(1) as f32;
+    let side = (share.sqrt() * 0.6).clamp(MAP_SWATCH, MAX_MAP_SWATCH);
+    let room = all.shrink(side);
+    let response = ui.allocate_rect(all, Sense::click());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Map of the codes"));
     let place = |at: [f32; 2]| room.lerp_inside(vec2(at[0], at[1]));
     let mut nearest: Option<(f32, u16)> = None;
     let pointer = response.hover_pos();
     for (code, at) in (0u16..).zip(&palette.map) {
         let centre = place(*at);
-        let rect = Rect::from_center_size(centre, vec2(MAP_SWATCH, MAP_SWATCH));
+        let rect = Rect::from_center_size(centre, egui::Vec2::splat(side));
         paint_swatch(ui, view, level, code, rect);
         if state.is_muted(level, code) {
             mute_mark(ui, rect);
         }
         if let Some(pointer) = pointer {
             let distance = (pointer - centre).length();
-            if distance < MAP_SWATCH && nearest.is_none_or(|(best, _)| distance < best) {
+            if distance < side && nearest.is_none_or(|(best, _)| distance < best) {
                 nearest = Some((distance, code));
             }
         }
@@ -434,9 +438,9 @@ fn map(ui: &mut Ui, state: &State, view: &PaletteView, chosen: u16, out: &mut Co
         }
     };
     let tokens = tokens(ui);
-    mark(chosen, 28.0, tokens.accent);
+    mark(chosen, side + 12.0, tokens.accent);
     if let Some((_, code)) = nearest {
-        mark(code, 36.0, tokens.text);
+        mark(code, side + 20.0, tokens.text);
         if response.clicked() {
             out.push(Command::SelectCode(level, code));
         }

@@ -18,6 +18,7 @@ use crate::ui::widgets::{
 };
 
 const SWATCH_POINTS: f32 = 30.0;
+const MAX_SWATCH_POINTS: f32 = 64.0;
 
 /// In which order codes stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -263,7 +264,10 @@ pub fn swatch_grid(
     let gap = 3.0;
     // A little less than there is: content that fills a panel to the last fraction of a point widens it.
     let width = ui.available_width() - 8.0;
-    let columns = ((width + gap) / (SWATCH_POINTS + gap)).floor().max(1.0) as usize;
+    // Where there is room they grow, as long as all of them stay in sight.
+    let share = width * ui.available_height() / codes.len().max(1) as f32;
+    let wanted = (share.sqrt() - gap - 1.0).clamp(SWATCH_POINTS, MAX_SWATCH_POINTS);
+    let columns = ((width + gap) / (wanted + gap)).floor().max(1.0) as usize;
     // The columns share the width that whole swatches leave over.
     let side = ((width + gap) / columns as f32 - gap).floor();
     let rows = codes.len().div_ceil(columns);

@@ -128,12 +128,14 @@ impl TrainPanel {
                 .map_or_else(|| format!("Run {run}"), |row| row.name.clone())
         };
         let width = (ui.available_width() - theme::GAP_M) / 2.0;
+        // The held-out pictures below take what their width needs; on a large screen the rest is the plots'.
+        let height = (ui.available_height() * 0.32).clamp(170.0, 420.0);
         ui.horizontal_top(|ui| {
             for (name, label) in plots {
-                ui.allocate_ui(vec2(width, 210.0), |ui| {
+                ui.allocate_ui(vec2(width, height + 40.0), |ui| {
                     ui.vertical(|ui| {
                         heading(ui, label);
-                        self.plot(ui, state, name, &names);
+                        self.plot(ui, state, (name, height), &names);
                     });
                 });
             }
@@ -142,10 +144,16 @@ impl TrainPanel {
         self.previews(ui, state);
     }
 
-    fn plot(&self, ui: &mut Ui, state: &State, name: &str, run_name: &dyn Fn(i64) -> String) {
+    fn plot(
+        &self,
+        ui: &mut Ui,
+        state: &State,
+        (name, height): (&str, f32),
+        run_name: &dyn Fn(i64) -> String,
+    ) {
         let colours = tokens(ui).plot;
         // Grid and numbers are drawn in the text's colour.
-        ui.visuals_mut().override_text_color = Some(tokens(ui).text_weak.gamma_multiply(0.8));
+        ui.visuals_mut().override_text_color = Some(tokens(ui).text_weak);
         let mut lines: Vec<(String, Vec<[f64; 2]>)> = Vec::new();
         if let Some(points) = state.training.figures.get(name) {
             lines.push(("This run".into(), points.clone()));
@@ -160,7 +168,7 @@ impl TrainPanel {
             return;
         }
         let mut plot = Plot::new(name)
-            .height(170.0)
+            .height(height)
             .allow_scroll(false)
             .allow_drag(false)
             .allow_zoom(false)
