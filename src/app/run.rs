@@ -71,6 +71,7 @@ pub fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// Vulkan, Metal or DirectX 12 on a graphics processor.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     Gpu,
     /// OpenGL.
     Glow,

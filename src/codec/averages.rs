@@ -88,17 +88,12 @@ impl Averages {
         if kernels::fused_on(device) {
             return Ok(Self::Host(learned));
         }
-        let codes = learned.size.len();
-        let mut averages = Self::Device {
-            size: Tensor::zeros(codes, DType::F32, device)?,
-            sum: Tensor::zeros(
-                (codes, learned.sum.len() / codes.max(1)),
-                DType::F32,
-                device,
-            )?,
-        };
-        averages.set(learned)?;
-        Ok(averages)
+        let (codes, values) = (learned.size.len(), learned.sum.len());
+        let shape = (codes, values / codes.max(1));
+        Ok(Self::Device {
+            size: Tensor::from_vec(learned.size, codes, device)?,
+            sum: Tensor::from_vec(learned.sum, shape, device)?,
+        })
     }
 
     /// Replaces them, where they are.
