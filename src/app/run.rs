@@ -188,7 +188,7 @@ fn open_window(files: &[PathBuf], way: Way) -> Result<(), String> {
     });
     eframe::run_native("Tessera", options, create).map_err(|source| {
         format!(
-            "could not open the window: {source}. Install a graphics driver (on Debian: mesa-vulkan-drivers)"
+            "could not open the window: {source}. Install a graphics driver (on Debian: libgl1-mesa-dri or mesa-vulkan-drivers)"
         )
     })
 }
