@@ -152,6 +152,7 @@ impl<'a> Easel<'a> {
                 &worked_out
             }
             Under::Policy(DetailPolicy::Code(code)) => {
+                self.alphabet.codebooks.check(Level::Detail, Some(code))?;
                 worked_out = [Some(code); DETAILS_PER_CELL];
                 &worked_out
             }

@@ -632,6 +632,17 @@ fn what_cannot_be_painted_is_refused_and_leaves_no_stroke_open() {
         fill(easel, Level::Structure, None, Some(99), DetailPolicy::Keep)
     });
     assert!(failed.is_err() && easel.take_deltas().is_empty());
+    let no_code = u16::try_from(easel.alphabet.codebooks.detail).unwrap();
+    let failed = easel.stroke("fill", |easel| {
+        fill(
+            easel,
+            Level::Structure,
+            None,
+            Some(3),
+            DetailPolicy::Code(no_code),
+        )
+    });
+    assert!(failed.is_err(), "there is no such detail code");
     assert!(!artist.document.is_edited());
 }
 
