@@ -292,6 +292,8 @@ pub struct Canvas {
     pub surface: Surface,
     /// For its tab.
     pub thumb: Thumb,
+    /// As it came in, for the history.
+    pub as_opened: TextureHandle,
     pub pictures: HistoryPictures,
     /// The same codes through another model, in place of the source.
     pub reskin: Option<Arc<Reskin>>,

@@ -54,6 +54,7 @@ impl App {
     pub(in crate::app) fn document_opened(&mut self, opened: &Arc<OpenDocument>, surface: Surface) {
         let document = opened.document.clone();
         let thumb = Thumb::new(&self.ctx, document.source());
+        let as_opened = Thumb::new(&self.ctx, document.source()).texture;
         self.openings += 1;
         let before = self.state.canvas.take();
         // The same picture encoded anew stays in its place.
@@ -81,6 +82,7 @@ impl App {
             model: opened.model.clone(),
             surface,
             thumb,
+            as_opened,
             pictures: HistoryPictures::default(),
             reskin: None,
             wants_reskin: false,

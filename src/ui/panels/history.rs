@@ -114,9 +114,10 @@ impl HistoryPanel {
                 } else {
                     tokens.text
                 };
-                let picture = index
-                    .checked_sub(1)
-                    .and_then(|stroke| canvas.pictures.of(&history.strokes()[stroke]));
+                let picture = match index {
+                    0 => Some(&canvas.as_opened),
+                    _ => canvas.pictures.of(&history.strokes()[index - 1]),
+                };
                 let response = list_row(ui, index == cursor, label, |ui| {
                     picture_of(ui, picture, index > cursor);
                     ui.label(RichText::new(label).color(colour));
