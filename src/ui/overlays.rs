@@ -362,10 +362,7 @@ fn welcome(ui: &mut Ui, state: &State, out: &mut Commands) {
             out.push(Command::CloseOverlay);
             out.push(Command::ImportFolder);
         }
-        small(
-            ui,
-            "A sample picture is open behind this, ready to paint on.",
-        );
+        small(ui, "The picture behind this is ready to paint on.");
     });
 }
 
