@@ -30,6 +30,15 @@ impl Thumb {
         thumb
     }
 
+    /// Another texture of how it looks now, which stays so.
+    pub(super) fn copy(&self, ctx: &egui::Context) -> TextureHandle {
+        ctx.load_texture(
+            "picture as it is",
+            self.image.clone(),
+            TextureOptions::LINEAR,
+        )
+    }
+
     /// Takes over new pixels of `rect`, straight alpha, row by row.
     pub(super) fn patch(&mut self, rect: Rect, rgba8: &[u8]) {
         let [width, height] = self.image.size;

@@ -5,14 +5,14 @@ use std::cell::RefCell;
 
 use bytemuck::{Pod, Zeroable};
 use eframe::egui::{
-    self, Color32, ColorImage, PaintCallbackInfo, Pos2, Shape, Stroke, TextureHandle,
-    TextureOptions, Vec2, pos2,
+    self, Color32, ColorImage, PaintCallbackInfo, Shape, Stroke, TextureHandle, TextureOptions,
+    Vec2,
 };
 use eframe::egui_wgpu::{self, CallbackResources, CallbackTrait, ScreenDescriptor};
 use eframe::wgpu;
 
 use super::gpu::{Gpu, SHADERS, TextureKind, layout};
-use super::plain::image_of;
+use super::plain::{image_of, paint_cells};
 use super::view::Placed;
 use crate::document::{CodeGrid, DETAIL_STRIDE_PX, Level, Rect, Selection};
 
@@ -162,15 +162,16 @@ impl CellOverlay {
         if self.selection.is_none() && self.tint.is_none() {
             return;
         }
+        let walked = (seconds * WALK_POINTS_PER_SECOND).rem_euclid(f64::from(2.0 * DASH_POINTS));
+        let walked = walked as f32;
         let Some(on_gpu) = &self.gpu else {
-            self.paint_plain(painter, placed, size_px, (seconds, shift_px));
+            self.paint_plain(painter, placed, size_px, (walked, shift_px));
             return;
         };
         let panel = placed.panel;
         let scale = Vec2::splat(placed.scale() * 2.0) / panel.size();
         let origin = placed.snapped_origin() - panel.center();
         let dash = DASH_POINTS * placed.pixels_per_point;
-        let walked = (seconds * WALK_POINTS_PER_SECOND).rem_euclid(f64::from(2.0 * DASH_POINTS));
         let uniform = ViewUniform {
             scale: [scale.x, -scale.y],
             offset: [
@@ -185,7 +186,7 @@ impl CellOverlay {
             },
             tint_px: self.tint.as_ref().map_or(0.0, |tint| tint.cell_px as f32),
             line_px: placed.pixels_per_point.max(1.0) / placed.view.zoom,
-            phase: walked as f32 * placed.pixels_per_point,
+            phase: walked * placed.pixels_per_point,
             dash,
             unused: [0.0; 3],
         };
@@ -205,27 +206,19 @@ impl CellOverlay {
         painter: &egui::Painter,
         placed: &Placed,
         size_px: Vec2,
-        (seconds, shift_px): (f64, Vec2),
+        (walked, shift_px): (f32, Vec2),
     ) {
         let placed = &placed.snapped();
         let picture = Rect::new(0, 0, size_px.x as u32, size_px.y as u32);
         if let Some(tint) = &self.tint {
-            // Cells at the edges reach beyond the picture.
-            let clip = (placed.screen_rect(picture)).intersect(painter.clip_rect());
             let cells = Rect::new(0, 0, tint.width, tint.height).to_pixels(tint.cell_px);
             let mut texture = self.plain_tint.borrow_mut();
             let texture = texture.get_or_insert_with(|| {
                 let image = tint.image(Rect::new(0, 0, tint.width, tint.height));
                 (painter.ctx()).load_texture("tint", image, TextureOptions::NEAREST)
             });
-            painter.with_clip_rect(clip).image(
-                texture.id(),
-                placed.screen_rect(cells),
-                egui::Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)),
-                Color32::WHITE,
-            );
+            paint_cells(painter, placed, picture, cells, texture);
         }
-        let walked = (seconds * WALK_POINTS_PER_SECOND).rem_euclid(f64::from(2.0 * DASH_POINTS));
         let panel = placed.panel.expand(1.0);
         let mut shapes = Vec::new();
         for [from, to] in &self.plain_outline {
@@ -249,7 +242,7 @@ impl CellOverlay {
                 clipped[0].distance(clipped[1]),
                 (clipped[1] - clipped[0]).normalized(),
             );
-            let phase = clipped[0].x + clipped[0].y - walked as f32;
+            let phase = clipped[0].x + clipped[0].y - walked;
             let mut dash = -phase.rem_euclid(2.0 * DASH_POINTS);
             while dash < length {
                 let part = [dash.max(0.0), (dash + DASH_POINTS).min(length)];

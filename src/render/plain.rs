@@ -10,11 +10,13 @@ use eframe::egui::{
     TextureOptions, TextureWrapMode, pos2,
 };
 
-use super::{CanvasColours, Compare, Look, Mask, filter, rows_of, tiles};
+use super::{CanvasColours, Compare, Look, Mask, Placed, filter, rows_of, tiles};
 use crate::document::{Rect, Source};
 
 /// Side of the checkerboard's squares, points.
 const CHECKER_POINTS: f32 = 8.0;
+/// All of a texture.
+const WHOLE: ScreenRect = ScreenRect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0));
 /// How much stronger a difference is shown, as in the shader.
 const DIFFERENCE_GAIN: u32 = 4;
 /// Alpha of the shade over dimmed cells, as dark as the shader's.
@@ -177,18 +179,10 @@ impl PlainSurface {
             self.tiles_at(painter, look, offset);
         }
         if let Some((cells, texture)) = &self.mask {
-            // Cells at the edges reach beyond the picture.
-            let picture = placed.screen_rect(self.size());
-            let clip = picture.intersect(painter.clip_rect());
-            painter.with_clip_rect(clip).image(
-                texture.id(),
-                placed.screen_rect(*cells),
-                ScreenRect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)),
-                Color32::WHITE,
-            );
+            paint_cells(painter, placed, size, *cells, texture);
         }
         if let Some(grid_px) = look.grid_px {
-            grid(painter, self.size(), grid_px, look);
+            grid(painter, size, grid_px, look);
         }
     }
 
@@ -238,7 +232,7 @@ impl PlainSurface {
                         .image(
                             texture.shown(painter.ctx(), is_square),
                             whole,
-                            ScreenRect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)),
+                            WHOLE,
                             Color32::WHITE.gamma_multiply(share),
                         );
                 }
@@ -281,12 +275,7 @@ impl PlainSurface {
             });
         }
         if let Some(difference) = last.as_ref() {
-            painter.image(
-                difference.texture.id(),
-                shown,
-                ScreenRect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)),
-                Color32::WHITE,
-            );
+            painter.image(difference.texture.id(), shown, WHOLE, Color32::WHITE);
         }
     }
 
@@ -366,6 +355,23 @@ pub(super) fn image_of(part: Rect, whole: Rect, rgba8: &[u8]) -> ColorImage {
         bytes.extend_from_slice(&row[..part.width as usize * 4]);
     }
     ColorImage::from_rgba_unmultiplied([part.width as usize, part.height as usize], &bytes)
+}
+
+/// A texture with a texel for each of the cells that cover `cells`; those at the edges reach beyond the picture.
+pub(super) fn paint_cells(
+    painter: &egui::Painter,
+    placed: &Placed,
+    picture: Rect,
+    cells: Rect,
+    texture: &TextureHandle,
+) {
+    let clip = (placed.screen_rect(picture)).intersect(painter.clip_rect());
+    painter.with_clip_rect(clip).image(
+        texture.id(),
+        placed.screen_rect(cells),
+        WHOLE,
+        Color32::WHITE,
+    );
 }
 
 /// The strongest difference of two straight RGBA8 pixels, premultiplied.

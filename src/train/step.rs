@@ -127,26 +127,15 @@ pub(super) fn train_step(
     let grads = codec.params().backward(&loss)?;
     let norm = optimizer.norm(&grads)?;
     // An accelerator has to wait for the host once in a step: here, where it is said whether the step is taken.
-    let told = [
-        Some(&norm),
-        Some(&value),
-        Some(&reconstruction),
-        Some(&pass.commit_loss),
-        structure.as_ref(),
-        contrast.as_ref(),
-        critic_loss.as_ref(),
-    ];
-    let mut values = read_scalars(&told.iter().copied().flatten().collect::<Vec<_>>())?.into_iter();
-    let [
-        norm,
-        loss,
-        reconstruction,
-        commitment,
-        structure,
-        contrast,
-        critic,
-    ] = told.map(|scalar| scalar.and_then(|_| values.next()));
-    let (gradient_norm, loss) = (norm.unwrap_or(f64::NAN), loss.unwrap_or(f64::NAN));
+    let told = [&norm, &value, &reconstruction, &pass.commit_loss];
+    let optional = [&structure, &contrast, &critic_loss];
+    let scalars: Vec<&Tensor> = (told.into_iter())
+        .chain(optional.into_iter().flatten())
+        .collect();
+    let mut values = read_scalars(&scalars)?.into_iter();
+    let mut next = || values.next().unwrap_or(f64::NAN);
+    let [gradient_norm, loss, reconstruction, commitment] = told.map(|_| next());
+    let [structure, contrast, critic] = optional.map(|scalar| scalar.as_ref().map(|_| next()));
     if !loss.is_finite() {
         return Err(not_finite(format!("the loss is {loss}")));
     }
@@ -161,9 +150,9 @@ pub(super) fn train_step(
     Ok(Outcome {
         learning_rate,
         loss,
-        reconstruction: reconstruction.unwrap_or(0.0),
+        reconstruction,
         structure: structure.unwrap_or(0.0),
-        commitment: commitment.unwrap_or(0.0),
+        commitment,
         gradient_norm,
         contrast,
         critic,

@@ -306,6 +306,11 @@ pub fn list_row(ui: &mut Ui, is_on: bool, name: &str, add: impl FnOnce(&mut Ui))
     response
 }
 
+/// What a list to choose from is called where it is not seen.
+pub fn name_choice(response: &Response, name: &str) {
+    response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, name));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

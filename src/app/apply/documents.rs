@@ -54,7 +54,7 @@ impl App {
     pub(in crate::app) fn document_opened(&mut self, opened: &Arc<OpenDocument>, surface: Surface) {
         let document = opened.document.clone();
         let thumb = Thumb::new(&self.ctx, document.source());
-        let as_opened = Thumb::new(&self.ctx, document.source()).texture;
+        let as_opened = thumb.copy(&self.ctx);
         self.openings += 1;
         let before = self.state.canvas.take();
         // The same picture encoded anew stays in its place.

@@ -112,8 +112,7 @@ pub struct BrushStroke {
     anchor: (i64, i64),
     last_stamp: Option<(i64, i64)>,
     smears: Vec<Smear>,
-    /// The brush as it is pressed now, and the pressure at the last point and at the one to come.
-    brush: Brush,
+    /// The pressure at the last dab, and at the point to come.
     pressure: f32,
     next_pressure: f32,
 }
@@ -158,12 +157,10 @@ impl BrushStroke {
             before,
             anchor: (0, 0),
             last_stamp: None,
-            brush: setup.brush,
             pressure: setup.pressure,
             next_pressure: setup.pressure,
             setup,
         };
-        stroke.brush = stroke.pressed(stroke.pressure);
         stroke.from = stroke.cells(at_px);
         stroke.at = stroke.from;
         stroke.anchor = stroke.stamp_at(stroke.from);
@@ -253,7 +250,7 @@ impl BrushStroke {
         let (from, change) = (self.pressure, self.next_pressure - self.pressure);
         let count = path.len() as f32;
         for (index, at) in path.into_iter().enumerate() {
-            self.brush = self.pressed(from + change * (index as f32 + 1.0) / count);
+            self.pressure = from + change * (index as f32 + 1.0) / count;
             self.dab_or_abort(easel, at)?;
         }
         self.pressure = self.next_pressure;
@@ -286,7 +283,7 @@ impl BrushStroke {
             }
             return Ok(());
         }
-        let brush = self.brush;
+        let brush = self.pressed(self.pressure);
         let snapped = brush.snapped(at);
         for number in 0..self.images.len() {
             let reflection = self.images[number];

@@ -12,7 +12,7 @@ use crate::app::{
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
     Commands, card, command_button, empty_state, glyph, heading, icon_button, icon_text,
-    icon_text_button, named_field, primary_button, small, title, weak,
+    icon_text_button, name_choice, named_field, primary_button, small, title, weak,
 };
 
 const TILE: f32 = 112.0;
@@ -262,10 +262,6 @@ fn choose_label(ui: &mut Ui, counts: &PictureCounts, wanted: &mut PictureFilter)
             }
         });
     name_choice(&response.response, "Which label");
-}
-
-fn name_choice(response: &Response, name: &str) {
-    response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, name));
 }
 
 /// Says so where files are gone, and offers to find them.

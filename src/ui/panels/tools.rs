@@ -10,7 +10,8 @@ use crate::document::{Combine, DetailPolicy, Level, Shape};
 use crate::render::Compare;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    Commands, command_icon, icon_button, icon_text, segmented, sized_icon_button, small, tooltip,
+    Commands, command_icon, icon_button, icon_text, name_choice, segmented, sized_icon_button,
+    small, tooltip,
 };
 
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
@@ -421,8 +422,7 @@ fn detail(ui: &mut Ui, state: &State, out: &mut Commands) {
             }
         })
         .response;
-    let name = "Texture under structure";
-    response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, name));
+    name_choice(&response, "Texture under structure");
     response.on_hover_text("What painting structure does to the texture under it");
 }
 
