@@ -1,4 +1,4 @@
-//! A base model from a recipe, in pieces: both stages, paused and gone on with.
+//! A base model from a recipe, in pieces: all stages, paused and gone on with.
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use candle_core::Device;
-use tessera::codec::CodecConfig;
+use tessera::codec::{CodecConfig, EmbeddingHead, WordsHead};
 use tessera::engine::{DeviceChoice, EventKind, ModelSource, Outcome, TrainBaseJob, Worker};
 use tessera::train::recipe::{DataRecipe, Group, Recipe};
-use tessera::train::{Budget, EvaluationConfig, Sharpening, TrainConfig};
+use tessera::train::{Budget, EmbeddingTraining, EvaluationConfig, Sharpening, TrainConfig};
 
 fn training(steps: u64) -> TrainConfig {
     TrainConfig {
@@ -69,6 +69,14 @@ fn recipe() -> Recipe {
             }),
             ..training(6)
         }],
+        embedding: Some(EmbeddingTraining {
+            head: WordsHead { words: 6, bands: 2 },
+            seed: 1,
+            steps: 20,
+            batch: 4,
+            crop_px: 32,
+            learning_rate: 0.01,
+        }),
     }
 }
 
@@ -116,12 +124,19 @@ fn a_recipe_is_trained_in_pieces_to_a_model_that_loads() {
         let source = ModelSource::File(folder.join(name));
         source.load(&Device::Cpu).unwrap()
     };
-    let (plain, sharp) = (load("model.stage1.safetensors"), load("model.safetensors"));
+    let [plain, sharp] = ["model.stage1.safetensors", "model.stage2.safetensors"].map(load);
+    let done = load("model.safetensors");
     assert_ne!(plain.hash, sharp.hash, "the second stage changed it");
-    let figures = std::fs::read_to_string(folder.join("model.jsonl")).unwrap();
-    assert!(figures.contains("\"eval\""), "{figures}");
+    assert_ne!(sharp.hash, done.hash, "the head of words is new");
+    let head = WordsHead { words: 6, bands: 2 };
+    let found = done.codec.config().embedding;
+    assert_eq!(found, Some(EmbeddingHead::Words(head)));
+    for (file, phase) in [("model.stage2.jsonl", "eval"), ("model.jsonl", "embedding")] {
+        let figures = std::fs::read_to_string(folder.join(file)).unwrap();
+        assert!(figures.contains(&format!("\"{phase}\"")), "{figures}");
+    }
 
     // At its end, the same command changes nothing.
     train(&worker, folder, None);
-    assert_eq!(load("model.safetensors").hash, sharp.hash);
+    assert_eq!(load("model.safetensors").hash, done.hash);
 }

@@ -49,6 +49,34 @@ pub struct CodebookConfig {
     pub cosine: bool,
 }
 
+/// How pictures are embedded, to compare them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum EmbeddingHead {
+    /// So many numbers, linear in the mean of the coarsest features.
+    Pooled(usize),
+    Words(WordsHead),
+}
+
+/// A bag of learned words (Sivic & Zisserman, "Video Google", ICCV 2003): how much of each word a picture's cells are, over all
+/// and by bands from top to bottom ("Beyond bags of features", Lazebnik et al., CVPR 2006).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WordsHead {
+    pub words: usize,
+    pub bands: usize,
+}
+
+impl EmbeddingHead {
+    /// Numbers per picture.
+    pub fn length(self) -> usize {
+        match self {
+            Self::Pooled(length) => length,
+            Self::Words(head) => head.words.saturating_mul(head.bands.saturating_add(1)),
+        }
+    }
+}
+
 /// The whole network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,8 +85,8 @@ pub struct CodecConfig {
     pub stages: Vec<Stage>,
     pub structure: CodebookConfig,
     pub detail: CodebookConfig,
-    /// Length of the contrastive embedding, where the codec has that head.
-    pub embedding: Option<usize>,
+    /// The contrastive embedding, where the codec has that head.
+    pub embedding: Option<EmbeddingHead>,
 }
 
 impl Default for CodecConfig {
@@ -83,7 +111,7 @@ impl Default for CodecConfig {
                 dim: 16,
                 cosine: true,
             },
-            embedding: Some(128),
+            embedding: Some(EmbeddingHead::Pooled(128)),
         }
     }
 }
@@ -107,7 +135,7 @@ impl CodecConfig {
             stages: vec![stage(4, 8, 1), stage(8, 12, 1), stage(16, 16, 2)],
             structure: codebook(16, 24),
             detail: codebook(4, 32),
-            embedding: Some(8),
+            embedding: Some(EmbeddingHead::Pooled(8)),
         }
     }
 
@@ -131,10 +159,8 @@ impl CodecConfig {
                 "detail codes must be finer than structure codes".to_owned(),
             ));
         }
-        if self
-            .embedding
-            .is_some_and(|length| length == 0 || length > MAX_EMBEDDING)
-        {
+        let is_fine = |head: EmbeddingHead| (1..=MAX_EMBEDDING).contains(&head.length());
+        if !self.embedding.is_none_or(is_fine) {
             return Err(too_large("embedding", MAX_EMBEDDING));
         }
         if self.parameter_count() > MAX_PARAMETERS {
@@ -227,7 +253,8 @@ impl CodecConfig {
     /// | `decoder.sN.in` | Linear into decoder stage N, before depth-to-space |
     /// | `decoder.detail` | Linear d → width, added to T |
     /// | `decoder.out` | Linear to pixels, before depth-to-space |
-    /// | `embedding` | Linear from pooled coarsest features, where the config has it |
+    /// | `embedding` | Linear from pooled coarsest features, where the config has that head |
+    /// | `embedding.words` | Linear (finest features, mean RGBA of the cell) → words, where the config has that one |
     pub fn tensor_shapes(&self) -> BTreeMap<String, Vec<usize>> {
         let mut shapes = Shapes::default();
         for (index, stage) in self.stages.iter().enumerate() {
@@ -261,8 +288,13 @@ impl CodecConfig {
             let outputs = finest.stride.pow(2) * PIXEL_CHANNELS;
             shapes.linear("decoder.out", finest.width, outputs);
         }
-        if let Some(length) = self.embedding {
-            shapes.linear("embedding", coarsest, length);
+        match self.embedding {
+            Some(EmbeddingHead::Pooled(length)) => shapes.linear("embedding", coarsest, length),
+            Some(EmbeddingHead::Words(head)) => {
+                let inputs = detail_width + PIXEL_CHANNELS;
+                shapes.linear("embedding.words", inputs, head.words);
+            }
+            None => {}
         }
         shapes.0
     }

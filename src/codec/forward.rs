@@ -228,10 +228,9 @@ impl Codec {
             (Some(structure), Some(detail)) => (structure + detail)?,
             _ => Tensor::zeros((), DType::F32, pixels.device())?,
         };
-        let embedding = if options.embedding {
-            net.embed(&features.coarsest)?
-        } else {
-            None
+        let embedding = match net.embedding().filter(|_| options.embedding) {
+            Some(head) => Some(head.of_features(pixels, &features)?),
+            None => None,
         };
         Ok(TrainForward {
             recon,

@@ -11,6 +11,7 @@
 mod averages;
 pub mod checkpoint;
 pub mod config;
+mod embedding;
 pub mod forward;
 mod kmeans;
 mod network;
@@ -29,7 +30,9 @@ use crate::kernels::{Padding, ParamStore, no_grad};
 use crate::progress::Observer;
 
 pub use checkpoint::{CheckpointInfo, read_model_file};
-pub use config::{CodebookConfig, CodecConfig, STRUCTURE_STRIDE_PX, Stage};
+pub use config::{
+    CodebookConfig, CodecConfig, EmbeddingHead, STRUCTURE_STRIDE_PX, Stage, WordsHead,
+};
 pub use forward::{DetailDropout, DetailMask, LevelForward, Reseeded, TrainForward, TrainOptions};
 pub use picture::PictureCodes;
 pub use quantizer::{CodebookTraining, Quantizer};
@@ -331,30 +334,6 @@ impl Codec {
             w,
             self.config.detail.dim,
         ))?)
-    }
-
-    /// The contrastive embedding of pixels, `[n, length]`, each of length 1; `None` where the codec has no such head.
-    ///
-    /// # Errors
-    /// [`Kind::Usage`] for pixels of a wrong shape.
-    pub fn embed(&self, pixels: &Tensor, padding: Padding) -> Result<Option<Tensor>> {
-        no_grad(|| {
-            let Some(embedding) = self.embed_train(pixels, padding)? else {
-                return Ok(None);
-            };
-            let length = (embedding.sqr()?.sum_keepdim(1)? + 1e-12)?.sqrt()?;
-            Ok(Some(embedding.broadcast_div(&length)?))
-        })
-    }
-
-    /// The same for training: differentiable, not normalised.
-    ///
-    /// # Errors
-    /// As [`Self::embed`].
-    pub fn embed_train(&self, pixels: &Tensor, padding: Padding) -> Result<Option<Tensor>> {
-        check_pixels(pixels)?;
-        let features = self.network.encode(pixels, padding)?;
-        Ok(self.network.embed(&features.coarsest)?)
     }
 
     /// Starts both codebooks by k-means on what the encoder gives for `batches` of pixels. Call it once before the

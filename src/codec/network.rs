@@ -12,6 +12,7 @@
 use candle_core::{Result, Tensor};
 
 use crate::codec::config::{CodecConfig, PIXEL_CHANNELS};
+use crate::codec::embedding::Embedding;
 use crate::codec::receptive::TrunkLink;
 use crate::kernels::{Block, Chain, Init, Layer, Linear, Padding, Param, RmsNorm, Scope};
 
@@ -109,7 +110,7 @@ pub(crate) struct Network {
     head_parts: Vec<Chain>,
     head: Chain,
     empty: Param,
-    embedding: Option<Linear>,
+    embedding: Option<Embedding>,
 }
 
 impl Network {
@@ -206,10 +207,7 @@ impl Network {
             empty: scope
                 .pp("detail")
                 .get("empty", &[config.detail.dim], Init::Const(0.0))?,
-            embedding: config
-                .embedding
-                .map(|length| Linear::new(coarsest.width, length, scope.pp("embedding")))
-                .transpose()?,
+            embedding: Embedding::new(config, &scope.pp("embedding"))?,
         })
     }
 
@@ -236,12 +234,9 @@ impl Network {
             .forward_with(features, trunk, Padding::Zero)
     }
 
-    /// Coarsest features `[n, h, w, c]` → `[n, length]`, where the config has the head.
-    pub fn embed(&self, coarsest: &Tensor) -> Result<Option<Tensor>> {
-        self.embedding
-            .as_ref()
-            .map(|embedding| embedding.forward(&coarsest.mean((1, 2))?))
-            .transpose()
+    /// Where the config has one.
+    pub fn embedding(&self) -> Option<&Embedding> {
+        self.embedding.as_ref()
     }
 
     /// Trunk steps: step 0 is the coarsest stage; the last one gives T.

@@ -5,6 +5,7 @@
 pub mod config;
 mod contrast;
 mod critic;
+mod embedding;
 pub mod eta;
 pub mod evaluate;
 pub mod losses;
@@ -27,6 +28,7 @@ pub use config::{
     CodebookStart, EarlyStop, EvaluationConfig, OptimizerConfig, Preset, TrainConfig,
 };
 pub use critic::Sharpening;
+pub use embedding::{EmbeddingTraining, train_embedding};
 pub use evaluate::{Scores, evaluate};
 pub use losses::LossWeights;
 pub use run::{Ended, Pictures, Run};

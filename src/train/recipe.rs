@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainConfig;
+use super::embedding::EmbeddingTraining;
 use super::run::Pictures;
 use crate::codec::CodecConfig;
 use crate::dataset::decode::{Limits, probe_bytes};
@@ -32,6 +33,9 @@ pub struct Recipe {
     /// Further stages; each goes on from the model of the one before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sharpening: Vec<TrainConfig>,
+    /// The last stage: a head of words in place of the one trained so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<EmbeddingTraining>,
 }
 
 /// Which pictures, in which shares. Only pictures that the folder's `ATTRIBUTION.csv` names are used.
@@ -95,6 +99,8 @@ impl Attribution {
 pub struct Prepared {
     pub pictures: Pictures,
     pub batches: Arc<dyn BatchSource>,
+    /// Those of [`Recipe::embedding`].
+    pub embedding_batches: Option<Arc<dyn BatchSource>>,
     /// By group folder, in the recipe's order.
     pub counts: Vec<GroupCount>,
 }
@@ -131,6 +137,9 @@ impl Recipe {
         self.training.validate()?;
         for sharpening in &self.sharpening {
             sharpening.validate()?;
+        }
+        if let Some(embedding) = &self.embedding {
+            embedding.validate()?;
         }
         if self.data.held_out_percent == 0 || self.data.held_out_percent > 50 {
             return Err(Error::usage(
@@ -210,7 +219,7 @@ impl Recipe {
                 continue;
             }
             pictures.train.extend(trained.iter().cloned());
-            groups.push((group.weight, Crops::new(trained, self.crops_config(index))?));
+            groups.push((group.weight, index as u64, trained));
         }
         // In an order without meaning, so that any first few are of all groups.
         held_out.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
@@ -229,31 +238,44 @@ impl Recipe {
             .at(root));
         }
         let training = &self.training;
-        let mixture = Mixture::new(
-            groups,
-            data.procedural_weight,
-            training.crop_px,
-            training.batch,
-            training.seed,
-        )?;
+        let batches = self.mixture(&groups, training.crop_px, training.batch, training.seed)?;
+        let embedding_batches = (self.embedding.as_ref())
+            .map(|settings| self.mixture(&groups, settings.crop_px, settings.batch, settings.seed))
+            .transpose()?;
         Ok(Prepared {
             pictures,
-            batches: Arc::new(mixture),
+            batches,
+            embedding_batches,
             counts,
         })
     }
 
-    fn crops_config(&self, group: usize) -> CropsConfig {
-        let training = &self.training;
-        CropsConfig {
-            side_px: training.crop_px,
-            batch_size: training.batch,
-            seed: training.seed.wrapping_add(group as u64),
-            augment: training.augment.clone(),
-            cache_bytes: training.cache_bytes,
-            working_side_px: Some(self.data.working_side_px),
-            ..CropsConfig::default()
-        }
+    /// Crops of the groups in their shares. A group is its weight, its number in the recipe, and its pictures.
+    fn mixture(
+        &self,
+        groups: &[(f64, u64, Vec<Source>)],
+        crop_px: u32,
+        batch: u32,
+        seed: u64,
+    ) -> Result<Arc<dyn BatchSource>> {
+        let crops = |group: u64, sources: &[Source]| {
+            let config = CropsConfig {
+                side_px: crop_px,
+                batch_size: batch,
+                seed: seed.wrapping_add(group),
+                augment: self.training.augment.clone(),
+                cache_bytes: self.training.cache_bytes,
+                working_side_px: Some(self.data.working_side_px),
+                ..CropsConfig::default()
+            };
+            Crops::new(sources.to_vec(), config)
+        };
+        let groups = (groups.iter())
+            .map(|(weight, group, sources)| Ok((*weight, crops(*group, sources)?)))
+            .collect::<Result<_>>()?;
+        let procedural = self.data.procedural_weight;
+        let mixture = Mixture::new(groups, procedural, crop_px, batch, seed)?;
+        Ok(Arc::new(mixture))
     }
 
     /// The pictures that can be read, in the order of the list; the others with a warning each.
@@ -462,6 +484,7 @@ mod tests {
                 ..TrainConfig::default()
             },
             sharpening: Vec::new(),
+            embedding: None,
         }
     }
 

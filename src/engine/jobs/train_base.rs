@@ -20,11 +20,14 @@ use crate::progress::{Observer, Stop};
 use crate::train::recipe::{GroupCount, Prepared, Recipe};
 use crate::train::{
     Checkpoint, CheckpointKind, Ended, Evaluation, Pictures, Run, StepFigures, TrainConfig,
-    TrainSink,
+    TrainSink, train_embedding,
 };
 
+/// Steps of the embedding's training between two lines of its figures.
+const FIGURES_EVERY: u64 = 20;
+
 /// Trains the base model. Beside `out` stand the state of each stage (`.state`, what the next piece goes on from) and its
-/// figures (`.jsonl`); with sharpening stages also the models before the last (`.stage1.safetensors` and so on).
+/// figures (`.jsonl`); with further stages also the models before the last (`.stage1.safetensors` and so on).
 pub struct TrainBaseJob {
     pub recipe: PathBuf,
     /// The folder that holds the recipe's picture folders.
@@ -51,6 +54,7 @@ impl TrainBaseJob {
         let stages = Stage::all(&recipe, &self.out);
         let mut reports = Vec::new();
         let mut before: Option<&Stage<'_>> = None;
+        let mut is_new = false;
         for stage in &stages {
             let run = stage.open(before, &recipe, &prepared, &device.device, context)?;
             let mut run = run.with_batches(Arc::clone(&prepared.batches));
@@ -60,8 +64,10 @@ impl TrainBaseJob {
                 counts: &prepared.counts,
                 context,
             };
+            let begun_at = run.progress().step;
             let ended = in_background(|| run.run(&mut sink, &piece))?;
             let progress = run.progress();
+            is_new |= progress.step > begun_at;
             reports.push(json!({
                 "stage": stage.name,
                 "steps": progress.step,
@@ -85,6 +91,28 @@ impl TrainBaseJob {
             }
             before = Some(stage);
         }
+        if let (Some(settings), Some(batches), Some(before)) =
+            (&recipe.embedding, &prepared.embedding_batches, before)
+            && (is_new || !self.out.exists())
+        {
+            let files = Files::of(&self.out);
+            let sink = FileSink {
+                files: &files,
+                recipe: &recipe,
+                counts: &prepared.counts,
+                context,
+            };
+            let codec = before.model(&device.device)?;
+            let told = |step: u64, loss| {
+                if step.is_multiple_of(FIGURES_EVERY) {
+                    sink.note("embedding", step, [("loss".to_owned(), loss)].into());
+                }
+            };
+            // A few minutes, which are not paused.
+            let codec =
+                in_background(|| train_embedding(&codec, settings, &**batches, context, told))?;
+            sink.publish(codec)?;
+        }
         Ok(Outcome::new("Trained to the end of the recipe.")
             .with_report(report(&reports, &device.name, &prepared.counts))
             .with_file(&self.out))
@@ -104,24 +132,21 @@ struct Stage<'a> {
 impl<'a> Stage<'a> {
     fn all(recipe: &'a Recipe, out: &Path) -> Vec<Self> {
         let configs = std::iter::once(&recipe.training).chain(&recipe.sharpening);
-        let last = recipe.sharpening.len();
-        let stage = |(number, config)| {
+        // The embedding's stage has no state, only the model.
+        let last = recipe.sharpening.len() + usize::from(recipe.embedding.is_some());
+        let stage = |(number, config): (usize, &'a TrainConfig)| {
             let model = match number {
                 number if number == last => out.to_path_buf(),
                 _ => out.with_extension(format!("stage{}.safetensors", number + 1)),
             };
             Self {
-                name: if number == 0 {
-                    "training"
-                } else {
+                name: if config.sharpening.is_some() {
                     "sharpening"
+                } else {
+                    "training"
                 },
                 config,
-                files: Files {
-                    state: model.with_extension("state"),
-                    figures: model.with_extension("jsonl"),
-                    model,
-                },
+                files: Files::of(&model),
             }
         };
         configs.enumerate().map(stage).collect()
@@ -144,11 +169,15 @@ impl<'a> Stage<'a> {
             let codec = Codec::new(recipe.codec.clone(), config.seed, device)?;
             return Run::from_scratch(codec, config, pictures);
         };
-        let model = &before.files.model;
+        Run::fine_tune(before.model(device)?, config, pictures)
+    }
+
+    /// What came of it.
+    fn model(&self, device: &Device) -> Result<Codec> {
+        let model = &self.files.model;
         let bytes = std::fs::read(model)
             .map_err(|source| Error::io("could not read the model", model, &source))?;
-        let codec = Codec::load_bytes(&bytes, device).map_err(|error| error.at(model))?;
-        Run::fine_tune(codec, config, pictures)
+        Codec::load_bytes(&bytes, device).map_err(|error| error.at(model))
     }
 
     fn resume(&self, pictures: Pictures, device: &Device, observer: &dyn Observer) -> Result<Run> {
@@ -177,6 +206,16 @@ struct Files {
     model: PathBuf,
     state: PathBuf,
     figures: PathBuf,
+}
+
+impl Files {
+    fn of(model: &Path) -> Self {
+        Self {
+            model: model.to_path_buf(),
+            state: model.with_extension("state"),
+            figures: model.with_extension("jsonl"),
+        }
+    }
 }
 
 /// Pauses when the piece's time is over.
