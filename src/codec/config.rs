@@ -254,7 +254,7 @@ impl CodecConfig {
     /// | `decoder.detail` | Linear d → width, added to T |
     /// | `decoder.out` | Linear to pixels, before depth-to-space |
     /// | `embedding` | Linear from pooled coarsest features, where the config has that head |
-    /// | `embedding.words` | Linear (finest features, mean RGBA of the cell) → words, where the config has that one |
+    /// | `embedding.words` | Linear (features of the detail stage, mean RGBA of the cell) → words, where the config has that one |
     pub fn tensor_shapes(&self) -> BTreeMap<String, Vec<usize>> {
         let mut shapes = Shapes::default();
         for (index, stage) in self.stages.iter().enumerate() {

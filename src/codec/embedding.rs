@@ -16,6 +16,8 @@ use crate::progress::Observer;
 /// more, and all do.
 const START_WIDTH: f32 = 0.05;
 const START_ITERATIONS: usize = 12;
+/// Cells whose words are told at a time.
+const MAX_CELLS: usize = 1 << 16;
 /// Keeps the square root's gradient finite where a picture has nothing of a word.
 const LEAST_SHARE: f64 = 1e-6;
 
@@ -79,21 +81,32 @@ impl Embedding {
 impl Words {
     /// `[n, h, w, inputs]` → `[n, words · (1 + bands)]`
     fn of_cells(&self, cells: &Tensor) -> CandleResult<Tensor> {
-        let logits = self.tell.forward(cells)?;
-        let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
-        let shares = shifted.exp()?;
-        let shares = shares.broadcast_div(&shares.sum_keepdim(D::Minus1)?)?;
-        let root = |part: &Tensor| (part.mean((1, 2))? + LEAST_SHARE)?.sqrt();
-        let mut parts = vec![root(&shares)?];
-        let rows = shares.dim(1)?;
+        let (n, rows, columns, _) = cells.dims4()?;
+        // In strips: a large picture's cells times all words would be many times the picture.
+        let strip = (MAX_CELLS / (n * columns)).clamp(1, rows);
+        let strips = (0..rows).step_by(strip).map(|top| {
+            let cells = cells.narrow(1, top, strip.min(rows - top))?;
+            self.shares(&cells.contiguous()?)?.mean(2)
+        });
+        let of_rows = Tensor::cat(&strips.collect::<CandleResult<Vec<_>>>()?, 1)?;
+        let root = |part: &Tensor| (part.mean(1)? + LEAST_SHARE)?.sqrt();
+        let mut parts = vec![root(&of_rows)?];
         for band in 0..self.bands {
             // Every band has a row, also where there are fewer rows than bands.
             let from = (rows * band / self.bands).min(rows - 1);
             let to = (rows * (band + 1) / self.bands).max(from + 1);
-            let part = root(&shares.narrow(1, from, to - from)?)?;
+            let part = root(&of_rows.narrow(1, from, to - from)?)?;
             parts.push((part / (self.bands as f64).sqrt())?);
         }
         Tensor::cat(&parts, 1)
+    }
+
+    /// How much each cell is of each word, `[n, h, w, words]`; a cell's add up to 1.
+    fn shares(&self, cells: &Tensor) -> CandleResult<Tensor> {
+        let logits = self.tell.forward(cells)?;
+        let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
+        let shares = shifted.exp()?;
+        shares.broadcast_div(&shares.sum_keepdim(D::Minus1)?)
     }
 }
 
@@ -131,7 +144,7 @@ impl Codec {
     /// As [`Self::embed`].
     pub fn embed_train(&self, pixels: &Tensor, padding: Padding) -> Result<Option<Tensor>> {
         check_pixels(pixels)?;
-        let Some(head) = self.network.embedding() else {
+        let Some(head) = self.network.embedding_head() else {
             return Ok(None);
         };
         Ok(Some(head.of_pixels(&self.network, pixels, padding)?))
@@ -213,7 +226,7 @@ impl Codec {
     }
 
     fn words(&self) -> Result<&Words> {
-        match self.network.embedding() {
+        match self.network.embedding_head() {
             Some(Embedding::Words(words)) => Ok(words),
             _ => Err(Error::new(
                 Kind::Internal,
@@ -307,6 +320,22 @@ mod tests {
         let pixels = Tensor::zeros((2, 16, 48, 4), DType::F32, &Device::Cpu).unwrap();
         let found = codec.embed(&pixels, Padding::Zero).unwrap().unwrap();
         assert_eq!(found.dims(), [2, 6 * 8]);
+    }
+
+    #[test]
+    fn strips_of_a_large_picture_give_what_the_whole_gives() {
+        let codec = with_words();
+        let words = codec.words().unwrap();
+        let (rows, columns) = (19, MAX_CELLS / 8);
+        let values = (0..rows * columns * 12).map(|i| (i as f32 * 0.37).sin());
+        let shape = (1, rows, columns, 12);
+        let cells = Tensor::from_vec(values.collect(), shape, &Device::Cpu).unwrap();
+        let shares = words.shares(&cells).unwrap().mean((1, 2)).unwrap();
+        let found = words.of_cells(&cells).unwrap().narrow(1, 0, 6).unwrap();
+        let of = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for (share, root) in of(&shares).iter().zip(of(&found)) {
+            assert!((share - root * root).abs() < 1e-4, "{share} {root}");
+        }
     }
 
     #[test]

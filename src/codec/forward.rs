@@ -228,7 +228,7 @@ impl Codec {
             (Some(structure), Some(detail)) => (structure + detail)?,
             _ => Tensor::zeros((), DType::F32, pixels.device())?,
         };
-        let embedding = match net.embedding().filter(|_| options.embedding) {
+        let embedding = match net.embedding_head().filter(|_| options.embedding) {
             Some(head) => Some(head.of_features(pixels, &features)?),
             None => None,
         };

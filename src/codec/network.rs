@@ -235,7 +235,7 @@ impl Network {
     }
 
     /// Where the config has one.
-    pub fn embedding(&self) -> Option<&Embedding> {
+    pub fn embedding_head(&self) -> Option<&Embedding> {
         self.embedding.as_ref()
     }
 
