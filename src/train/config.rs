@@ -200,7 +200,7 @@ impl Preset {
 }
 
 /// The base model is sharp, and a fine-tune without this loss blurs it within a hundred steps (models/README.md).
-const PRESET_TEXTURE: f64 = 3.5;
+const PRESET_TEXTURE: f64 = 2.0;
 /// Of those tried, between the first one and the one that learned most in a few minutes (models/README.md).
 const PRESET_LEARNING_RATE: f64 = 3e-3;
 
