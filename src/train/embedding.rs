@@ -102,7 +102,12 @@ pub fn train_embedding(
         }
         Ok(())
     })?;
-    codec.info.training["embedding"] = serde_json::json!(settings);
+    // It comes from a file, and adding to what is no object would panic.
+    let training = &mut codec.info.training;
+    if !training.is_object() {
+        *training = serde_json::json!({});
+    }
+    training["embedding"] = serde_json::json!(settings);
     Ok(codec)
 }
 
