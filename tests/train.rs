@@ -262,23 +262,26 @@ fn a_full_disk_ends_the_run_with_its_own_error() {
 fn training_ends_when_nothing_is_gained() {
     let folder = tempfile::tempdir().unwrap();
     let sources = pictures(folder.path(), 4, 40);
-    let config = TrainConfig {
-        evaluate_every: 5,
-        early_stop: Some(EarlyStop {
-            patience: 2,
-            min_gain_db: 50.0,
-        }),
-        ..config(500)
+    let evaluations = |not_before| {
+        let config = TrainConfig {
+            evaluate_every: 5,
+            early_stop: Some(EarlyStop {
+                patience: 2,
+                min_gain_db: 50.0,
+                not_before,
+            }),
+            ..config(100)
+        };
+        let mut kept = Kept::default();
+        let mut run = Run::from_scratch(codec(), config, set(&sources, 1)).unwrap();
+        assert_eq!(run.run(&mut kept, &()).unwrap(), Ended::NoMoreGain);
+        assert_eq!(kept.last.unwrap().step, run.progress().step);
+        kept.evaluations
     };
-    let mut kept = Kept::default();
-    let mut run = Run::from_scratch(codec(), config, set(&sources, 1)).unwrap();
-    assert_eq!(run.run(&mut kept, &()).unwrap(), Ended::NoMoreGain);
-    assert_eq!(
-        kept.evaluations.len(),
-        3,
-        "one to compare with, two without gain"
-    );
-    assert_eq!(kept.last.unwrap().step, run.progress().step);
+    let early = evaluations(0.0);
+    assert_eq!(early.len(), 3, "one to compare with, two without gain");
+    let late = evaluations(0.7);
+    assert_eq!(late.last().unwrap().step, 70);
 }
 
 #[test]

@@ -151,6 +151,9 @@ pub struct EarlyStop {
     pub patience: u32,
     /// What counts as a gain, dB.
     pub min_gain_db: f64,
+    /// Not before this share of the run: while the learning rate is high a score may stand still, and rise when it falls.
+    #[serde(default)]
+    pub not_before: f64,
 }
 
 /// Ready-made settings for fine-tuning a folder of one's own.
@@ -243,6 +246,7 @@ impl Default for TrainConfig {
             early_stop: Some(EarlyStop {
                 patience: 8,
                 min_gain_db: 0.02,
+                not_before: 0.7,
             }),
         }
     }

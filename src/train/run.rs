@@ -450,12 +450,13 @@ impl Round<'_> {
                 .is_between(before, now.min(1.0 - f64::EPSILON));
         let is_stale = progress.has_codebooks && is_due && self.evaluate()?;
         let config = &self.run.config;
+        let is_late = (config.early_stop).is_some_and(|stop| now >= stop.not_before);
         if step.is_multiple_of(config.checkpoint_every)
             || self.kept.elapsed().as_secs_f64() >= config.checkpoint_seconds
         {
             self.keep_last()?;
         }
-        Ok(is_stale)
+        Ok(is_stale && is_late)
     }
 
     /// True if the last evaluations brought no gain.
