@@ -424,7 +424,7 @@ fn details(ui: &mut Ui, state: &State, row: &PictureRow, out: &mut Commands) {
             "It is held out: quality is measured on it, and nothing is learned from it. Others give parts like these."
         }
         _ => {
-            "Parts of 128 × 128 px from any place, some made smaller, half of them mirrored. Colours stay as they are."
+            "Parts of 128 × 128 px from any place, in their own size, half of them mirrored. Colours stay as they are."
         }
     };
     small(ui, role);
