@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Notice, Result};
 use crate::kernels::AdamW;
 use crate::progress::{Observer, Stop};
 
-use super::config::TrainConfig;
+use super::config::{EarlyStop, TrainConfig};
 use super::critic::Critic;
 use super::evaluate::evaluate;
 use super::prefetch::{self, Batches};
@@ -448,19 +448,25 @@ impl Round<'_> {
             || config
                 .evaluation
                 .is_between(before, now.min(1.0 - f64::EPSILON));
-        let is_stale = progress.has_codebooks && is_due && self.evaluate()?;
-        let config = &self.run.config;
-        let is_late = (config.early_stop).is_some_and(|stop| now >= stop.not_before);
+        let is_evaluated = progress.has_codebooks && is_due;
+        if is_evaluated {
+            self.evaluate()?;
+        }
+        let Run {
+            config, progress, ..
+        } = &*self.run;
+        let is_stale =
+            |stop: EarlyStop| progress.without_gain >= stop.patience && now >= stop.not_before;
+        let is_over = is_evaluated && config.early_stop.is_some_and(is_stale);
         if step.is_multiple_of(config.checkpoint_every)
             || self.kept.elapsed().as_secs_f64() >= config.checkpoint_seconds
         {
             self.keep_last()?;
         }
-        Ok(is_stale && is_late)
+        Ok(is_over)
     }
 
-    /// True if the last evaluations brought no gain.
-    fn evaluate(&mut self) -> Result<bool> {
+    fn evaluate(&mut self) -> Result<()> {
         let model = self.run.model()?;
         let previews = self.run.config.evaluation.previews;
         let step = self.run.progress.step;
@@ -472,11 +478,10 @@ impl Round<'_> {
         self.sink.evaluation(&evaluation);
         self.sink.previews(step, &scores.previews);
 
-        let early_stop = self.run.config.early_stop;
+        let min_gain = (self.run.config.early_stop).map_or(0.0, |stop| stop.min_gain_db);
         let progress = &mut self.run.progress;
         progress.latest = Some(evaluation.clone());
         let score = evaluation.psnr_db;
-        let min_gain = early_stop.map_or(0.0, |stop| stop.min_gain_db);
         if progress
             .gain_from_db
             .is_none_or(|from| score >= from + min_gain)
@@ -486,7 +491,6 @@ impl Round<'_> {
         } else {
             progress.without_gain += 1;
         }
-        let is_stale = early_stop.is_some_and(|stop| progress.without_gain >= stop.patience);
         // Sharpening pays with PSNR: what it gains shows at its end.
         let is_best = match self.run.config.sharpening {
             Some(_) => true,
@@ -505,7 +509,7 @@ impl Round<'_> {
                 evaluation: Some(evaluation),
             })?;
         }
-        Ok(is_stale)
+        Ok(())
     }
 
     fn keep_last(&mut self) -> Result<()> {
