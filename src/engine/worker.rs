@@ -14,6 +14,7 @@ use super::job::Job;
 use super::queue::{EventQueue, Wake};
 use super::thread;
 use crate::error::{Error, Kind, Notice, Result};
+use crate::foundation::panics::panic_message;
 use crate::kernels::free_scratch;
 use crate::process::give_memory_back;
 use crate::progress::{Observer, Stop};
@@ -175,18 +176,9 @@ fn run_to_its_end(
     });
 }
 
-/// What a panic said.
-pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no reason was given".into())
-}
-
 /// A panic as an error a person can report.
 pub(super) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic_text(panic);
+    let text = panic_message(panic);
     Error::new(
         Kind::Internal,
         "the job broke off",

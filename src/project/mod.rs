@@ -46,9 +46,10 @@ pub use paths::{is_gone, is_remote};
 pub use pictures::{PictureCounts, PictureFile, PictureFilter, PictureFlag, PictureId, PictureRow};
 pub use runs::{MetricRow, NewRun, RunId, RunRow, RunStatus};
 pub use schema::APPLICATION_ID;
-pub use sqlite::{now_ms, utc_text};
 
 use crate::error::{Error, Kind, Result};
+use crate::foundation::files::Existing;
+use crate::foundation::time::now_ms;
 use lock::{Registration, WriteLock};
 use sqlite::Doing;
 
@@ -95,7 +96,7 @@ impl Project {
             connection.close().map_err(|(_, e)| e)
         };
         make().doing("create the project", path)?;
-        copy::publish(temporary, path, false)?;
+        copy::publish(temporary, path, Existing::Refuse)?;
         Self::open(path)
     }
 

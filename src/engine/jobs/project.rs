@@ -9,8 +9,9 @@ use crate::engine::event::Outcome;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
+use crate::foundation::time::rfc3339;
 use crate::progress::Observer;
-use crate::project::{Project, utc_text};
+use crate::project::Project;
 
 /// Makes an empty project.
 pub struct NewJob {
@@ -52,7 +53,7 @@ impl InfoJob {
             .map(|run| {
                 json!({
                     "id": run.id, "name": run.name, "status": run.status, "seed": run.seed,
-                    "device": run.device, "created": utc_text(run.created_ms), "notice": run.notice,
+                    "device": run.device, "created": rfc3339(run.created_ms), "notice": run.notice,
                 })
             })
             .collect();
@@ -71,7 +72,7 @@ impl InfoJob {
                 json!({
                     "id": row.id, "name": row.name, "width": row.width, "height": row.height,
                     "strokes": row.strokes, "applied_strokes": row.applied_strokes,
-                    "modified": utc_text(row.modified_ms),
+                    "modified": rfc3339(row.modified_ms),
                 })
             })
             .collect();
