@@ -398,8 +398,10 @@ impl Project {
             {
                 return Err(not_found("the document", path));
             }
-            blobs::delete_unreferenced(t).doing(DOING, path)
-        })
+            Ok(())
+        })?;
+        self.remove_unused_blobs();
+        Ok(())
     }
 
     /// Encodes a document anew (another model, another wrap): its strokes, which belong to the old

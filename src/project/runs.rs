@@ -221,11 +221,11 @@ impl Project {
                     [id],
                 )
                 .doing(DOING, path)?;
-                super::blobs::delete_unreferenced(t).doing(DOING, path)?;
             }
             Ok(())
         })?;
         if status.is_settled() {
+            self.remove_unused_blobs();
             self.give_back_pages(0)?;
         }
         Ok(())
@@ -252,8 +252,10 @@ impl Project {
             if changed == 0 {
                 return Err(not_found("the run", path));
             }
-            super::blobs::delete_unreferenced(t).doing(DOING, path)
-        })
+            Ok(())
+        })?;
+        self.remove_unused_blobs();
+        Ok(())
     }
 
     /// Adds or replaces the numbers of some steps.

@@ -43,7 +43,7 @@ impl TrainBaseJob {
     pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
         let recipe = Recipe::read(&self.recipe)?;
         let device = open_device(self.device)?;
-        let prepared = recipe.prepare(&self.data, context)?;
+        let prepared = in_background(|| recipe.prepare(&self.data, context))?;
         let piece = Piece {
             context,
             until: (self.minutes)
@@ -109,8 +109,9 @@ impl TrainBaseJob {
                 }
             };
             // A few minutes, which are not paused.
-            let codec =
-                in_background(|| train_embedding(&codec, settings, &**batches, context, told))?;
+            let codec = in_background(|| {
+                train_embedding(&codec, settings, Arc::clone(batches), context, told)
+            })?;
             sink.publish(codec)?;
         }
         Ok(Outcome::new("Trained to the end of the recipe.")
@@ -185,7 +186,7 @@ impl<'a> Stage<'a> {
         let bytes = std::fs::read(state)
             .map_err(|source| Error::io("could not read the run's state", state, &source))?;
         let budget = Some(self.config.budget);
-        let run = Run::resume(&bytes, pictures, budget, device, observer)
+        let run = Run::resume(&bytes, None, pictures, budget, device, observer)
             .map_err(|error| error.at(state))?;
         if run.config() != self.config {
             observer.warning(
