@@ -6,167 +6,15 @@ use eframe::egui::TextureHandle;
 
 use super::command::Command;
 use super::state::{
-    ExemplarView, Gallery, ImportReport, JobKey, OpenProject, PaletteView, PreviewView, Purpose,
-    Thumbnail, Training,
+    ExemplarView, Gallery, OpenProject, PaletteView, PreviewView, Thumbnail, Training,
 };
-use super::textures::{Loaded, Wanted, of_raster};
+use super::textures::{Loaded, of_raster};
 use super::{App, FIRST_SAMPLE, Severity};
 use crate::document::{Level, Raster, Samples};
-use crate::engine::{
-    DecodedPatch, DeskReply, Event, EventKind, Metrics, OpenWhat, Outcome, Overview, Palette,
-    Product, ProjectFile, Storage,
-};
+use crate::engine::{DecodedPatch, DeskReply, Metrics, OpenWhat, Overview, Palette, Storage};
 use crate::error::Notice;
 
 impl App {
-    pub(super) fn take_event(&mut self, key: JobKey, event: Event) {
-        let Some(job) = self.state.jobs.get_mut(&key) else {
-            return;
-        };
-        let purpose = job.purpose;
-        match event.kind {
-            EventKind::Started { title } => job.title = title,
-            EventKind::Progress {
-                done,
-                total,
-                eta_secs,
-            } => {
-                (job.done, job.total, job.eta_secs) = (done, total, eta_secs);
-            }
-            EventKind::Metrics(metrics) => self.take_metrics(&metrics),
-            EventKind::Preview(preview) => self.lanes.textures.want(Wanted::Preview(preview)),
-            EventKind::Warning(notice) => {
-                job.warnings += 1;
-                // An import tells at its end how many files it left out; the list is on its page.
-                if purpose == Purpose::Import {
-                    log::warn!("{notice}");
-                } else {
-                    self.state.notices.push(Severity::Warning, notice);
-                }
-            }
-            EventKind::Finished(outcome) => {
-                self.state.jobs.remove(&key);
-                self.finished(key, purpose, outcome);
-            }
-            EventKind::Cancelled { kept } => {
-                self.state.jobs.remove(&key);
-                if !purpose.is_quiet() {
-                    self.state
-                        .notices
-                        .push(Severity::Info, Notice::new("stopped", "", kept));
-                }
-                self.ended(key, purpose);
-            }
-            EventKind::Failed { notice, .. } => {
-                self.state.jobs.remove(&key);
-                self.state.notices.push(Severity::Error, notice);
-                self.ended(key, purpose);
-                self.project_did_not_open(purpose);
-            }
-        }
-    }
-
-    /// What every end of a job brings, good or bad.
-    fn ended(&mut self, key: JobKey, purpose: Purpose) {
-        if self.state.training.job == Some(key) {
-            self.state.training.job = None;
-            self.state.training.is_stopping = false;
-        }
-        match purpose {
-            Purpose::Import => {
-                self.forget_rows();
-                self.lanes.desk.read_overview();
-            }
-            Purpose::Train => {
-                self.lanes.desk.read_overview();
-                // A run that found its pictures gone should not be all that says so.
-                self.check_files();
-            }
-            Purpose::OpenDocument | Purpose::Rewrap => self.lanes.desk.read_overview(),
-            _ => {}
-        }
-    }
-
-    fn project_did_not_open(&mut self, purpose: Purpose) {
-        if self.state.project.is_some() {
-            return;
-        }
-        match purpose {
-            Purpose::OpenProject => self.open_first_project(),
-            Purpose::OpenFirstProject if !self.has_tried_new_project => {
-                // Another window may hold it.
-                self.has_tried_new_project = true;
-                let name = format!("Project {}.tessera", std::process::id());
-                let path = self.state.folders.data.join(name);
-                self.open_project(path, ProjectFile::OpenOrCreate, Purpose::OpenFirstProject);
-            }
-            _ => {}
-        }
-    }
-
-    fn finished(&mut self, key: JobKey, purpose: Purpose, outcome: Outcome) {
-        self.ended(key, purpose);
-        match purpose {
-            Purpose::Import => {
-                self.state.import_report = ImportReport::read(&outcome.report);
-                self.state.notices.say(Severity::Success, outcome.summary);
-            }
-            Purpose::Train => {
-                self.state.notices.say(Severity::Success, outcome.summary);
-                self.use_best_model();
-                self.state.training.has_news = true;
-            }
-            Purpose::Export => {
-                self.state.last_export = outcome.files.first().map(Into::into);
-                self.state.notices.say(Severity::Success, outcome.summary);
-            }
-            Purpose::Companions => self.state.notices.say(Severity::Info, outcome.summary),
-            Purpose::CheckFiles => self.files_checked(&outcome.report),
-            Purpose::SaveCopy | Purpose::CountUsage | Purpose::ExportBrushes | Purpose::Replace => {
-                self.state.notices.say(Severity::Success, outcome.summary);
-            }
-            Purpose::Device => {
-                self.state.device = serde_json::from_value(outcome.report.clone()).ok();
-                if let Some(device) = self.state.device.as_ref().filter(|d| d.falls_back) {
-                    let notice = Notice::new(
-                        "computing on the processor",
-                        device.reason.clone(),
-                        "Choose another device in the preferences",
-                    );
-                    self.state.notices.push(Severity::Warning, notice);
-                }
-            }
-            Purpose::OpenProject
-            | Purpose::OpenFirstProject
-            | Purpose::OpenDocument
-            | Purpose::ImportBrushes
-            | Purpose::Rewrap
-            | Purpose::Reskin
-            | Purpose::Palette
-            | Purpose::Thumbnails
-            | Purpose::Crops => log::info!("{}", outcome.summary),
-        }
-        match outcome.product {
-            Some(Product::Project(storage)) => self.project_opened(storage),
-            Some(Product::Document(document)) => {
-                self.lanes.textures.want(Wanted::Document(document));
-            }
-            Some(Product::Palette(palette)) => {
-                self.lanes.textures.want(Wanted::Palette(palette));
-                if purpose == Purpose::CountUsage {
-                    self.state.tools.companions = None;
-                    self.find_companions();
-                }
-            }
-            Some(Product::Crops(sheet)) => self.lanes.textures.want(Wanted::Crops(sheet)),
-            Some(Product::Brushes(pack)) => self.pack_read(&pack),
-            Some(Product::Companions(table)) => self.companions_found(table),
-            Some(Product::Reskin(reskin)) => self.reskinned(&reskin),
-            Some(Product::Thumbnails(made)) => self.history_drawn(&made),
-            None => {}
-        }
-    }
-
     /// What a job handed over can be drawn now.
     pub(super) fn take_loaded(&mut self, loaded: Loaded) {
         match loaded {
@@ -181,7 +29,7 @@ impl App {
         }
     }
 
-    fn project_opened(&mut self, storage: Storage) {
+    pub(super) fn project_opened(&mut self, storage: Storage) {
         let path = storage.path().to_path_buf();
         self.lanes.desk.turn_to(Some(storage.clone()));
         self.state.project = Some(OpenProject {
@@ -244,7 +92,7 @@ impl App {
         self.show_exemplars();
     }
 
-    fn take_metrics(&mut self, metrics: &Metrics) {
+    pub(super) fn take_metrics(&mut self, metrics: &Metrics) {
         for (name, value) in &metrics.values {
             let name = format!("{}.{name}", metrics.phase);
             let points = self.state.training.figures.entry(name).or_default();
@@ -392,7 +240,7 @@ impl App {
             if !waiting.is_empty() {
                 self.apply(Command::OpenFiles(waiting));
             }
-            if !self.state.has_job(Purpose::OpenDocument) {
+            if !self.state.is_opening_document() {
                 self.open_document(last.map_or(OpenWhat::Sample(FIRST_SAMPLE), OpenWhat::Stored));
             }
         }

@@ -7,6 +7,7 @@ mod dialogs;
 mod document_command;
 mod events;
 mod history_pictures;
+mod jobs;
 mod lanes;
 mod layer_command;
 #[cfg(target_os = "linux")]
@@ -38,17 +39,17 @@ pub use run::run;
 pub use shortcuts::{conflicts, of as shortcut_of, parse as parse_shortcut, text_for, text_of};
 pub use spec::Spec;
 pub use state::{
-    Canvas, CanvasLook, CodeMarks, CropsView, DeviceInUse, Durations, ExemplarView, ExportForm,
-    ExportFormat, Gallery, ImportReport, JobKey, Lane, OpenProject, Overlay, Paint, PaletteView,
-    PerLevel, PreviewView, Purpose, RunningJob, State, Thumbnail, TrainForm, Training, ViewWish,
-    Workspace, name_of,
+    Canvas, CanvasLook, CodeMarks, CropsView, Durations, ExemplarView, ExportForm, ExportFormat,
+    Gallery, JobKey, OpenProject, Overlay, Paint, PaletteView, PerLevel, PreviewView, RunningJob,
+    State, Thumbnail, TrainForm, Training, ViewWish, Workspace, name_of,
 };
 pub use tools::{Gesture, Hold, StrokeStep, TintKind, Tool, ToolBox, ToolOption};
 
 // What the panels name of the layers below.
 pub use crate::engine::{
-    AnimationFormat, CheckpointChoice, Existing, Overview, Palette, PaletteLevel, PictureRole,
-    Preset, Reframe, Reskin, SAMPLES,
+    AnimationFormat, CheckpointChoice, CountUsageJob, DeviceInUse, Existing, ImportJob, Imported,
+    Lane, OpenProjectJob, Overview, Palette, PaletteLevel, PictureRole, Preset, Reframe, Reskin,
+    ReskinJob, RewrapJob, SAMPLES,
 };
 pub use crate::project::{
     CheckpointKind, CheckpointRow, DocumentRow, MetricRow, PictureCounts, PictureFilter, PictureId,
@@ -62,6 +63,7 @@ use crate::render::{Compare, Gpu};
 use crate::settings::{Folders, Settings, ThemeChoice};
 use crate::ui::Shell;
 use dialogs::Dialogs;
+use jobs::{Ended, Endings};
 use lanes::Lanes;
 use pace::Pace;
 
@@ -94,12 +96,11 @@ pub struct App {
     waiting_files: Vec<PathBuf>,
     /// Whether the project's first list is still to come, and with it a document to show.
     needs_document: bool,
-    /// Whether nothing more is tried when a project does not open.
-    has_tried_new_project: bool,
     applied_look: Option<(ThemeChoice, f32)>,
     openings: u64,
     pace: Pace,
     files_checked: Option<Instant>,
+    endings: Endings,
 }
 
 impl App {
@@ -130,11 +131,11 @@ impl App {
             after_desk: Vec::new(),
             waiting_files: Vec::new(),
             needs_document: false,
-            has_tried_new_project: false,
             applied_look: None,
             openings: 0,
             pace: Pace::default(),
             files_checked: None,
+            endings: Endings::default(),
         };
         app.state.tools.overlay = crate::render::CellOverlay::new(gpu.as_ref());
         app.start(options.files);
@@ -147,18 +148,32 @@ impl App {
         if !files.is_empty() {
             self.apply(Command::OpenFiles(files));
         }
-        if self.state.has_job(Purpose::OpenProject) {
+        if self.state.has_job::<OpenProjectJob>() {
             return;
         }
         match self.state.settings.recent_projects.first().cloned() {
-            Some(path) => self.open_project(path, ProjectFile::Open, Purpose::OpenProject),
+            Some(path) => self.open_project(path, ProjectFile::Open),
             None => self.open_first_project(),
         }
     }
 
+    /// Opens the project of somebody who chose none, or a new one where that is not to be had.
     fn open_first_project(&mut self) {
-        let path = self.state.folders.first_project();
-        self.open_project(path, ProjectFile::OpenOrCreate, Purpose::OpenFirstProject);
+        let first = self.state.folders.first_project();
+        self.open_at_start(first, |app| {
+            // Another window may hold it.
+            let name = format!("Project {}.tessera", std::process::id());
+            app.open_at_start(app.state.folders.data.join(name), |_| {});
+        });
+    }
+
+    fn open_at_start(&mut self, path: PathBuf, otherwise: impl FnOnce(&mut Self) + 'static) {
+        let file = ProjectFile::OpenOrCreate;
+        self.submit_to_its_end(OpenProjectJob { path, file }, |app, ended| match ended {
+            Ended::Finished(storage) => app.project_opened(storage),
+            Ended::Failed if app.state.project.is_none() => otherwise(app),
+            Ended::Failed | Ended::Cancelled => {}
+        });
     }
 
     /// Takes in what came back and what was pressed, and does it.

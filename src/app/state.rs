@@ -1,5 +1,6 @@
 //! What the window knows. `ui` reads it; only `app` changes it.
 
+use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,10 +15,10 @@ use super::thumb::Thumb;
 use super::tools::{Tool, ToolBox};
 use crate::document::{Brush, DetailPolicy, Document, Level, Shape};
 use crate::engine::{
-    CheckpointChoice, Existing, JobId, Model, Overview, Palette, PictureRole, Preset, Reskin,
-    Storage,
+    BlankJob, CheckpointChoice, DeviceInUse, Existing, ExportReskinJob, Imported, Job, JobId, Lane,
+    Model, OpenDocumentJob, Overview, Palette, PictureRole, Preset, ReframeJob, Reskin,
+    SnapshotJob, Storage, TimelapseJob,
 };
-use crate::error::Notice;
 use crate::project::{
     DocumentId, MetricRow, NamedState, PictureFilter, PictureId, PictureRow, RunId,
 };
@@ -60,17 +61,6 @@ pub enum Overlay {
     About,
 }
 
-/// The worker that runs a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lane {
-    /// Fine-tuning.
-    Training,
-    /// Importing, counting, exporting: minutes.
-    Background,
-    /// Opening things: somebody waits for it.
-    Foreground,
-}
-
 /// Jobs are numbered per lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobKey {
@@ -79,63 +69,17 @@ pub struct JobKey {
 }
 
 /// A job that waits or runs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RunningJob {
-    pub purpose: Purpose,
+    pub(super) kind: TypeId,
     pub title: String,
+    /// Upkeep that nobody asked for.
+    pub is_quiet: bool,
     pub done: u64,
     /// 0 while unknown.
     pub total: u64,
     pub eta_secs: Option<f64>,
     pub warnings: usize,
-}
-
-/// What the window does with a job's end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    OpenProject,
-    /// The first project of somebody who chose none.
-    OpenFirstProject,
-    OpenDocument,
-    Import,
-    /// Whether the pictures' files are still there.
-    CheckFiles,
-    /// What training does to one picture.
-    Crops,
-    Train,
-    Palette,
-    CountUsage,
-    Companions,
-    ImportBrushes,
-    ExportBrushes,
-    Export,
-    SaveCopy,
-    Device,
-    /// The open picture is encoded anew.
-    Rewrap,
-    Reskin,
-    /// A code is replaced in documents that are not open.
-    Replace,
-    /// Small pictures for the history.
-    Thumbnails,
-}
-
-impl Purpose {
-    /// Short work of the window's own that nobody asked for: the status bar does not tell.
-    pub(super) fn is_quiet(self) -> bool {
-        matches!(self, Self::CheckFiles | Self::Crops | Self::Thumbnails)
-    }
-}
-
-/// What jobs compute on.
-#[derive(Debug, Clone, serde::Deserialize)]
-pub struct DeviceInUse {
-    pub name: String,
-    /// Why this one, in words.
-    pub reason: String,
-    /// Whether the one that was asked for does not work.
-    #[serde(default)]
-    pub falls_back: bool,
 }
 
 pub struct State {
@@ -156,8 +100,8 @@ pub struct State {
     pub timelapse: TimelapseForm,
     /// The file written last.
     pub last_export: Option<PathBuf>,
-    /// The newest report of an import.
-    pub import_report: Option<ImportReport>,
+    /// What the newest import found.
+    pub import_report: Option<Imported>,
     pub jobs: BTreeMap<JobKey, RunningJob>,
     pub notices: Notices,
     /// `None` until it is known.
@@ -174,27 +118,6 @@ pub struct State {
     pub dabs: Durations,
     /// That the program uses; `None` until it is known.
     pub memory_bytes: Option<u64>,
-}
-
-/// What an import found.
-#[derive(Debug, Clone, Default, serde::Deserialize)]
-#[serde(default)]
-pub struct ImportReport {
-    pub imported: u64,
-    pub added: u64,
-    pub unchanged: u64,
-    pub missing: u64,
-    /// Files that somebody may have expected among the pictures, each with its reason.
-    pub rejected: Vec<Notice>,
-    /// Other files: texts and the like.
-    pub skipped: u64,
-    pub restored_documents: u64,
-}
-
-impl ImportReport {
-    pub(super) fn read(report: &serde_json::Value) -> Option<Self> {
-        serde_json::from_value(report.clone()).ok()
-    }
 }
 
 /// The project that is open.
@@ -218,6 +141,14 @@ pub fn name_of(path: &Path) -> String {
     path.file_stem().map_or_else(
         || path.display().to_string(),
         |stem| stem.to_string_lossy().into_owned(),
+    )
+}
+
+/// The last part of a path, for messages.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
     )
 }
 
@@ -686,7 +617,7 @@ impl State {
 
     /// Jobs that the status bar tells of.
     pub fn told_jobs(&self) -> impl Iterator<Item = (&JobKey, &RunningJob)> {
-        (self.jobs.iter()).filter(|(_, job)| !job.purpose.is_quiet())
+        (self.jobs.iter()).filter(|(_, job)| !job.is_quiet)
     }
 
     /// All pictures that are open; the one on the canvas, where there is one, first.
@@ -704,7 +635,27 @@ impl State {
         (self.marks()).is_some_and(|marks| marks.is_muted(level, code))
     }
 
-    pub fn has_job(&self, purpose: Purpose) -> bool {
-        self.jobs.values().any(|job| job.purpose == purpose)
+    /// Whether such a job waits or runs.
+    pub fn has_job<J: Job>(&self) -> bool {
+        self.jobs.values().any(RunningJob::is::<J>)
+    }
+
+    /// Whether a picture is on its way to the canvas.
+    pub fn is_opening_document(&self) -> bool {
+        self.jobs.values().any(RunningJob::opens_document)
+    }
+
+    /// Whether a picture is being written.
+    pub fn is_exporting(&self) -> bool {
+        self.has_job::<SnapshotJob>()
+            || self.has_job::<ExportReskinJob>()
+            || self.has_job::<TimelapseJob>()
+    }
+}
+
+impl RunningJob {
+    /// Whether it brings another picture to the canvas.
+    pub fn opens_document(&self) -> bool {
+        self.is::<OpenDocumentJob>() || self.is::<BlankJob>() || self.is::<ReframeJob>()
     }
 }

@@ -19,7 +19,7 @@ pub enum Wanted {
     Document(Arc<OpenDocument>),
     Palette(Arc<Palette>),
     Preview(Arc<Preview>),
-    Crops(Arc<CropSheet>),
+    Crops(CropSheet),
 }
 
 /// What can be drawn now.
@@ -34,7 +34,7 @@ pub enum Loaded {
         step: u64,
         texture: TextureHandle,
     },
-    Crops(Arc<CropSheet>, Vec<TextureHandle>),
+    Crops(CropSheet, Vec<TextureHandle>),
 }
 
 /// A handle to the thread. Dropping it ends the thread.

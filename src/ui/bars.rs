@@ -8,8 +8,8 @@ use super::widgets::{
     Commands, command_icon, duration_text, icon_text, named, small, tooltip, waiting,
 };
 use crate::app::{
-    CheckpointChoice, Command, DocumentCommand, JobKey, LayerCommand, Overlay, Purpose, RunningJob,
-    SAMPLES, State, Tool, Workspace, name_of, text_for,
+    CheckpointChoice, Command, CountUsageJob, DocumentCommand, JobKey, LayerCommand, Overlay,
+    RewrapJob, RunningJob, SAMPLES, State, Tool, Workspace, name_of, text_for,
 };
 use crate::document::Document;
 
@@ -359,7 +359,7 @@ pub fn is_possible(state: &State, command: &Command) -> bool {
         Command::Document(command) => is_document_possible(state, command),
         Command::Layer(command) => (state.canvas.as_ref())
             .is_some_and(|canvas| is_layer_possible(&canvas.document, command)),
-        Command::CountUsage => state.canvas.is_some() && !state.has_job(Purpose::CountUsage),
+        Command::CountUsage => state.canvas.is_some() && !state.has_job::<CountUsageJob>(),
         Command::StartTraining => state.why_no_training().is_none(),
         Command::PauseTraining | Command::CancelTraining => {
             state.training.is_running() && !state.training.is_stopping
@@ -385,7 +385,7 @@ fn is_document_possible(state: &State, command: &DocumentCommand) -> bool {
     };
     match command {
         DocumentCommand::ToggleWrapX | DocumentCommand::ToggleWrapY => {
-            !state.has_job(Purpose::Rewrap)
+            !state.has_job::<RewrapJob>()
         }
         DocumentCommand::NextTab | DocumentCommand::PreviousTab => state.tabs.order.len() > 1,
         DocumentCommand::ExportReskin | DocumentCommand::Reskin(None) => canvas.reskin.is_some(),
@@ -494,7 +494,7 @@ fn document_status(ui: &mut Ui, state: &State, hovered: Option<HoveredCell>) {
 }
 
 fn job_status(ui: &mut Ui, state: &State, key: JobKey, job: &RunningJob, out: &mut Commands) {
-    if job.purpose != Purpose::OpenDocument || job.total > 0 {
+    if !job.opens_document() || job.total > 0 {
         let command = Command::CancelJob;
         if command_icon(ui, state, out, command, false).hovered() {
             ui.ctx().set_cursor_icon(egui::CursorIcon::PointingHand);

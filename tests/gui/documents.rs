@@ -3,10 +3,10 @@
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
 use tessera::app::{
-    AnimationFormat, CheckpointChoice, Command, DocumentCommand, NewCanvas, Purpose, Reframe,
-    TimelapseForm,
+    AnimationFormat, CheckpointChoice, Command, DocumentCommand, NewCanvas, Reframe, TimelapseForm,
 };
 use tessera::document::{Document, Level, Wrap};
+use tessera::engine::ReplaceJob;
 use tessera::project::DocumentId;
 use tessera::render::Compare;
 
@@ -217,7 +217,7 @@ fn the_picture_is_seen_through_a_checkpoint_and_written_as_a_timelapse() {
     assert!(matches!(window.state().look.compare, Compare::Blend(_)));
     window.click("Export what the other model shows");
     window.until("the exported picture", |state| {
-        state.last_export.is_some() && !state.has_job(Purpose::Export)
+        state.last_export.is_some() && !state.is_exporting()
     });
     window.click("Close the other model");
     assert!(
@@ -288,7 +288,7 @@ fn a_code_is_replaced_in_all_pictures_open_or_not() {
     window.click("In all pictures");
     assert_eq!(uses(&window, from), 0, "in the picture on the screen");
     assert_eq!(uses(&window, to), replaced_before + painted);
-    window.until("the job's end", |state| !state.has_job(Purpose::Replace));
+    window.until("the job's end", |state| !state.has_job::<ReplaceJob>());
     let said = window.state().notices.shown().last().unwrap().text();
     assert!(said.contains("in 1 other picture"), "{said}");
 

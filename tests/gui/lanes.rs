@@ -2,7 +2,7 @@
 
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
-use tessera::app::{Command, Preset, Purpose, TrainForm, Workspace};
+use tessera::app::{Command, ImportJob, Preset, TrainForm, Workspace};
 use tessera::window_thread::blocking_calls;
 
 use crate::support::Window;
@@ -21,7 +21,7 @@ fn no_frame_does_file_or_model_work_while_everything_runs() {
         .state_mut()
         .apply(Command::Import(vec![pictures.clone()]));
     window.until("the imported pictures", |state| {
-        !state.has_job(Purpose::Import) && state.why_no_training().is_none()
+        !state.has_job::<ImportJob>() && state.why_no_training().is_none()
     });
     let form = TrainForm {
         preset: Preset::Quick,

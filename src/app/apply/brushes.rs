@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::super::command::Command;
 use super::super::dialogs::Question;
-use super::super::state::{CodeMarks, Lane, Overlay, Paint, Purpose};
+use super::super::state::{CodeMarks, Overlay, Paint, file_name};
 use super::super::tools::Tool;
 use super::super::{App, Severity};
 use crate::document::brushes::{
-    BrushInk, BrushPack, MAX_BRUSHES, MAX_NAME_CHARS, PackFit, SavedBrush,
+    BrushInk, BrushPack, MAX_BRUSHES, MAX_NAME_CHARS, PackFit, SavedBrush, count_text,
 };
 use crate::engine::{BRUSHES, ExportBrushesJob, ImportBrushesJob};
 use crate::error::{Error, Kind, Notice, Result};
@@ -57,7 +57,7 @@ impl App {
             Command::ImportBrushes => self.ask(Question::ImportBrushes),
             Command::ImportBrushesFrom(path) => {
                 let job = ImportBrushesJob { path };
-                self.submit(Lane::Foreground, Purpose::ImportBrushes, job);
+                self.submit(job, |app, pack| app.pack_read(&pack.into()));
             }
             Command::MapBrushes => {
                 self.state.overlay = None;
@@ -153,13 +153,16 @@ impl App {
 
     fn export_brushes(&mut self, path: PathBuf) -> Result<()> {
         let pack = BrushPack::new(self.state.tools.brushes.clone(), &self.alphabet())?;
-        let job = ExportBrushesJob { pack, path };
-        self.submit(Lane::Foreground, Purpose::ExportBrushes, job);
+        let count = count_text(pack.brushes.len());
+        self.submit(ExportBrushesJob { pack, path }, move |app, file| {
+            let text = format!("Wrote {count} to {}.", file_name(&file));
+            app.state.notices.say(Severity::Success, text);
+        });
         Ok(())
     }
 
     /// A file of brushes: taken as it is, or the user is asked where it was made for another codebook.
-    pub(in crate::app) fn pack_read(&mut self, pack: &Arc<BrushPack>) {
+    fn pack_read(&mut self, pack: &Arc<BrushPack>) {
         let done = pack.fit(&self.alphabet()).and_then(|fit| match fit {
             PackFit::Same => self.add_brushes(pack.brushes.clone(), "from the file"),
             PackFit::Other(why) => {

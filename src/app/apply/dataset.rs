@@ -7,10 +7,13 @@ use eframe::egui::TextureHandle;
 
 use super::super::command::Command;
 use super::super::dialogs::Question;
-use super::super::state::{CropsView, Gallery, Lane, Purpose, Workspace};
+use super::super::jobs::Ended;
+use super::super::state::{CropsView, Gallery, Workspace};
+use super::super::textures::Wanted;
 use super::super::{App, Severity};
 use crate::engine::{
-    CheckFilesJob, CropSheet, CropsJob, ImportJob, ImportOptions, PageRequest, write_samples,
+    CheckFilesJob, CropSheet, CropsJob, FilesChecked, ImportJob, ImportOptions, PageRequest,
+    write_samples,
 };
 use crate::error::Notice;
 use crate::progress::Stop;
@@ -73,16 +76,21 @@ impl App {
         let device = self.device();
         if let Some(project) = self.storage() {
             self.state.workspace = Workspace::Dataset;
-            self.submit(
-                Lane::Background,
-                Purpose::Import,
-                ImportJob {
-                    project,
-                    paths,
-                    options: ImportOptions::default(),
-                    device,
-                },
-            );
+            let job = ImportJob {
+                project,
+                paths,
+                options: ImportOptions::default(),
+                device,
+            };
+            self.submit_to_its_end(job, |app, ended| {
+                // What was found before a stop or a failure is in the project.
+                app.forget_rows();
+                app.lanes.desk.read_overview();
+                if let Ended::Finished(imported) = ended {
+                    (app.state.notices).say(Severity::Success, imported.to_string());
+                    app.state.import_report = Some(imported);
+                }
+            });
         }
     }
 
@@ -102,7 +110,7 @@ impl App {
     fn cut_crops(&mut self) {
         // The picture chosen before is not waited for.
         let waiting: Vec<_> = (self.state.jobs.iter())
-            .filter(|(_, job)| job.purpose == Purpose::Crops)
+            .filter(|(_, job)| job.is::<CropsJob>())
             .map(|(key, _)| *key)
             .collect();
         for key in waiting {
@@ -121,7 +129,9 @@ impl App {
                 config: Box::new(form.preset.config(form.seed)),
                 round,
             };
-            self.submit(Lane::Foreground, Purpose::Crops, job);
+            self.submit(job, |app, sheet| {
+                app.lanes.textures.want(Wanted::Crops(sheet));
+            });
         }
     }
 
@@ -139,22 +149,17 @@ impl App {
     /// Looks, behind the window's back, whether the pictures' files are still there.
     pub(in crate::app) fn check_files(&mut self) {
         let is_fresh = (self.files_checked).is_some_and(|at| at.elapsed() < FILES_AGE);
-        if is_fresh || self.state.has_job(Purpose::CheckFiles) {
+        if is_fresh || self.state.has_job::<CheckFilesJob>() {
             return;
         }
         if let Some(project) = self.state.project.as_ref().map(|p| p.storage.clone()) {
             self.files_checked = Some(Instant::now());
-            self.submit(
-                Lane::Background,
-                Purpose::CheckFiles,
-                CheckFilesJob { project },
-            );
+            self.submit(CheckFilesJob { project }, Self::files_checked);
         }
     }
 
-    pub(in crate::app) fn files_checked(&mut self, report: &serde_json::Value) {
-        let count = |name: &str| report[name].as_u64().unwrap_or(0);
-        let (gone, back) = (count("gone"), count("back"));
+    fn files_checked(&mut self, checked: FilesChecked) {
+        let FilesChecked { gone, back } = checked;
         if gone + back == 0 {
             return;
         }

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use super::super::document_command::{DocumentCommand, NewCanvas};
 use super::super::history_pictures::HistoryPictures;
-use super::super::state::{Canvas, ExportFormat, Lane, Purpose, ViewWish, Workspace};
+use super::super::jobs::Ended;
+use super::super::state::{Canvas, ExportFormat, ViewWish, Workspace};
+use super::super::textures::Wanted;
 use super::super::thumb::Thumb;
 use super::super::{App, Command, Severity};
 use super::export::{file_path, free_of_extension};
 use crate::document::{Level, Wrap};
 use crate::engine::{
-    AnimationFormat, BlankJob, CheckpointChoice, ExportTarget, LAST_DOCUMENT, OpenDocument,
-    Reframe, ReframeJob, Reskin, ReskinJob, RewrapJob, TimelapseJob, TimelapseLook, TimelapseOf,
+    AnimationFormat, BlankJob, CheckpointChoice, ExportReskinJob, ExportTarget, Job, LAST_DOCUMENT,
+    OpenDocument, Reframe, ReframeJob, Reskin, ReskinJob, RewrapJob, TimelapseJob, TimelapseLook,
+    TimelapseOf,
 };
 use crate::error::Notice;
 use crate::project::DocumentId;
@@ -49,6 +52,16 @@ impl App {
             D::SetTimelapse(form) => self.state.timelapse = form,
             D::WriteTimelapse => self.write_timelapse(),
         }
+    }
+
+    /// Queues a job that brings a picture to the canvas.
+    pub(super) fn submit_opening(&mut self, job: impl Job<Output = OpenDocument>) {
+        self.submit_to_its_end(job, |app, ended| {
+            app.lanes.desk.read_overview();
+            if let Ended::Finished(opened) = ended {
+                app.lanes.textures.want(Wanted::Document(opened.into()));
+            }
+        });
     }
 
     pub(in crate::app) fn document_opened(&mut self, opened: &Arc<OpenDocument>, surface: Surface) {
@@ -161,7 +174,7 @@ impl App {
 
     /// Says so where the open picture is being encoded anew and may not change meanwhile.
     pub(super) fn is_being_encoded(&mut self) -> bool {
-        let is_busy = self.state.has_job(Purpose::Rewrap);
+        let is_busy = self.state.has_job::<RewrapJob>();
         if is_busy {
             self.state.notices.say(
                 Severity::Info,
@@ -184,7 +197,7 @@ impl App {
     }
 
     fn rewrap(&mut self, document: DocumentId, wrap: Wrap) {
-        if self.state.has_job(Purpose::Rewrap) {
+        if self.state.has_job::<RewrapJob>() {
             return;
         }
         if self.is_stroke_open() {
@@ -194,13 +207,12 @@ impl App {
         }
         let device = self.device();
         if let Some(project) = self.storage() {
-            let job = RewrapJob {
+            self.submit_opening(RewrapJob {
                 project,
                 document,
                 wrap,
                 device,
-            };
-            self.submit(Lane::Foreground, Purpose::Rewrap, job);
+            });
         }
     }
 
@@ -210,7 +222,7 @@ impl App {
         let code = self.state.paint.code.get(Level::Structure);
         let (model, device) = (self.state.training.model, self.device());
         if let Some(project) = self.storage() {
-            let job = BlankJob {
+            self.submit_opening(BlankJob {
                 project,
                 name: "Untitled".into(),
                 width: canvas.width,
@@ -219,8 +231,7 @@ impl App {
                 code,
                 model,
                 device,
-            };
-            self.submit(Lane::Foreground, Purpose::OpenDocument, job);
+            });
         }
     }
 
@@ -239,7 +250,7 @@ impl App {
             model: canvas.model.clone(),
             to,
         };
-        self.submit(Lane::Foreground, Purpose::OpenDocument, job);
+        self.submit_opening(job);
     }
 
     fn reskin(&mut self, choice: Option<CheckpointChoice>) {
@@ -249,7 +260,7 @@ impl App {
         match choice {
             Some(choice) => {
                 canvas.wants_reskin = true;
-                self.submit_reskin(choice, None);
+                self.submit_reskin(choice);
             }
             None => {
                 canvas.wants_reskin = false;
@@ -261,30 +272,26 @@ impl App {
         }
     }
 
-    fn submit_reskin(&mut self, checkpoint: CheckpointChoice, out: Option<ExportTarget>) {
-        let device = self.device();
-        let Some(project) = self.storage() else {
-            return;
-        };
-        let Some(canvas) = &self.state.canvas else {
-            return;
-        };
-        let purpose = match out {
-            Some(_) => Purpose::Export,
-            None => Purpose::Reskin,
-        };
-        let job = ReskinJob {
+    fn submit_reskin(&mut self, checkpoint: CheckpointChoice) {
+        if let Some(job) = self.reskin_job(checkpoint) {
+            self.submit(job, Self::reskinned);
+        }
+    }
+
+    fn reskin_job(&mut self, checkpoint: CheckpointChoice) -> Option<ReskinJob> {
+        let (project, device) = (self.storage()?, self.device());
+        let canvas = self.state.canvas.as_ref()?;
+        Some(ReskinJob {
             project,
             id: canvas.id,
             document: Box::new(canvas.document.clone()),
             checkpoint,
-            out,
             device,
-        };
-        self.submit(Lane::Background, purpose, job);
+        })
     }
 
-    pub(in crate::app) fn reskinned(&mut self, reskin: &Arc<Reskin>) {
+    fn reskinned(&mut self, reskin: Reskin) {
+        let reskin = Arc::new(reskin);
         let found = (self.state.canvases_mut()).find(|canvas| canvas.id == reskin.document);
         let Some(canvas) = found else {
             return;
@@ -307,8 +314,8 @@ impl App {
         };
         let Some(reskin) = &canvas.reskin else { return };
         let is_old = reskin.revision != canvas.document.revision();
-        if is_old && !canvas.document.is_stroke_open() && !self.state.has_job(Purpose::Reskin) {
-            self.submit_reskin(reskin.choice, None);
+        if is_old && !canvas.document.is_stroke_open() && !self.state.has_job::<ReskinJob>() {
+            self.submit_reskin(reskin.choice);
         }
     }
 
@@ -324,7 +331,9 @@ impl App {
             existing: form.existing,
             has_restore_data: false,
         };
-        self.submit_reskin(reskin.choice, Some(out));
+        if let Some(reskin) = self.reskin_job(reskin.choice) {
+            self.submit_export(ExportReskinJob { reskin, out });
+        }
     }
 
     fn write_timelapse(&mut self) {
@@ -367,6 +376,9 @@ impl App {
             path,
             existing,
         };
-        self.submit(Lane::Background, Purpose::Export, job);
+        self.submit(job, |app, written| {
+            (app.state.notices).say(Severity::Success, written.to_string());
+            app.state.last_export = Some(written.file);
+        });
     }
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::command::Command;
 use super::super::dialogs::{PICTURES, Question};
-use super::super::state::{Lane, Overlay, Purpose, Workspace};
+use super::super::jobs::Ended;
+use super::super::state::{Overlay, Workspace, file_name};
 use super::super::{App, Severity};
 use crate::document::brushes::PACK_EXTENSION;
 use crate::engine::{
@@ -22,10 +23,10 @@ impl App {
             Command::OpenPath => self.state.overlay = Some(Overlay::OpenPath),
             Command::DialogFailed(question) => self.no_dialog(&question),
             Command::OpenProjectAt(path) => {
-                self.open_project(path, ProjectFile::Open, Purpose::OpenProject);
+                self.open_project(path, ProjectFile::Open);
             }
             Command::CreateProjectAt(path) => {
-                self.open_project(path, ProjectFile::Create, Purpose::OpenProject);
+                self.open_project(path, ProjectFile::Create);
             }
             Command::Save => {
                 let place = self.state.project.as_ref().map_or_else(
@@ -45,11 +46,10 @@ impl App {
             }
             Command::SaveCopyAs(to) => {
                 if let Some(project) = self.storage() {
-                    self.submit(
-                        Lane::Background,
-                        Purpose::SaveCopy,
-                        SaveCopyJob { project, to },
-                    );
+                    self.submit(SaveCopyJob { project, to }, |app, file| {
+                        let text = format!("Saved a copy as {}.", file_name(&file));
+                        app.state.notices.say(Severity::Success, text);
+                    });
                 }
             }
             Command::OpenFiles(paths) => self.open_files(paths),
@@ -137,32 +137,28 @@ impl App {
         }
     }
 
-    pub(in crate::app) fn open_project(
-        &mut self,
-        path: PathBuf,
-        file: ProjectFile,
-        purpose: Purpose,
-    ) {
+    pub(in crate::app) fn open_project(&mut self, path: PathBuf, file: ProjectFile) {
         // The file that is open already would be refused as locked by ourselves.
         if self.state.project.as_ref().is_some_and(|p| p.path == path) {
             return;
         }
-        self.submit(Lane::Foreground, purpose, OpenProjectJob { path, file });
+        self.submit_to_its_end(OpenProjectJob { path, file }, |app, ended| match ended {
+            Ended::Finished(storage) => app.project_opened(storage),
+            // The window is of no use without one.
+            Ended::Failed if app.state.project.is_none() => app.open_first_project(),
+            Ended::Failed | Ended::Cancelled => {}
+        });
     }
 
     pub(in crate::app) fn open_document(&mut self, what: OpenWhat) {
         let (model, device) = (self.state.training.model, self.device());
         if let Some(project) = self.storage() {
-            self.submit(
-                Lane::Foreground,
-                Purpose::OpenDocument,
-                OpenDocumentJob {
-                    project,
-                    what,
-                    model,
-                    device,
-                },
-            );
+            self.submit_opening(OpenDocumentJob {
+                project,
+                what,
+                model,
+                device,
+            });
         }
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::command::Command;
-use super::super::state::{Canvas, Lane, Purpose};
+use super::super::state::Canvas;
 use super::super::textures::of_raster;
 use super::super::{App, Severity};
 use crate::engine::{Thumbnails, ThumbnailsJob};
@@ -79,10 +79,10 @@ impl App {
             model: canvas.model.clone(),
             strokes: lacking,
         };
-        self.submit(Lane::Background, Purpose::Thumbnails, job);
+        self.submit(job, |app, made| app.history_drawn(&made));
     }
 
-    pub(in crate::app) fn history_drawn(&mut self, made: &Thumbnails) {
+    fn history_drawn(&mut self, made: &Thumbnails) {
         let mut all = self.state.canvases_mut();
         let Some(canvas) = all.find(|canvas| canvas.id == made.id) else {
             return;

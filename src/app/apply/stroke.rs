@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::super::state::{Lane, Purpose};
 use super::super::tools::{Gesture, Hold, StrokeStep, Tool};
 use super::super::{App, Severity};
 use crate::document::tools::{
@@ -11,7 +10,7 @@ use crate::document::tools::{
     offset_between,
 };
 use crate::document::{Alphabet, Block, CellDelta, Level, Selection, Stroke, Turn};
-use crate::engine::ReplaceJob;
+use crate::engine::{ReplaceJob, RewrapJob};
 use crate::error::{Error, Notice, Result};
 
 type Point = (f32, f32);
@@ -526,10 +525,7 @@ impl App {
 
     /// In the open pictures at once, selected or not; in the others by a job.
     pub(super) fn replace_in_project(&mut self, level: Level, codes: (u16, u16)) -> Result<()> {
-        let is_opening = [Purpose::OpenDocument, Purpose::Rewrap]
-            .into_iter()
-            .any(|purpose| self.state.has_job(purpose));
-        if is_opening {
+        if self.state.is_opening_document() || self.state.has_job::<RewrapJob>() {
             return Err(Error::usage(
                 "could not replace the code",
                 "a picture is being opened",
@@ -571,7 +567,9 @@ impl App {
             open: self.state.tabs.order.iter().copied().collect(),
         };
         // Pictures are opened on the same lane: none can be while this is at it.
-        self.submit(Lane::Foreground, Purpose::Replace, job);
+        self.submit(job, |app, replaced| {
+            (app.state.notices).say(Severity::Success, replaced.to_string());
+        });
         Ok(())
     }
 }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::App;
 use super::super::command::Command;
-use super::super::state::{Lane, Purpose};
 use super::super::tools::{TintKind, Tool};
+use super::super::{App, Severity};
 use crate::document::{
     Alphabet, CodeVectors, Companions, DETAIL_STRIDE_PX, DetailPolicy, Level, Selection, Turn,
     Vectors,
@@ -113,10 +112,14 @@ impl App {
             codebooks: canvas.model.codebooks(),
             codes: canvas.document.encoded().clone(),
         };
-        self.submit(Lane::Foreground, Purpose::Companions, job);
+        self.submit(job, |app, table| {
+            let text = format!("Textures come from {}.", table.origin);
+            app.state.notices.say(Severity::Info, text);
+            app.companions_found(table.into());
+        });
     }
 
-    pub(in crate::app) fn companions_found(&mut self, table: Arc<Companions>) {
+    fn companions_found(&mut self, table: Arc<Companions>) {
         // Another document may have been opened meanwhile; then its own table is on the way.
         let fits = (self.state.canvas.as_ref())
             .is_some_and(|canvas| table.check(canvas.model.codebooks()).is_ok());

@@ -1,10 +1,13 @@
 //! Fine-tuning and its runs.
 
 use super::super::command::Command;
-use super::super::state::{Lane, Purpose, Workspace};
+use super::super::jobs::Ended;
+use super::super::state::Workspace;
+use super::super::textures::Wanted;
 use super::super::{App, Severity};
 use crate::engine::{
-    Budget, CheckpointChoice, Model, ModelSource, PaletteJob, TrainJob, TrainStart,
+    Budget, CheckpointChoice, CountUsageJob, Model, ModelSource, PaletteJob, TrainJob, TrainStart,
+    Trained,
 };
 use crate::error::Notice;
 use crate::progress::Stop;
@@ -46,17 +49,14 @@ impl App {
                     "Pictures are opened with this model from now on",
                 );
             }
-            Command::CountUsage if self.state.has_job(Purpose::CountUsage) => {}
+            Command::CountUsage if self.state.has_job::<CountUsageJob>() => {}
             Command::CountUsage => {
-                if let (Some(model), Some(storage)) = (self.model_in_hand(), self.storage()) {
-                    self.submit(
-                        Lane::Background,
-                        Purpose::CountUsage,
-                        PaletteJob {
-                            model,
-                            count: Some(storage),
-                        },
-                    );
+                if let (Some(model), Some(project)) = (self.model_in_hand(), self.storage()) {
+                    self.submit(CountUsageJob { project, model }, |app, palette| {
+                        app.lanes.textures.want(Wanted::Palette(palette.into()));
+                        app.state.tools.companions = None;
+                        app.find_companions();
+                    });
                 }
             }
             _ => {}
@@ -102,7 +102,7 @@ impl App {
             start,
             device,
         };
-        let key = self.submit(Lane::Training, Purpose::Train, job);
+        let key = self.submit_to_its_end(job, Self::training_ended);
         let training = &mut self.state.training;
         training.job = key;
         training.started = key.map(|_| std::time::Instant::now());
@@ -111,6 +111,19 @@ impl App {
         training.figures.clear();
         training.previews.clear();
         self.state.workspace = Workspace::FineTune;
+    }
+
+    fn training_ended(&mut self, ended: Ended<Trained>) {
+        self.state.training.job = None;
+        self.state.training.is_stopping = false;
+        self.lanes.desk.read_overview();
+        // A run that found its pictures gone should not be all that says so.
+        self.check_files();
+        if let Ended::Finished(trained) = ended {
+            (self.state.notices).say(Severity::Success, trained.to_string());
+            self.use_best_model();
+            self.state.training.has_news = true;
+        }
     }
 
     fn stop_training(&mut self, stop: Stop) {
@@ -128,16 +141,14 @@ impl App {
         let is_there =
             (self.state.palette.as_ref()).is_some_and(|view| view.palette.model_hash == model.hash);
         if !is_there {
-            self.submit(
-                Lane::Foreground,
-                Purpose::Palette,
-                PaletteJob { model, count: None },
-            );
+            self.submit(PaletteJob { model }, |app, palette| {
+                app.lanes.textures.want(Wanted::Palette(palette.into()));
+            });
         }
     }
 
     /// After a run: what it learned is what new pictures are opened with.
-    pub(in crate::app) fn use_best_model(&mut self) {
+    fn use_best_model(&mut self) {
         self.state.training.model = CheckpointChoice::Best;
         self.state.training.form.starts_from = CheckpointChoice::Best;
     }

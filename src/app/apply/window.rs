@@ -2,10 +2,11 @@
 
 use eframe::egui::ViewportCommand;
 
-use super::super::App;
 use super::super::command::Command;
-use super::super::state::{Lane, Overlay, Purpose, Workspace};
+use super::super::state::{Overlay, Workspace};
+use super::super::{App, Severity};
 use crate::engine::DeviceJob;
+use crate::error::Notice;
 use crate::progress::Stop;
 use crate::settings::{Settings, ThemeChoice};
 
@@ -82,7 +83,17 @@ impl App {
     pub(in crate::app) fn find_device(&mut self) {
         self.state.device = None;
         let choice = self.device();
-        self.submit(Lane::Foreground, Purpose::Device, DeviceJob { choice });
+        self.submit(DeviceJob { choice }, |app, device| {
+            if device.falls_back {
+                let notice = Notice::new(
+                    "computing on the processor",
+                    device.reason.clone(),
+                    "Choose another device in the preferences",
+                );
+                app.state.notices.push(Severity::Warning, notice);
+            }
+            app.state.device = Some(device);
+        });
     }
 
     fn set_scale(&mut self, scale: f32) {

@@ -1,16 +1,16 @@
 //! How a picture came to be: its journal of strokes as a moving picture.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::edit::{free_path, open_row};
-use super::session::file_name;
 use crate::canvas::{LiveCanvas, Patch};
 use crate::document::{CellDelta, Document, Raster, Rect, Samples, SamplesMut};
 use crate::engine::device::DeviceChoice;
 use crate::engine::documents;
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Report, file_name};
 use crate::engine::model::Model;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -71,8 +71,47 @@ pub struct TimelapseJob {
     pub existing: Existing,
 }
 
-impl TimelapseJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// A timelapse that was written.
+#[derive(Debug, Serialize)]
+pub struct TimelapseWritten {
+    /// The document's name.
+    pub document: String,
+    pub strokes: usize,
+    pub frames: u32,
+    /// Pixels.
+    pub width: u32,
+    pub height: u32,
+    /// A folder where the frames are files of their own.
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+impl fmt::Display for TimelapseWritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Wrote {} strokes as {} frames to {}.",
+            self.strokes,
+            self.frames,
+            file_name(&self.file)
+        )
+    }
+}
+
+impl Report for TimelapseWritten {
+    fn files(&self) -> Vec<&Path> {
+        vec![&self.file]
+    }
+}
+
+impl Job for TimelapseJob {
+    type Output = TimelapseWritten;
+
+    fn title(&self) -> &'static str {
+        "Making a timelapse"
+    }
+
+    fn run(self, context: &JobContext) -> Result<TimelapseWritten> {
         let format = match self.format {
             Some(format) => format,
             None => AnimationFormat::of(&self.path)?,
@@ -122,19 +161,14 @@ impl TimelapseJob {
                 .map_err(|source| Error::io("could not make the folder", folder, &source))?;
         }
         write_animation(&path, self.existing, format, size, &mut next)?;
-        Ok(Outcome::new(format!(
-            "Wrote {applied} strokes as {} frames to {}.",
-            size.frames,
-            file_name(&path)
-        ))
-        .with_report(json!({
-            "document": name,
-            "strokes": applied,
-            "frames": size.frames,
-            "width": size.width,
-            "height": size.height,
-        }))
-        .with_file(&path))
+        Ok(TimelapseWritten {
+            document: name,
+            strokes: applied,
+            frames: size.frames,
+            width: size.width,
+            height: size.height,
+            file: path,
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use lucide_icons::Icon;
 
 use super::gestures::Hand;
 use crate::app::{
-    Canvas, Command, Hold, Purpose, SAMPLES, State, StrokeStep, Tool, ViewWish, Workspace,
+    Canvas, Command, Hold, OpenProjectJob, SAMPLES, State, StrokeStep, Tool, ViewWish, Workspace,
 };
 use crate::document::{self, Level};
 use crate::render::{Compare, Look, Placed, View};
@@ -497,7 +497,7 @@ fn label_compare(
 }
 
 fn nothing_open(ui: &mut Ui, state: &State, out: &mut Commands) {
-    if state.has_job(Purpose::OpenDocument) || state.has_job(Purpose::OpenFirstProject) {
+    if state.is_opening_document() || state.has_job::<OpenProjectJob>() {
         ui.centered_and_justified(|ui| ui.spinner());
         return;
     }

@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 use lucide_icons::Icon;
 
-use crate::app::{CodeMarks, Command, PaletteView, Purpose, State, Tool, Workspace};
+use crate::app::{CodeMarks, Command, CountUsageJob, PaletteView, State, Tool, Workspace};
 use crate::document::Level;
 use crate::ui::panels::palette::{
     Order, Sorted, counts_here, mute_mark, paint_swatch, swatch, swatch_grid,
@@ -314,7 +314,7 @@ impl CodebookPanel {
             }
         });
         ui.add_space(theme::GAP_XS);
-        let is_counting = state.has_job(Purpose::CountUsage);
+        let is_counting = state.has_job::<CountUsageJob>();
         ui.add_enabled_ui(!is_counting, |ui| {
             command_button(ui, state, out, Command::CountUsage);
         });

@@ -7,7 +7,7 @@ use eframe::egui::{
 use lucide_icons::Icon;
 
 use crate::app::{
-    Command, PictureCounts, PictureFilter, PictureRole, PictureRow, Purpose, State, Thumbnail,
+    Command, ImportJob, PictureCounts, PictureFilter, PictureRole, PictureRow, State, Thumbnail,
 };
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
@@ -284,7 +284,7 @@ fn missing(ui: &mut Ui, state: &State, counts: &PictureCounts, out: &mut Command
             );
         });
         ui.horizontal(|ui| {
-            ui.add_enabled_ui(!state.has_job(Purpose::Import), |ui| {
+            ui.add_enabled_ui(!state.has_job::<ImportJob>(), |ui| {
                 command_button(ui, state, out, Command::FindPictures);
             });
             if ui.button("Show which").clicked() {
@@ -299,7 +299,7 @@ fn missing(ui: &mut Ui, state: &State, counts: &PictureCounts, out: &mut Command
 }
 
 fn nothing_yet(ui: &mut Ui, state: &State, out: &mut Commands) {
-    let import = (state.jobs.values()).find(|job| job.purpose == Purpose::Import);
+    let import = (state.jobs.values()).find(|job| job.is::<ImportJob>());
     if let Some(job) = import {
         let text = match job.total {
             0 => "Looking for pictures".to_owned(),

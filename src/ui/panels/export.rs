@@ -3,7 +3,7 @@
 use eframe::egui::{TextEdit, Ui};
 use lucide_icons::Icon;
 
-use crate::app::{Command, Existing, ExportFormat, Purpose, State, export_path};
+use crate::app::{Command, Existing, ExportFormat, State, export_path};
 use crate::ui::theme;
 use crate::ui::widgets::{
     Commands, check_box, command_button, heading, named_field, primary_button, segmented, small,
@@ -77,7 +77,7 @@ impl ExportPanel {
         let path = export_path(&form, &canvas.name, canvas.model_name());
         small(ui, format!("Goes to {}", path.display()));
         ui.add_space(theme::GAP_S);
-        let is_busy = state.has_job(Purpose::Export);
+        let is_busy = state.is_exporting();
         ui.add_enabled_ui(!is_busy, |ui| {
             if primary_button(ui, Icon::Download, "Export").clicked() {
                 out.push(Command::Export);
