@@ -11,7 +11,7 @@ mod webp;
 mod xmp;
 
 pub use animation::{AnimationFormat, AnimationSize, Frame, Shrunk, write_animation};
-pub use atomic::{Existing, write_atomic, write_bytes};
+pub use atomic::{Existing, check_writable, write_atomic, write_bytes};
 pub use png::{Metadata, encode_png, write_png};
 pub use restore::{RESTORE_CHUNK, Restore, RestoreHeader, encode_restore_data, read_restore_data};
 pub use sheet::{Sheet, SheetItem, render_sheet};

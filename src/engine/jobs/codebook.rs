@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Tensor;
 use serde::Serialize;
 
+use super::edit::check_png;
 use super::import::for_each_picture;
 use crate::canvas;
 use crate::codec::Codec;
@@ -96,6 +97,7 @@ impl Job for CodebookJob {
     }
 
     fn run(self, context: &JobContext) -> Result<CodebookDrawn> {
+        check_png(&self.out, self.existing)?;
         let model = self.model.load(&open_device(self.device)?.device)?;
         let mut usage = Usage::new(&model);
         if let Some(project) = self.model.project() {

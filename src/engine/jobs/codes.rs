@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::edit::check_png;
 use crate::canvas;
 use crate::document::{CodeGrid, Codes, Geometry, Wrap};
 use crate::engine::device::{DeviceChoice, open_device};
@@ -14,7 +15,7 @@ use crate::engine::model::ModelSource;
 use crate::engine::pictures;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
-use crate::export::{Existing, Metadata, Provenance, write_bytes, write_png};
+use crate::export::{Existing, Metadata, Provenance, check_writable, write_bytes, write_png};
 
 const FORMAT: u32 = 1;
 /// A canvas of 8192² has 4.5 million cells of at most 6 characters.
@@ -83,6 +84,7 @@ impl Job for EncodeJob {
     }
 
     fn run(self, context: &JobContext) -> Result<Encoded> {
+        check_writable(&self.out, self.existing)?;
         let model = self.model.load(&open_device(self.device)?.device)?;
         let source = pictures::load_source(&self.image)?;
         let codes = canvas::encode(&model.codec, &source, Wrap::default(), context)?;
@@ -157,6 +159,7 @@ impl Job for DecodeJob {
     }
 
     fn run(self, context: &JobContext) -> Result<DecodedCodes> {
+        check_png(&self.out, self.existing)?;
         let model = self.model.load(&open_device(self.device)?.device)?;
         let file = read_codes(&self.codes)?;
         if file.model != model.hash {

@@ -19,7 +19,9 @@ use crate::engine::model::{CheckpointChoice, Model, ModelSource};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
-use crate::export::{Existing, Metadata, Provenance, encode_restore_data, write_png, write_webp};
+use crate::export::{
+    Existing, Metadata, Provenance, check_writable, encode_restore_data, write_png, write_webp,
+};
 use crate::progress::Observer;
 use crate::project::DocumentId;
 
@@ -45,6 +47,24 @@ impl ExportTarget {
         Ok(self)
     }
 
+    /// Whether it can be written, before the work that makes it.
+    fn check(&self) -> Result<()> {
+        self.check_format()?;
+        check_writable(&self.path, self.existing)
+    }
+
+    fn check_format(&self) -> Result<()> {
+        match self.extension().as_deref() {
+            Some("png" | "webp") => Ok(()),
+            _ => Err(Error::usage(
+                "could not export",
+                "the file name ends neither in .png nor in .webp",
+                "Name a .png or .webp file",
+            )
+            .at(&self.path)),
+        }
+    }
+
     /// Writes a picture in the format that the name says; a WebP carries no `restore`.
     pub(super) fn write(
         &self,
@@ -56,15 +76,10 @@ impl ExportTarget {
             provenance,
             restore,
         };
+        self.check_format()?;
         match self.extension().as_deref() {
-            Some("png") => write_png(&self.path, self.existing, raster, &metadata(restore)),
             Some("webp") => write_webp(&self.path, self.existing, raster, &metadata(None)),
-            _ => Err(Error::usage(
-                "could not export",
-                "the file name ends neither in .png nor in .webp",
-                "Name a .png or .webp file",
-            )
-            .at(&self.path)),
+            _ => write_png(&self.path, self.existing, raster, &metadata(restore)),
         }
     }
 
@@ -196,34 +211,55 @@ impl Job for EditJob {
     }
 
     fn run(self, context: &JobContext) -> Result<Edited> {
+        self.out.check()?;
         let text = read_text(
             &self.script,
             script::MAX_BYTES as u64,
             "could not read the edit script",
         )?;
         let script = EditScript::from_json(&text).map_err(|error| error.at(&self.script))?;
-        let (mut stored, model) = match self.model.project() {
+        let project = self.model.project();
+        let is_new = project.is_some() && self.target.exists();
+        let (stored, model) = match project {
             Some(project) => self.open_stored(project, context)?,
             None => self.open_loose(context)?,
         };
+        let id = stored.id;
+        let edited = self.edit(&script, stored, model, context);
+        if let (true, Some(project), Err(_)) = (is_new, project, &edited) {
+            // The picture was to come into the project with its edits, not without.
+            if let Err(error) = project.call(move |project| project.delete_document(id)) {
+                context.warning(*error.notice);
+            }
+        }
+        edited
+    }
+}
+
+impl EditJob {
+    fn edit(
+        &self,
+        script: &EditScript,
+        mut stored: Stored,
+        model: Model,
+        context: &JobContext,
+    ) -> Result<Edited> {
         let before = stored.document.history().strokes().len();
-        let (applied, textures_from) = apply(&script, &mut stored, &model, self.model.project())
+        let (applied, textures_from) = apply(script, &mut stored, &model, self.model.project())
             .map_err(|error| error.at(&self.script))?;
         let settings = json!({ "script": script });
         export(&stored.document, &model, &self.out, settings, context)?;
         Ok(Edited {
+            is_edited: stored.document.is_edited(),
             document: stored.name,
             strokes: applied,
             strokes_before: before,
             textures_from,
             model: model.hash,
-            is_edited: stored.document.is_edited(),
-            file: self.out.path,
+            file: self.out.path.clone(),
         })
     }
-}
 
-impl EditJob {
     fn open_stored(&self, project: &Storage, context: &JobContext) -> Result<(Stored, Model)> {
         if self.target.exists() {
             let opened = documents::read_picture(&self.target)?;
@@ -307,6 +343,7 @@ impl Job for ExportJob {
     }
 
     fn run(self, context: &JobContext) -> Result<Exported> {
+        self.out.check()?;
         let wanted = self.document.clone();
         let row = self
             .project
@@ -341,6 +378,20 @@ impl Job for SnapshotJob {
         export(&self.document, &self.model, &out, json!({}), context)?;
         Ok(out.path)
     }
+}
+
+/// Whether a PNG can be written here, before the work that makes it.
+pub(super) fn check_png(path: &Path, existing: Existing) -> Result<()> {
+    let is_other = (path.extension()).is_some_and(|ending| !ending.eq_ignore_ascii_case("png"));
+    if is_other {
+        return Err(Error::usage(
+            "could not write the picture",
+            "the file name does not end in .png, the only format it is written in",
+            "Name a .png file",
+        )
+        .at(path));
+    }
+    check_writable(path, existing)
 }
 
 /// `path`, or the same with " 2", " 3", … where something of that name exists.

@@ -98,6 +98,10 @@ impl Job for ImportJob {
     }
 
     fn run(self, context: &JobContext) -> Result<Imported> {
+        for path in &self.paths {
+            std::fs::metadata(path)
+                .map_err(|source| Error::io("could not import", path, &source))?;
+        }
         let mut total = ImportReport::default();
         let mut summary = ImportSummary::default();
         let mut restored = 0;

@@ -13,7 +13,9 @@ use crate::engine::model::{Model, ModelSource};
 use crate::engine::pictures;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Result};
-use crate::export::{Existing, Metadata, Provenance, Sheet, SheetItem, render_sheet, write_png};
+use crate::export::{
+    Existing, Metadata, Provenance, Sheet, SheetItem, check_writable, render_sheet, write_png,
+};
 use crate::progress::Observer;
 use crate::train::metrics::{over_grey_rgba8, psnr_db};
 
@@ -78,6 +80,10 @@ impl Job for ReconstructJob {
     }
 
     fn run(self, context: &JobContext) -> Result<Reconstructed> {
+        let sheet = self.out.join("sheet.png");
+        if self.out.exists() {
+            check_writable(&sheet, self.existing)?;
+        }
         let device = open_device(self.device)?.device;
         let models = self
             .models
@@ -85,11 +91,8 @@ impl Job for ReconstructJob {
             .map(|(head, source)| Ok((head.as_str(), source.load(&device)?)))
             .collect::<Result<Vec<_>>>()?;
         let inputs = picture_files(&self.inputs, context)?;
-        std::fs::create_dir_all(&self.out)
-            .map_err(|source| Error::io("could not make the folder", &self.out, &source))?;
         let mut rows = Vec::new();
         let mut pictures = Vec::new();
-        let sheet = self.out.join("sheet.png");
         let mut files = vec![sheet.clone()];
         for (done, input) in inputs.iter().enumerate() {
             context.progress(done as u64, inputs.len() as u64);
@@ -108,6 +111,8 @@ impl Job for ReconstructJob {
                 restore: None,
             };
             if let Some((last, _)) = row.reconstructions.last() {
+                std::fs::create_dir_all(&self.out)
+                    .map_err(|source| Error::io("could not make the folder", &self.out, &source))?;
                 write_png(&file, self.existing, last, &metadata)?;
                 files.push(file);
             }

@@ -15,7 +15,9 @@ use crate::engine::model::Model;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Result};
-use crate::export::{AnimationFormat, AnimationSize, Existing, Frame, Shrunk, write_animation};
+use crate::export::{
+    AnimationFormat, AnimationSize, Existing, Frame, Shrunk, check_writable, write_animation,
+};
 use crate::progress::Observer;
 
 /// Frames where the user does not say how many strokes each shows.
@@ -129,6 +131,13 @@ impl Job for TimelapseJob {
             (true, Existing::Refuse) => free_path(&self.path),
             _ => self.path,
         };
+        // Its folder is made when there is something to write.
+        let has_folder = path
+            .parent()
+            .is_none_or(|folder| folder.exists() || folder == "");
+        if format != AnimationFormat::PngFolder && has_folder {
+            check_writable(&path, self.existing)?;
+        }
         let (name, document, model) = match self.of {
             TimelapseOf::Open {
                 name,

@@ -18,7 +18,7 @@ use crate::engine::event::Metrics;
 use crate::engine::job::{Job, Lane, Report};
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Notice, Result};
-use crate::export::{Existing, write_bytes};
+use crate::export::{Existing, check_writable, write_bytes};
 use crate::progress::{Observer, Stop};
 use crate::train::recipe::{GroupCount, Prepared, Recipe};
 use crate::train::{
@@ -96,6 +96,7 @@ impl Job for TrainBaseJob {
     }
 
     fn run(self, context: &JobContext) -> Result<BaseTrained> {
+        check_writable(&self.out, Existing::Replace)?;
         let recipe = Recipe::read(&self.recipe)?;
         let device = open_device(self.device)?;
         let prepared = recipe.prepare(&self.data, context)?;
