@@ -138,7 +138,7 @@ pub enum Command {
         /// Write a sheet per folder here: source, reconstruction, structure alone, difference.
         #[arg(long, value_name = "DIR")]
         sheets: Option<PathBuf>,
-        /// Leave JPEG and WebP out.
+        /// Leave JPEG and WebP out, as a build without the feature `compare-formats` always does.
         #[arg(long)]
         no_rivals: bool,
     },

@@ -1,7 +1,7 @@
 //! Ablations of the base model: the recipe's first stage, made short and small, with one choice changed at a time.
 //!
 //! ```text
-//! cargo run --release --example ablate -- ../shared/data OUT [STEPS]   # one row after the other; a row that is there is not made again
+//! cargo bench --bench ablate -- ../shared/data OUT [STEPS]   # one row after the other; a row that is there is not made again
 //! ```
 //! Prints the Markdown table that models/README.md holds: scores on 256² squares of `photos-test`.
 #![allow(clippy::print_stdout)] // a command line tool
@@ -139,7 +139,10 @@ fn row(
 
 fn main() -> Result<(), Box<dyn Error>> {
     tessera::process::configure();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let (data, out, steps) = match arguments.as_slice() {
         [data, out] => (data, out, STEPS),
         [data, out, steps] => (data, out, steps.parse()?),
