@@ -5,13 +5,11 @@ use std::sync::Arc;
 use eframe::egui::TextureHandle;
 
 use super::command::Command;
-use super::state::{
-    ExemplarView, Gallery, OpenProject, PaletteView, PreviewView, Thumbnail, Training,
-};
+use super::state::{ExemplarView, Gallery, PaletteView, PreviewView, Thumbnail, Training};
 use super::textures::{Loaded, of_raster};
 use super::{App, FIRST_SAMPLE, Severity};
 use crate::document::{Level, Raster, Samples};
-use crate::engine::{DecodedPatch, DeskReply, Metrics, OpenWhat, Overview, Palette, Storage};
+use crate::engine::{DecodedPatch, DeskReply, Metrics, OpenWhat, Overview, Palette};
 use crate::error::Notice;
 
 impl App {
@@ -27,32 +25,6 @@ impl App {
             Loaded::Preview { step, texture } => self.take_preview(step, texture),
             Loaded::Crops(sheet, textures) => self.crops_cut(&sheet, textures),
         }
-    }
-
-    pub(super) fn project_opened(&mut self, storage: Storage) {
-        let path = storage.path().to_path_buf();
-        self.lanes.desk.turn_to(Some(storage.clone()));
-        self.state.project = Some(OpenProject {
-            path: path.clone(),
-            storage,
-            overview: None,
-            marks: Default::default(),
-        });
-        self.state.canvas = None;
-        self.state.tabs = Default::default();
-        self.state.gallery = Gallery::default();
-        self.state.import_report = None;
-        let training = &mut self.state.training;
-        training.selected_run = None;
-        training.metrics.clear();
-        training.previews.clear();
-        training.figures.clear();
-        self.state.settings.remember_project(&path);
-        self.save_settings();
-        self.needs_document = true;
-        self.forget_rows();
-        self.files_checked = None;
-        self.check_files();
     }
 
     fn palette_drawn(
@@ -83,7 +55,7 @@ impl App {
             }
         }
         self.know_codes(palette);
-        self.state.palette = Some(PaletteView {
+        self.state.session.palette = Some(PaletteView {
             palette: palette.clone(),
             structure,
             detail,
@@ -95,17 +67,17 @@ impl App {
     pub(super) fn take_metrics(&mut self, metrics: &Metrics) {
         for (name, value) in &metrics.values {
             let name = format!("{}.{name}", metrics.phase);
-            let points = self.state.training.figures.entry(name).or_default();
+            let points = self.state.session.training.figures.entry(name).or_default();
             points.push([metrics.step as f64, *value]);
         }
     }
 
     fn take_preview(&mut self, step: u64, texture: TextureHandle) {
-        if self.state.training.previews.is_empty() {
+        if self.state.session.training.previews.is_empty() {
             // The run is in the project by now.
             self.lanes.desk.read_overview();
         }
-        let previews = &mut self.state.training.previews;
+        let previews = &mut self.state.session.training.previews;
         previews.push(PreviewView { step, texture });
         if previews.len() > Training::MAX_PREVIEWS {
             // Every other one of the middle goes: the first and the newest say most.
@@ -120,7 +92,7 @@ impl App {
     pub(super) fn take_patch(&mut self, decoded: DecodedPatch) {
         match decoded.patch {
             Ok(patch) => {
-                let Some(canvas) = &mut self.state.canvas else {
+                let Some(canvas) = &mut self.state.session.canvas else {
                     return;
                 };
                 if let Samples::Rgba8(rgba8) = &patch.samples {
@@ -137,7 +109,7 @@ impl App {
         match reply {
             DeskReply::Overview(overview) => self.take_overview(*overview),
             DeskReply::Page(page) => {
-                let gallery = &mut self.state.gallery;
+                let gallery = &mut self.state.session.gallery;
                 if page.request.filter != gallery.filter {
                     return;
                 }
@@ -158,7 +130,7 @@ impl App {
             }
             DeskReply::Thumbnail(picture, raster) => {
                 let texture = raster.map(|raster| self.texture_of(&raster));
-                let gallery = &mut self.state.gallery;
+                let gallery = &mut self.state.session.gallery;
                 let last_used = gallery.clock;
                 gallery
                     .thumbnails
@@ -172,7 +144,7 @@ impl App {
                 }
             }
             DeskReply::Metrics(run, rows) => {
-                self.state.training.metrics.insert(run, rows);
+                self.state.session.training.metrics.insert(run, rows);
             }
             DeskReply::Memory(bytes) => self.state.memory_bytes = Some(bytes),
             DeskReply::Failed(notice) => self.state.notices.push(Severity::Error, notice),
@@ -183,7 +155,7 @@ impl App {
     pub(super) fn show_exemplars(&mut self) {
         let level = self.state.paint.level;
         let code = self.state.paint.current_code();
-        let Some(view) = &self.state.palette else {
+        let Some(view) = &self.state.session.palette else {
             return;
         };
         if view
@@ -199,7 +171,7 @@ impl App {
             .flatten()
             .map(|patch| self.texture_of(patch))
             .collect();
-        if let Some(view) = &mut self.state.palette {
+        if let Some(view) = &mut self.state.session.palette {
             view.exemplars = Some(ExemplarView {
                 level,
                 code,
@@ -213,13 +185,13 @@ impl App {
     }
 
     fn take_overview(&mut self, overview: Overview) {
-        let Some(project) = &mut self.state.project else {
+        let Some(project) = &mut self.state.session.project else {
             return;
         };
         let is_first = project.overview.is_none();
         if is_first {
             project.marks = serde_json::from_value(overview.code_marks.clone()).unwrap_or_default();
-            self.state.tools.brushes =
+            self.state.session.brushes =
                 serde_json::from_value(overview.brushes.clone()).unwrap_or_default();
         }
         let has_interrupted_run = overview.resumable_run.is_some();
@@ -235,7 +207,7 @@ impl App {
         if is_first {
             self.mute_in_tools();
         }
-        if std::mem::take(&mut self.needs_document) {
+        if std::mem::take(&mut self.state.session.needs_document) {
             let waiting = std::mem::take(&mut self.waiting_files);
             if !waiting.is_empty() {
                 self.apply(Command::OpenFiles(waiting));
@@ -244,12 +216,12 @@ impl App {
                 self.open_document(last.map_or(OpenWhat::Sample(FIRST_SAMPLE), OpenWhat::Stored));
             }
         }
-        if is_first && has_interrupted_run && !self.state.training.is_running() {
+        if is_first && has_interrupted_run && !self.state.session.training.is_running() {
             self.state.notices.push(
                 Severity::Info,
                 Notice::new(
-                    "a fine-tune was interrupted",
-                    "the program ended while it ran",
+                    "a fine-tune is not finished",
+                    "it was paused, or the program or the project was closed while it ran",
                     "Resume it on the Fine-tune page",
                 ),
             );

@@ -19,6 +19,9 @@ pub trait Job: Send + 'static {
     /// Whether it is upkeep that nobody asked for and a status bar leaves out.
     const IS_QUIET: bool = false;
 
+    /// What becomes of it when the window turns to another project.
+    const WHEN_LEFT: WhenLeft = WhenLeft::Cancel;
+
     /// In words, for the status bar and the log: "Importing pictures".
     fn title(&self) -> &'static str;
 
@@ -38,6 +41,17 @@ pub enum Lane {
     Background,
     /// Opening things: somebody waits for it.
     Foreground,
+}
+
+/// What becomes of a job whose project is left for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenLeft {
+    /// It is stopped: it only makes what the window shows.
+    Cancel,
+    /// It is paused, and can be resumed when the project is opened again.
+    Pause,
+    /// It goes on into its own project or file; only a failure is told.
+    Finish,
 }
 
 /// An output that can be told: `Display` says it in a sentence, `Serialize` gives the figures to programs.

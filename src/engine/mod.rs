@@ -25,7 +25,7 @@ pub use decode_lane::{DecodeLane, DecodedPatch};
 pub use desk::{BRUSHES, CODE_MARKS, Desk, DeskReply, LAST_DOCUMENT, Overview, Page, PageRequest};
 pub use device::{ChosenDevice, DeviceChoice, open_device, remember_devices_in};
 pub use event::{Event, EventKind, JobId, Metrics, Preview};
-pub use job::{Job, Lane, Report};
+pub use job::{Job, Lane, Report, WhenLeft};
 pub use jobs::bench::{BenchJob, BenchOptions};
 pub use jobs::brushes::{ExportBrushesJob, ImportBrushesJob};
 pub use jobs::canvas::{BlankJob, Reframe, ReframeJob, RewrapJob};
@@ -54,7 +54,7 @@ pub use model::{CheckpointChoice, Model, ModelSource};
 pub use palette::{Palette, PaletteLevel};
 pub use queue::{EventQueue, Wake};
 pub use samples::{SAMPLES, write_samples};
-pub use storage::Storage;
+pub use storage::{Storage, WeakStorage};
 pub use worker::{JobContext, Ticket, Worker};
 
 // What callers of the engine need of the modules below it.

@@ -32,7 +32,7 @@ impl App {
             D::Rewrap(id, wrap) => self.rewrap(id, wrap),
             D::ToggleWrapPreview => {
                 self.state.look.is_wrap_preview_on ^= true;
-                if let Some(canvas) = &mut self.state.canvas {
+                if let Some(canvas) = &mut self.state.session.canvas {
                     canvas.view = ViewWish::Fit;
                 }
             }
@@ -41,7 +41,7 @@ impl App {
             D::SwitchTo(id) => self.switch_to(id),
             D::CloseTab(id) => self.close_tab(id),
             D::CloseThis => {
-                if let Some(id) = self.state.canvas.as_ref().map(|canvas| canvas.id) {
+                if let Some(id) = self.state.session.canvas.as_ref().map(|canvas| canvas.id) {
                     self.close_tab(id);
                 }
             }
@@ -59,7 +59,7 @@ impl App {
         self.submit_to_its_end(job, |app, ended| {
             app.lanes.desk.read_overview();
             if let Ended::Finished(opened) = ended {
-                app.lanes.textures.want(Wanted::Document(opened.into()));
+                app.want(Wanted::Document(opened.into()));
             }
         });
     }
@@ -69,13 +69,13 @@ impl App {
         let thumb = Thumb::new(&self.ctx, document.source());
         let as_opened = thumb.copy(&self.ctx);
         self.openings += 1;
-        let before = self.state.canvas.take();
+        let before = self.state.session.canvas.take();
         // The same picture encoded anew stays in its place.
         let view = match &before {
             Some(canvas) if canvas.id == opened.id => canvas.view,
             _ => ViewWish::Fit,
         };
-        let tabs = &mut self.state.tabs;
+        let tabs = &mut self.state.session.tabs;
         tabs.parked.extend(before);
         tabs.parked.retain(|canvas| canvas.id != opened.id);
         if !tabs.order.contains(&opened.id) {
@@ -112,9 +112,9 @@ impl App {
         let codec = canvas.model.codec.clone();
         self.lanes.decode.open(codec, &canvas.document);
         let id = canvas.id;
-        self.state.canvas = Some(canvas);
+        self.state.session.canvas = Some(canvas);
         self.state.tools.gesture = None;
-        self.state.tools.companions = None;
+        self.state.session.companions = None;
         self.find_companions();
         self.refresh_mask();
         self.show_selection();
@@ -130,18 +130,18 @@ impl App {
             Workspace::Export => Workspace::Export,
             _ => Workspace::Paint,
         };
-        let tabs = &mut self.state.tabs;
+        let tabs = &mut self.state.session.tabs;
         let Some(place) = tabs.parked.iter().position(|canvas| canvas.id == id) else {
             return;
         };
         let canvas = tabs.parked.remove(place);
-        tabs.parked.extend(self.state.canvas.take());
+        tabs.parked.extend(self.state.session.canvas.take());
         self.show_canvas(canvas);
     }
 
     fn step_tab(&mut self, step: i64) {
-        let order = &self.state.tabs.order;
-        let now = self.state.canvas.as_ref().map(|canvas| canvas.id);
+        let order = &self.state.session.tabs.order;
+        let now = self.state.session.canvas.as_ref().map(|canvas| canvas.id);
         let place = order.iter().position(|id| Some(*id) == now);
         if let Some(place) = place {
             let next = (place as i64 + step).rem_euclid(order.len() as i64) as usize;
@@ -153,12 +153,18 @@ impl App {
         if self.is_stroke_open() {
             return;
         }
-        let tabs = &mut self.state.tabs;
+        let tabs = &mut self.state.session.tabs;
         let place = tabs.order.iter().position(|other| *other == id);
         tabs.order.retain(|other| *other != id);
         tabs.parked.retain(|canvas| canvas.id != id);
-        if self.state.canvas.as_ref().is_some_and(|c| c.id == id) {
-            self.state.canvas = None;
+        if self
+            .state
+            .session
+            .canvas
+            .as_ref()
+            .is_some_and(|c| c.id == id)
+        {
+            self.state.session.canvas = None;
             let last = tabs.order.len().saturating_sub(1);
             let beside = place.and_then(|place| tabs.order.get(place.min(last)).copied());
             if let Some(beside) = beside {
@@ -169,7 +175,8 @@ impl App {
 
     fn is_stroke_open(&self) -> bool {
         self.state.tools.gesture.is_some()
-            || (self.state.canvas.as_ref()).is_some_and(|canvas| canvas.document.is_stroke_open())
+            || (self.state.session.canvas.as_ref())
+                .is_some_and(|canvas| canvas.document.is_stroke_open())
     }
 
     /// Says so where the open picture is being encoded anew and may not change meanwhile.
@@ -185,14 +192,17 @@ impl App {
     }
 
     fn toggle_wrap(&mut self, change: fn(&mut Wrap)) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let (id, mut wrap) = (canvas.id, canvas.document.wrap());
         change(&mut wrap);
         // What is painted must be in the file first: it is read from there.
         let rewrap = DocumentCommand::Rewrap(id, wrap);
-        self.after_desk.push(Command::Document(rewrap));
+        self.state
+            .session
+            .after_desk
+            .push(Command::Document(rewrap));
         self.ctx.request_repaint();
     }
 
@@ -202,7 +212,7 @@ impl App {
         }
         if self.is_stroke_open() {
             let again = DocumentCommand::Rewrap(document, wrap);
-            self.after_desk.push(Command::Document(again));
+            self.state.session.after_desk.push(Command::Document(again));
             return;
         }
         let device = self.device();
@@ -220,7 +230,7 @@ impl App {
         self.state.overlay = None;
         self.state.workspace = Workspace::Paint;
         let code = self.state.paint.code.get(Level::Structure);
-        let (model, device) = (self.state.training.model, self.device());
+        let (model, device) = (self.state.session.training.model, self.device());
         if let Some(project) = self.storage() {
             self.submit_opening(BlankJob {
                 project,
@@ -240,7 +250,7 @@ impl App {
         let Some(project) = self.storage() else {
             return;
         };
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let job = ReframeJob {
@@ -254,7 +264,7 @@ impl App {
     }
 
     fn reskin(&mut self, choice: Option<CheckpointChoice>) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         match choice {
@@ -280,7 +290,7 @@ impl App {
 
     fn reskin_job(&mut self, checkpoint: CheckpointChoice) -> Option<ReskinJob> {
         let (project, device) = (self.storage()?, self.device());
-        let canvas = self.state.canvas.as_ref()?;
+        let canvas = self.state.session.canvas.as_ref()?;
         Some(ReskinJob {
             project,
             id: canvas.id,
@@ -309,7 +319,7 @@ impl App {
 
     /// What is painted is soon seen through the other model as well.
     pub(in crate::app) fn refresh_reskin(&mut self) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let Some(reskin) = &canvas.reskin else { return };
@@ -320,7 +330,7 @@ impl App {
     }
 
     fn export_reskin(&mut self) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let Some(reskin) = &canvas.reskin else { return };
@@ -337,7 +347,7 @@ impl App {
     }
 
     fn write_timelapse(&mut self) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             self.state.notices.push(
                 Severity::Warning,
                 Notice::new(
@@ -378,7 +388,7 @@ impl App {
         };
         self.submit(job, |app, written| {
             (app.state.notices).say(Severity::Success, written.to_string());
-            app.state.last_export = Some(written.file);
+            app.state.session.last_export = Some(written.file);
         });
     }
 }

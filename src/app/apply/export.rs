@@ -26,7 +26,7 @@ impl App {
     }
 
     fn export(&mut self) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             self.state.notices.push(
                 Severity::Warning,
                 Notice::new(
@@ -56,7 +56,7 @@ impl App {
         self.submit(job, |app, file| {
             let text = format!("Exported {}.", file_name(&file));
             app.state.notices.say(Severity::Success, text);
-            app.state.last_export = Some(file);
+            app.state.session.last_export = Some(file);
         });
     }
 }

@@ -15,7 +15,7 @@ impl App {
         if self.is_being_encoded() {
             return;
         }
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         let cursor = canvas.document.history().cursor();
@@ -56,7 +56,7 @@ impl App {
 
     /// Has pictures made of strokes that have none yet.
     fn draw_history(&mut self, rows: Range<usize>) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         if canvas.document.is_stroke_open() {
@@ -96,7 +96,7 @@ impl App {
     }
 
     fn go_to_history(&mut self, to: usize) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         if canvas.document.is_stroke_open() {
@@ -130,7 +130,7 @@ impl App {
     }
 
     fn take_snapshot(&mut self) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         let number = 1 + canvas.snapshots.iter().map(|s| s.number).max().unwrap_or(0);
@@ -157,7 +157,7 @@ impl App {
             document,
             snapshots,
             ..
-        }) = &mut self.state.canvas
+        }) = &mut self.state.session.canvas
         else {
             return Ok(());
         };

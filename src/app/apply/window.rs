@@ -3,6 +3,7 @@
 use eframe::egui::ViewportCommand;
 
 use super::super::command::Command;
+use super::super::jobs::Ended;
 use super::super::state::{Overlay, Workspace};
 use super::super::{App, Severity};
 use crate::engine::DeviceJob;
@@ -16,7 +17,7 @@ impl App {
             Command::Show(workspace) => {
                 self.state.overlay = None;
                 self.state.workspace = workspace;
-                if workspace == Workspace::Dataset && self.state.gallery.total.is_none() {
+                if workspace == Workspace::Dataset && self.state.session.gallery.total.is_none() {
                     self.forget_rows();
                 }
                 if matches!(workspace, Workspace::Dataset | Workspace::FineTune) {
@@ -62,7 +63,8 @@ impl App {
             }),
             Command::DismissNotice(id) => self.state.notices.dismiss(id),
             Command::CancelJob => {
-                if let Some((key, _)) = self.state.shown_job() {
+                let shown = self.state.told_jobs().first().map(|job| job.key);
+                if let Some(key) = shown {
                     self.lanes.stop(key, Stop::Cancel);
                 }
             }
@@ -83,7 +85,10 @@ impl App {
     pub(in crate::app) fn find_device(&mut self) {
         self.state.device = None;
         let choice = self.device();
-        self.submit(DeviceJob { choice }, |app, device| {
+        self.submit_for_window(DeviceJob { choice }, |app, ended| {
+            let Ended::Finished(device) = ended else {
+                return;
+            };
             if device.falls_back {
                 let notice = Notice::new(
                     "computing on the processor",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::codes::read_text;
 use crate::document::brushes::{BrushPack, MAX_PACK_BYTES};
-use crate::engine::job::{Job, Lane};
+use crate::engine::job::{Job, Lane, WhenLeft};
 use crate::engine::worker::JobContext;
 use crate::error::Result;
 use crate::export::{Existing, write_bytes};
@@ -41,6 +41,7 @@ pub struct ExportBrushesJob {
 impl Job for ExportBrushesJob {
     type Output = PathBuf;
     const LANE: Lane = Lane::Foreground;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Finish;
 
     fn title(&self) -> &'static str {
         "Writing brushes"

@@ -14,7 +14,7 @@ use crate::document::{Document, Raster, Wrap};
 use crate::engine::companions;
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::documents::{self, Opened, Stored};
-use crate::engine::job::{Job, Report};
+use crate::engine::job::{Job, Report, WhenLeft};
 use crate::engine::model::{CheckpointChoice, Model, ModelSource};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -368,6 +368,7 @@ pub struct SnapshotJob {
 
 impl Job for SnapshotJob {
     type Output = PathBuf;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Finish;
 
     fn title(&self) -> &'static str {
         "Exporting a picture"

@@ -10,7 +10,7 @@ use super::edit::open_in;
 use crate::dataset::{Fingerprint, Flag, ImportOptions, ImportReport, Known, Picture, scan};
 use crate::engine::device::DeviceChoice;
 use crate::engine::documents::{self, Opened};
-use crate::engine::job::{Job, Report, pictures};
+use crate::engine::job::{Job, Report, WhenLeft, pictures};
 use crate::engine::model::{CheckpointChoice, ModelSource};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -92,6 +92,7 @@ impl Report for Imported {}
 
 impl Job for ImportJob {
     type Output = Imported;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Finish;
 
     fn title(&self) -> &'static str {
         "Importing pictures"

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::document::tools::{Easel, replace_stroke};
 use crate::document::{Alphabet, DetailPolicy, Level};
 use crate::engine::documents::{self, Stored};
-use crate::engine::job::{Job, Lane};
+use crate::engine::job::{Job, Lane, WhenLeft};
 use crate::engine::model::Model;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -66,6 +66,7 @@ impl fmt::Display for Replaced {
 impl Job for ReplaceJob {
     type Output = Replaced;
     const LANE: Lane = Lane::Foreground;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Finish;
 
     fn title(&self) -> &'static str {
         "Replacing a code in all pictures"

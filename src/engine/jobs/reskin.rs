@@ -6,7 +6,7 @@ use super::edit::ExportTarget;
 use crate::canvas::Chain;
 use crate::document::{Document, Raster};
 use crate::engine::device::{DeviceChoice, open_device};
-use crate::engine::job::Job;
+use crate::engine::job::{Job, WhenLeft};
 use crate::engine::model::{CheckpointChoice, Model, ModelSource};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -63,6 +63,7 @@ pub struct ExportReskinJob {
 
 impl Job for ExportReskinJob {
     type Output = PathBuf;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Finish;
 
     fn title(&self) -> &'static str {
         "Exporting a picture"

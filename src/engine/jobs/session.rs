@@ -6,10 +6,10 @@ use super::edit::{open_in, open_row};
 use crate::document::Document;
 use crate::engine::device::{DeviceChoice, open_device_or_cpu};
 use crate::engine::documents::{self, Opened};
-use crate::engine::job::{Job, Lane};
+use crate::engine::job::{Job, Lane, WhenLeft};
 use crate::engine::model::{CheckpointChoice, Model, ModelSource};
 use crate::engine::pictures;
-use crate::engine::storage::Storage;
+use crate::engine::storage::{Storage, WeakStorage};
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
 use crate::progress::Observer;
@@ -28,6 +28,8 @@ pub enum ProjectFile {
 pub struct OpenProjectJob {
     pub path: PathBuf,
     pub file: ProjectFile,
+    /// Projects that this process may have open: one of them is not opened a second time.
+    pub known: Vec<WeakStorage>,
 }
 
 impl Job for OpenProjectJob {
@@ -39,6 +41,12 @@ impl Job for OpenProjectJob {
     }
 
     fn run(self, _: &JobContext) -> Result<Storage> {
+        if self.file != ProjectFile::Create {
+            let known = self.known.iter();
+            if let Some(storage) = known.filter_map(|known| known.reopened(&self.path)).next() {
+                return Ok(storage);
+            }
+        }
         let creates = match self.file {
             ProjectFile::Open => false,
             ProjectFile::Create => true,
@@ -97,6 +105,7 @@ pub struct SaveCopyJob {
 
 impl Job for SaveCopyJob {
     type Output = PathBuf;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Finish;
 
     fn title(&self) -> &'static str {
         "Saving a copy of the project"

@@ -10,7 +10,7 @@ use crate::canvas::{LiveCanvas, Patch};
 use crate::document::{CellDelta, Document, Raster, Rect, Samples, SamplesMut};
 use crate::engine::device::DeviceChoice;
 use crate::engine::documents;
-use crate::engine::job::{Job, Report, file_name};
+use crate::engine::job::{Job, Report, WhenLeft, file_name};
 use crate::engine::model::Model;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -108,6 +108,7 @@ impl Report for TimelapseWritten {
 
 impl Job for TimelapseJob {
     type Output = TimelapseWritten;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Finish;
 
     fn title(&self) -> &'static str {
         "Making a timelapse"

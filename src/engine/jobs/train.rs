@@ -13,7 +13,7 @@ use crate::dataset::{Fingerprint, Source, split_held_out};
 use crate::engine::background::in_background;
 use crate::engine::device::{DeviceChoice, open_device, reduced_precision};
 use crate::engine::event::{Metrics, Preview};
-use crate::engine::job::{Job, Lane, Report};
+use crate::engine::job::{Job, Lane, Report, WhenLeft};
 use crate::engine::model::{CheckpointChoice, MODEL_HASH, ModelSource, config_json};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -81,6 +81,7 @@ impl Report for Trained {}
 impl Job for TrainJob {
     type Output = Trained;
     const LANE: Lane = Lane::Training;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Pause;
 
     fn title(&self) -> &'static str {
         "Fine-tuning"

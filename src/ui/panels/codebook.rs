@@ -47,7 +47,7 @@ pub struct CodebookPanel {
 
 impl CodebookPanel {
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
-        let Some(view) = &state.palette else {
+        let Some(view) = &state.session.palette else {
             empty_state(
                 ui,
                 Icon::LayoutGrid,
@@ -76,6 +76,7 @@ impl CodebookPanel {
         ui.horizontal(|ui| {
             title(ui, "Codebook");
             let model = state
+                .session
                 .canvas
                 .as_ref()
                 .map_or("", |canvas| canvas.model_name());

@@ -19,7 +19,7 @@ impl ExportPanel {
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
         let mut form = state.export.clone();
         heading(ui, "Export");
-        let Some(canvas) = &state.canvas else {
+        let Some(canvas) = &state.session.canvas else {
             weak(ui, "Open a picture first.");
             return;
         };
@@ -83,7 +83,7 @@ impl ExportPanel {
                 out.push(Command::Export);
             }
         });
-        if let Some(path) = &state.last_export {
+        if let Some(path) = &state.session.last_export {
             ui.add_space(theme::GAP_M);
             weak(ui, format!("Written: {}", path.display()));
             command_button(ui, state, out, Command::RevealInFolder(path.clone()));

@@ -14,7 +14,9 @@ enum How {
 }
 
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
-    let Some(canvas) = &state.canvas else { return };
+    let Some(canvas) = &state.session.canvas else {
+        return;
+    };
     let Some(reskin) = &canvas.reskin else { return };
     let tokens = tokens(ui);
     let frame = Frame::new()

@@ -7,7 +7,9 @@ use crate::ui::theme;
 use crate::ui::widgets::{Commands, command_button, heading, segmented, small};
 
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
-    let Some(canvas) = &state.canvas else { return };
+    let Some(canvas) = &state.session.canvas else {
+        return;
+    };
     let mut form = state.timelapse;
     ui.add_space(theme::GAP_L);
     heading(ui, "Timelapse");
