@@ -9,7 +9,7 @@ mod text;
 mod webp;
 mod xmp;
 
-pub use crate::foundation::files::{Existing, write_atomic, write_bytes};
+pub use crate::foundation::files::{Existing, check_writable, write_atomic, write_bytes};
 pub use animation::{AnimationFormat, AnimationSize, Frame, Shrunk, write_animation};
 pub use png::{Metadata, encode_png, write_png};
 pub use restore::{RESTORE_CHUNK, Restore, RestoreHeader, encode_restore_data, read_restore_data};

@@ -30,22 +30,7 @@ pub fn write_atomic(
 ) -> Result<()> {
     crate::window_thread::count_blocking("writing a file");
     let failed = |e: &io::Error| Error::io("could not write the file", path, e);
-    if path.file_name().is_none() {
-        return Err(Error::usage(
-            "could not write the file",
-            "the path names no file",
-            "Give a file name",
-        )
-        .at(path));
-    }
-    // A link is written through, not replaced by a file.
-    let target: PathBuf = match (existing, path.canonicalize()) {
-        (Existing::Replace, Ok(resolved)) => resolved,
-        _ => path.to_path_buf(),
-    };
-    if existing == Existing::Refuse && path.symlink_metadata().is_ok() {
-        return Err(taken(path));
-    }
+    let target = target_of(path, existing)?;
     let folder = folder_of(&target);
     let file = temporary_in(folder).map_err(|e| failed(&e))?;
     // Written through the plain file: its errors do not name the temporary path.
@@ -112,6 +97,45 @@ fn folder_of(file: &Path) -> &Path {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
+}
+
+/// Whether a file could be written here, for asking before the work that makes it. Nothing is left behind.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn check_writable(path: &Path, existing: Existing) -> Result<()> {
+    let target = target_of(path, existing)?;
+    tempfile::tempfile_in(folder_of(&target))
+        .map(drop)
+        .map_err(|e| Error::io("could not write the file", path, &e))
+}
+
+/// The file that is written: a link is written through, not replaced by a file.
+fn target_of(path: &Path, existing: Existing) -> Result<PathBuf> {
+    if path.file_name().is_none() {
+        return Err(Error::usage(
+            "could not write the file",
+            "the path names no file",
+            "Give a file name",
+        )
+        .at(path));
+    }
+    if path.is_dir() {
+        return Err(Error::usage(
+            "could not write the file",
+            "a folder of this name is already there",
+            "Name a file in it, or choose another name",
+        )
+        .at(path));
+    }
+    let target: PathBuf = match (existing, path.canonicalize()) {
+        (Existing::Replace, Ok(resolved)) => resolved,
+        _ => path.to_path_buf(),
+    };
+    if existing == Existing::Refuse && path.symlink_metadata().is_ok() {
+        return Err(taken(path));
+    }
+    Ok(target)
 }
 
 /// [`write_atomic`] for bytes that are ready.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use tessera::engine::{EventKind, Job, Outcome, Worker};
+use tessera::engine::{EventKind, Job, Report, Worker};
 use tessera::error::{Error, Kind, Result};
 use tessera::progress::Stop;
 
@@ -40,12 +40,18 @@ impl Runner {
         })
     }
 
-    /// Submits a job and prints its events until the final one.
-    pub fn run(&self, job: impl Into<Job>, printer: &mut Printer) -> Result<Outcome> {
-        let id = self.worker.submit(job.into())?;
+    /// [`run`](Self::run), where only the printing matters.
+    pub fn report<J: Job<Output: Report>>(&self, job: J, printer: &mut Printer) -> Result<()> {
+        self.run(job, printer).map(drop)
+    }
+
+    /// Submits a job, prints its events until the final one, and gives its output.
+    pub fn run<J: Job<Output: Report>>(&self, job: J, printer: &mut Printer) -> Result<J::Output> {
+        let ticket = self.worker.submit(job)?;
+        let id = ticket.job;
         loop {
-            if INTERRUPTS.load(Ordering::Relaxed) > 0 {
-                // A run that can be resumed keeps where it stands; any other job just ends.
+            // A run that can be resumed keeps where it stands; any other job just ends.
+            if INTERRUPTS.load(Ordering::Relaxed) > 0 || printer.has_lost_its_reader() {
                 self.worker.stop(id, Stop::Pause);
             }
             let Some(event) = self.worker.events().pop(POLL) else {
@@ -53,7 +59,19 @@ impl Runner {
             };
             printer.event(&event);
             match event.kind {
-                EventKind::Finished(outcome) => return Ok(outcome),
+                EventKind::Finished => {
+                    let output = ticket.take().ok_or_else(|| {
+                        let why = "the job finished without its result";
+                        Error::new(
+                            Kind::Internal,
+                            "could not report",
+                            why,
+                            "Please report this",
+                        )
+                    })?;
+                    printer.finished(id, &output);
+                    return Ok(output);
+                }
                 EventKind::Cancelled { .. } => return Err(Error::cancelled()),
                 EventKind::Failed { kind, notice } => {
                     return Err(Error {

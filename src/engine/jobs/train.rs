@@ -1,8 +1,10 @@
 //! Fine-tuning: frozen settings → training loop → metrics and checkpoints in the project.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use candle_core::Device;
+use serde::Serialize;
 use serde_json::json;
 
 use super::import::for_each_picture;
@@ -11,7 +13,8 @@ use crate::codec::{Codec, CodecConfig};
 use crate::dataset::{Fingerprint, Source, split_held_out};
 use crate::engine::background::in_background;
 use crate::engine::device::{DeviceChoice, open_device, reduced_precision};
-use crate::engine::event::{Metrics, Outcome, Preview};
+use crate::engine::event::{Metrics, Preview};
+use crate::engine::job::{Job, Lane, Report, WhenLeft};
 use crate::engine::model::{CheckpointChoice, MODEL_HASH, ModelSource, config_json};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -42,8 +45,51 @@ pub enum TrainStart {
     Resume { budget: Option<Budget> },
 }
 
-impl TrainJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// A fine-tune that came to its end.
+#[derive(Debug, Serialize)]
+pub struct Trained {
+    pub run: RunId,
+    pub steps: u64,
+    pub device: String,
+    /// Why this device, in words.
+    pub device_reason: String,
+    /// Scores on held-out pictures before the first step, and the best ones.
+    pub first: Option<Evaluation>,
+    pub best: Option<Evaluation>,
+    /// Whether it stopped before its budget was used up because the scores no longer rose.
+    #[serde(skip)]
+    pub is_early: bool,
+}
+
+impl fmt::Display for Trained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trained {} steps", self.steps)?;
+        if self.is_early {
+            f.write_str(" and stopped because the held-out score no longer rose")?;
+        }
+        if let (Some(first), Some(best)) = (&self.first, &self.best) {
+            write!(
+                f,
+                "; held-out PSNR {:.2} dB, from {:.2} dB at the start",
+                best.psnr_db, first.psnr_db
+            )?;
+        }
+        f.write_str(".")
+    }
+}
+
+impl Report for Trained {}
+
+impl Job for TrainJob {
+    type Output = Trained;
+    const LANE: Lane = Lane::Training;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Pause;
+
+    fn title(&self) -> &'static str {
+        "Fine-tuning"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Trained> {
         let chosen = open_device(self.device)?;
         let pictures = usable_pictures(&self.project)?;
         if !pictures.is_separate {
@@ -78,14 +124,7 @@ impl TrainJob {
             ended.and_then(|ended| kept.map(|()| ended)),
         )?;
         let progress = run.progress();
-        let (step, first, best) = (progress.step, &progress.first, &progress.best);
-        let gain = match (first, best) {
-            (Some(first), Some(best)) => format!(
-                "; held-out PSNR {:.2} dB, from {:.2} dB at the start",
-                best.psnr_db, first.psnr_db
-            ),
-            _ => String::new(),
-        };
+        let step = progress.step;
         let stopped = |kept: String| {
             let mut error = Error::cancelled();
             error.notice.next = kept;
@@ -96,22 +135,15 @@ impl TrainJob {
                 "Step {step} is kept; `tessera-cli train --resume` goes on from it"
             )),
             Ended::Cancelled => stopped(format!("The model of step {step} is kept")),
-            Ended::Finished | Ended::NoMoreGain => Ok(Outcome::new(format!(
-                "Trained {step} steps{}{gain}.",
-                if ended == Ended::NoMoreGain {
-                    " and stopped because the held-out score no longer rose"
-                } else {
-                    ""
-                }
-            ))
-            .with_report(json!({
-                "run": id,
-                "steps": step,
-                "device": chosen.name,
-                "device_reason": chosen.reason,
-                "first": first,
-                "best": best,
-            }))),
+            Ended::Finished | Ended::NoMoreGain => Ok(Trained {
+                run: id,
+                steps: step,
+                device: chosen.name,
+                device_reason: chosen.reason,
+                first: progress.first.clone(),
+                best: progress.best.clone(),
+                is_early: ended == Ended::NoMoreGain,
+            }),
         }
     }
 }
