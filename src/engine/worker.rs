@@ -22,6 +22,8 @@ use crate::train::eta::Eta;
 
 /// Jobs that may wait behind the running one.
 const WAITING_JOBS: usize = 256;
+/// How often [`Worker::run`] asks whether to stop while nothing happens.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// Progress is reported at most this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -115,6 +117,46 @@ impl Worker {
                 "Wait for some to finish",
             )
         })
+    }
+
+    /// Runs a job and waits for its end. `watch` gets each event, `None` ten times a second while there is none, and says
+    /// whether the job is to stop. For programs without a window, which run one job at a time: events of others are dropped.
+    ///
+    /// # Errors
+    /// Those of [`Self::submit`]; `Cancelled`; what the job failed with.
+    pub fn run<J: Job>(
+        &self,
+        job: J,
+        mut watch: impl FnMut(Option<&Event>) -> Option<Stop>,
+    ) -> Result<J::Output> {
+        let ticket = self.submit(job)?;
+        loop {
+            let event = self.events.pop(WATCH_INTERVAL);
+            let event = event.filter(|event| event.job == ticket.job);
+            if let Some(stop) = watch(event.as_ref()) {
+                self.stop(ticket.job, stop);
+            }
+            match event.map(|event| event.kind) {
+                Some(EventKind::Finished) => {
+                    return ticket.take().ok_or_else(|| {
+                        Error::new(
+                            Kind::Internal,
+                            "could not report",
+                            "the job finished without its result",
+                            "Please report this",
+                        )
+                    });
+                }
+                Some(EventKind::Cancelled { .. }) => return Err(Error::cancelled()),
+                Some(EventKind::Failed { kind, notice }) => {
+                    return Err(Error {
+                        kind,
+                        notice: Box::new(notice),
+                    });
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Asks a waiting or running job to pause or cancel. A job that has ended is left as it is.
