@@ -179,6 +179,9 @@ fn pause_and_resume_change_no_bit() {
     for plain in [false, true] {
         set_plain_ops(plain);
         let expected = uninterrupted(folder.path());
+        // To compare versions of this program on one machine.
+        let tensors = blake3::hash(&parts(&expected).1);
+        eprintln!("plain operators: {plain}, tensors of the state: {tensors}");
         // Before the codebooks exist, at the moment they are made, between, at an evaluation, at a checkpoint.
         let mut state: Option<Vec<u8>> = None;
         for pause in [7, 20, 33, 45, 60] {
