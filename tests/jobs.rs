@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tessera::engine::{
     Budget, CheckJob, CheckpointChoice, CodebookJob, DecodeJob, DeviceChoice, EditJob, EncodeJob,
-    EventKind, Existing, ExportJob, ExportTarget, ImportJob, ImportOptions, InfoJob, Job, JobId,
-    ModelSource, NewJob, OpenJob, Preset, ReconstructJob, Storage, TrainJob, TrainStart, Worker,
-    write_samples,
+    EventKind, Existing, ExportJob, ExportTarget, ImportJob, ImportOptions, IndexJob, InfoJob, Job,
+    JobId, ModelSource, NewJob, OpenJob, Preset, ReconstructJob, Storage, TrainJob, TrainStart,
+    Worker, write_samples,
 };
 use tessera::error::Kind;
 use tessera::progress::Stop;
@@ -90,6 +90,13 @@ fn hopeless_jobs(folder: &Path) -> Vec<Job> {
             target: missing.clone(),
             script: missing.clone(),
             out: target(&out),
+            device,
+        }
+        .into(),
+        IndexJob {
+            project: project.clone(),
+            model: model.clone(),
+            verify: true,
             device,
         }
         .into(),

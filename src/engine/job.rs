@@ -11,6 +11,7 @@ use super::jobs::crops::CropsJob;
 use super::jobs::edit::{EditJob, ExportJob, OpenJob, SnapshotJob};
 use super::jobs::files::CheckFilesJob;
 use super::jobs::import::ImportJob;
+use super::jobs::index::IndexJob;
 use super::jobs::project::{CheckJob, InfoJob, NewJob};
 use super::jobs::quality::QualityJob;
 use super::jobs::reconstruct::ReconstructJob;
@@ -57,6 +58,7 @@ macro_rules! jobs {
 jobs! {
     New(NewJob) = "Making a project",
     Import(ImportJob) = "Importing pictures",
+    Index(IndexJob) = "Encoding the project's pictures",
     Open(OpenJob) = "Opening a picture",
     Train(TrainJob) = "Fine-tuning",
     TrainBase(TrainBaseJob) = "Training the base model",

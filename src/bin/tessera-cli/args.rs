@@ -6,9 +6,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tessera::engine::{
     BenchJob, BenchOptions, Budget, CheckJob, CheckpointChoice, CodebookJob, DecodeJob,
     DeviceChoice, EditJob, EncodeJob, Existing, ExportJob, ExportTarget, ImportJob, ImportOptions,
-    InfoJob, Job, ModelSource, NewJob, OpenJob, Preset, QualityJob, QualityOptions, ReconstructJob,
-    SelfTestJob, Storage, TimelapseJob, TimelapseLook, TimelapseOf, TrainBaseJob, TrainJob,
-    TrainStart,
+    IndexJob, InfoJob, Job, ModelSource, NewJob, OpenJob, Preset, QualityJob, QualityOptions,
+    ReconstructJob, SelfTestJob, Storage, TimelapseJob, TimelapseLook, TimelapseOf, TrainBaseJob,
+    TrainJob, TrainStart,
 };
 use tessera::error::Result;
 
@@ -56,6 +56,14 @@ pub enum Command {
         project: PathBuf,
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
+    },
+    /// Encode a project's pictures and keep their codes there, where other commands and the window find them. Ctrl-C keeps
+    /// what is done; the same command goes on from it.
+    Index {
+        project: PathBuf,
+        /// Of which checkpoint: best, last, or a number that `info` shows.
+        #[arg(long, default_value = "best")]
+        checkpoint: CheckpointChoice,
     },
     /// Open a picture as a document of a project; a PNG that Tessera exported becomes editable again.
     Open { project: PathBuf, image: PathBuf },
@@ -313,6 +321,19 @@ impl Args {
                 device,
             }
             .into(),
+            Command::Index {
+                project,
+                checkpoint,
+            } => {
+                let project = Storage::open(project)?;
+                IndexJob {
+                    model: ModelSource::Project(project.clone(), *checkpoint),
+                    project,
+                    verify: true,
+                    device,
+                }
+                .into()
+            }
             Command::Open { project, image } => OpenJob {
                 project: open_or_create(project)?,
                 image: image.clone(),
