@@ -11,10 +11,10 @@ use super::state::{
 };
 use super::textures::{Loaded, Wanted, of_raster};
 use super::{App, FIRST_SAMPLE, Severity};
-use crate::document::{Level, Raster, Samples};
+use crate::document::{Level, Raster};
 use crate::engine::{
-    DecodedPatch, DeskReply, Event, EventKind, Metrics, OpenWhat, Outcome, Overview, Palette,
-    Product, ProjectFile, Storage,
+    DeskReply, Event, EventKind, Metrics, OpenWhat, Outcome, Overview, Palette, Product,
+    ProjectFile, Storage,
 };
 use crate::error::Notice;
 
@@ -56,11 +56,13 @@ impl App {
                         .push(Severity::Info, Notice::new("stopped", "", kept));
                 }
                 self.ended(key, purpose);
+                self.did_not_happen(purpose);
             }
             EventKind::Failed { notice, .. } => {
                 self.state.jobs.remove(&key);
                 self.state.notices.push(Severity::Error, notice);
                 self.ended(key, purpose);
+                self.did_not_happen(purpose);
                 self.project_did_not_open(purpose);
             }
         }
@@ -83,6 +85,14 @@ impl App {
                 self.check_files();
             }
             Purpose::OpenDocument | Purpose::Rewrap => self.lanes.desk.read_overview(),
+            _ => {}
+        }
+    }
+
+    fn did_not_happen(&mut self, purpose: Purpose) {
+        match purpose {
+            Purpose::Rewrap => self.being_encoded = None,
+            Purpose::Palette => self.drawing_palette = None,
             _ => {}
         }
     }
@@ -170,19 +180,31 @@ impl App {
     /// What a job handed over can be drawn now.
     pub(super) fn take_loaded(&mut self, loaded: Loaded) {
         match loaded {
-            Loaded::Document(opened, surface) => self.document_opened(&opened, surface),
+            Loaded::Document(opened, surface) => self.opened.push((opened, surface)),
             Loaded::Palette {
                 palette,
                 structure,
                 detail,
             } => self.palette_drawn(&palette, structure, detail),
             Loaded::Preview { step, texture } => self.take_preview(step, texture),
+            Loaded::Failed(error, document) => {
+                if document.is_some() && self.being_encoded == document {
+                    self.being_encoded = None;
+                }
+                self.tell(error);
+            }
             Loaded::Crops(sheet, textures) => self.crops_cut(&sheet, textures),
         }
     }
 
     fn project_opened(&mut self, storage: Storage) {
         let path = storage.path().to_path_buf();
+        // What is being painted belongs to the project that is left.
+        self.finish_gesture();
+        self.store_what_waits();
+        self.opened.clear();
+        self.being_encoded = None;
+        self.palettes.clear();
         self.lanes.desk.turn_to(Some(storage.clone()));
         self.state.project = Some(OpenProject {
             path: path.clone(),
@@ -213,7 +235,18 @@ impl App {
         structure: TextureHandle,
         detail: TextureHandle,
     ) {
-        // A code that shows at first sight what painting does.
+        let view = PaletteView {
+            palette: palette.clone(),
+            structure,
+            detail,
+            exemplars: None,
+        };
+        self.keep_palette(view);
+        self.draw_palette();
+    }
+
+    /// A code that shows at first sight what painting does, where none was chosen.
+    pub(super) fn choose_code(&mut self, palette: &Palette) {
         for level in Level::ALL {
             let codes = palette.level(level);
             let vividness = |code: u16, rgba: &[u8; 4]| match rgba {
@@ -234,14 +267,6 @@ impl App {
                 self.state.paint.code.set(level, code);
             }
         }
-        self.know_codes(palette);
-        self.state.palette = Some(PaletteView {
-            palette: palette.clone(),
-            structure,
-            detail,
-            exemplars: None,
-        });
-        self.show_exemplars();
     }
 
     fn take_metrics(&mut self, metrics: &Metrics) {
@@ -260,28 +285,7 @@ impl App {
         let previews = &mut self.state.training.previews;
         previews.push(PreviewView { step, texture });
         if previews.len() > Training::MAX_PREVIEWS {
-            // Every other one of the middle goes: the first and the newest say most.
-            let mut index = 0;
-            previews.retain(|_| {
-                index += 1;
-                index == 1 || index % 2 == 0
-            });
-        }
-    }
-
-    pub(super) fn take_patch(&mut self, decoded: DecodedPatch) {
-        match decoded.patch {
-            Ok(patch) => {
-                let Some(canvas) = &mut self.state.canvas else {
-                    return;
-                };
-                if let Samples::Rgba8(rgba8) = &patch.samples {
-                    canvas.surface.patch(patch.rect, rgba8);
-                    canvas.thumb.patch(patch.rect, rgba8);
-                    canvas.shown_revision = canvas.shown_revision.max(decoded.revision);
-                }
-            }
-            Err(error) => self.tell(error),
+            thin(previews);
         }
     }
 
@@ -326,6 +330,10 @@ impl App {
             DeskReply::Metrics(run, rows) => {
                 self.state.training.metrics.insert(run, rows);
             }
+            DeskReply::Strokes(document, last, strokes) => {
+                self.older_strokes_read(document, last, strokes);
+            }
+            DeskReply::Found(path) => self.path_found(path),
             DeskReply::Memory(bytes) => self.state.memory_bytes = Some(bytes),
             DeskReply::Failed(notice) => self.state.notices.push(Severity::Error, notice),
         }
@@ -405,6 +413,32 @@ impl App {
                     "Resume it on the Fine-tune page",
                 ),
             );
+        }
+    }
+}
+
+/// Every other one of the middle goes: the first and the newest say most.
+fn thin<T>(list: &mut Vec<T>) {
+    let last = list.len().saturating_sub(1);
+    let mut places = 0..;
+    list.retain(|_| {
+        let place = places.next().unwrap_or(last);
+        place == 0 || place == last || place % 2 == 1
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thin;
+
+    #[test]
+    fn thinning_keeps_the_first_and_the_newest() {
+        for count in 1..70 {
+            let mut list: Vec<usize> = (0..count).collect();
+            thin(&mut list);
+            assert_eq!((list[0], list[list.len() - 1]), (0, count - 1));
+            assert!(count < 5 || list.len() < count, "{count}");
+            assert!(list.is_sorted());
         }
     }
 }

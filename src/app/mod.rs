@@ -13,6 +13,7 @@ mod layer_command;
 mod libraries;
 mod notices;
 mod pace;
+mod place;
 mod run;
 mod shortcuts;
 mod spec;
@@ -55,10 +56,12 @@ pub use crate::project::{
     PictureRow, RunRow, RunStatus, utc_text,
 };
 
-use crate::engine::{ProjectFile, Wake};
+use crate::document::History;
+use crate::engine::{OpenDocument, ProjectFile, Wake};
 use crate::error::Result;
 use crate::progress::Stop;
-use crate::render::{Compare, Gpu};
+use crate::project::DocumentId;
+use crate::render::{Compare, Gpu, Surface};
 use crate::settings::{Folders, Settings, ThemeChoice};
 use crate::ui::Shell;
 use dialogs::Dialogs;
@@ -98,6 +101,16 @@ pub struct App {
     has_tried_new_project: bool,
     applied_look: Option<(ThemeChoice, f32)>,
     openings: u64,
+    /// The picture on the canvas, and its revision, when another one was asked for last.
+    asked_at: Option<(DocumentId, u64)>,
+    /// The document that is encoded anew and may not change until it is on the canvas again.
+    being_encoded: Option<DocumentId>,
+    /// Drawn codes of models whose pictures are not on the canvas, oldest first.
+    palettes: Vec<PaletteView>,
+    /// The model whose codes are being drawn.
+    drawing_palette: Option<String>,
+    /// Pictures that have been opened and wait until no stroke is in progress.
+    opened: Vec<(Arc<OpenDocument>, Surface)>,
     pace: Pace,
     files_checked: Option<Instant>,
 }
@@ -133,6 +146,11 @@ impl App {
             has_tried_new_project: false,
             applied_look: None,
             openings: 0,
+            asked_at: None,
+            being_encoded: None,
+            palettes: Vec::new(),
+            drawing_palette: None,
+            opened: Vec::new(),
             pace: Pace::default(),
             files_checked: None,
         };
@@ -161,6 +179,14 @@ impl App {
         self.open_project(path, ProjectFile::OpenOrCreate, Purpose::OpenFirstProject);
     }
 
+    /// Whether all that was done so far has reached the screen and the project's file.
+    pub fn is_settled(&self) -> bool {
+        self.lanes.decode.is_settled()
+            && self.lanes.desk.is_settled()
+            && self.after_desk.is_empty()
+            && self.pending.is_empty()
+    }
+
     /// Takes in what came back and what was pressed, and does it.
     fn decide(&mut self, ctx: &egui::Context) {
         for (key, event) in self.lanes.events() {
@@ -169,6 +195,13 @@ impl App {
         self.pace.did("events");
         for loaded in self.lanes.textures.take() {
             self.take_loaded(loaded);
+        }
+        // No picture takes the pointer away from a stroke.
+        let is_pressed = ctx.input(|input| input.pointer.any_down());
+        if !self.opened.is_empty() && !is_pressed && !self.is_stroke_open() {
+            for (opened, surface) in std::mem::take(&mut self.opened) {
+                self.document_opened(&opened, surface);
+            }
         }
         self.pace.did("textures");
         let (replies, has_more) = self.lanes.desk.take(MAX_REPLIES);
@@ -184,7 +217,11 @@ impl App {
         }
         self.pace.did("patches");
         let mut commands = self.dialogs.take();
-        commands.extend(shortcuts::pressed(ctx, &self.state.settings));
+        commands.extend(shortcuts::pressed(
+            ctx,
+            &self.state.settings,
+            self.state.workspace,
+        ));
         let dropped: Vec<PathBuf> = ctx.input(|input| {
             (input.raw.dropped_files.iter())
                 .map(|file| file.path().to_path_buf())
@@ -337,6 +374,7 @@ impl State {
             import_report: None,
             jobs: Default::default(),
             notices: Notices::default(),
+            most_history_cells: History::MAX_CELLS,
             device: None,
             renderer,
             frames: Durations::default(),

@@ -4,6 +4,7 @@ use super::event::Outcome;
 use super::jobs::bench::BenchJob;
 use super::jobs::brushes::{ExportBrushesJob, ImportBrushesJob};
 use super::jobs::canvas::{BlankJob, ReframeJob, RewrapJob};
+use super::jobs::carry::CarryOverJob;
 use super::jobs::codebook::{CodebookJob, PaletteJob};
 use super::jobs::codes::{DecodeJob, EncodeJob};
 use super::jobs::companions::CompanionsJob;
@@ -70,6 +71,7 @@ jobs! {
     Rewrap(RewrapJob) = "Encoding the picture anew",
     Blank(BlankJob) = "Making a canvas",
     Reframe(ReframeJob) = "Making a canvas of another size",
+    CarryOver(CarryOverJob) = "Opening a picture with other codes",
     Replace(ReplaceJob) = "Replacing a code in all pictures",
     Reskin(ReskinJob) = "Looking through another model",
     Thumbnails(ThumbnailsJob) = "Drawing the history",

@@ -9,6 +9,7 @@ mod documents;
 mod event;
 mod job;
 mod jobs;
+mod journal;
 mod model;
 mod palette;
 mod pictures;
@@ -21,7 +22,7 @@ mod thread;
 mod verdicts;
 mod worker;
 
-pub use decode_lane::{DecodeLane, DecodedPatch};
+pub use decode_lane::{DecodeLane, DecodedPatch, Shown};
 pub use desk::{BRUSHES, CODE_MARKS, Desk, DeskReply, LAST_DOCUMENT, Overview, Page, PageRequest};
 pub use device::{ChosenDevice, DeviceChoice, open_device, remember_devices_in};
 pub use event::{Event, EventKind, JobId, Metrics, Outcome, Preview, Product};
@@ -29,6 +30,7 @@ pub use job::Job;
 pub use jobs::bench::{BenchJob, BenchOptions};
 pub use jobs::brushes::{ExportBrushesJob, ImportBrushesJob};
 pub use jobs::canvas::{BlankJob, Reframe, ReframeJob, RewrapJob};
+pub use jobs::carry::CarryOverJob;
 pub use jobs::codebook::{CodebookJob, PaletteJob};
 pub use jobs::codes::{DecodeJob, EncodeJob};
 pub use jobs::companions::CompanionsJob;
@@ -49,11 +51,13 @@ pub use jobs::thumbnails::{Thumbnails, ThumbnailsJob};
 pub use jobs::timelapse::{TimelapseJob, TimelapseLook, TimelapseOf};
 pub use jobs::train::{TrainJob, TrainStart};
 pub use jobs::train_base::TrainBaseJob;
+pub use journal::Journal;
 pub use model::{CheckpointChoice, Model, ModelSource};
 pub use palette::{Palette, PaletteLevel};
 pub use queue::{EventQueue, Wake};
 pub use samples::{SAMPLES, write_samples};
 pub use storage::Storage;
+pub(crate) use worker::from_panic;
 pub use worker::{JobContext, Worker};
 
 // What callers of the engine need of the modules below it.

@@ -185,7 +185,7 @@ pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// A panic as an error a person can report.
-pub(super) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
+pub(crate) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = panic_text(panic);
     Error::new(
         Kind::Internal,

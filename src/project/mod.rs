@@ -29,6 +29,7 @@ mod runs;
 mod schema;
 mod settings;
 mod sqlite;
+mod strokes;
 
 use std::path::{Path, PathBuf};
 

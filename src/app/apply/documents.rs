@@ -10,10 +10,11 @@ use super::super::{App, Command, Severity};
 use super::export::{file_path, free_of_extension};
 use crate::document::{Level, Wrap};
 use crate::engine::{
-    AnimationFormat, BlankJob, CheckpointChoice, ExportTarget, LAST_DOCUMENT, OpenDocument,
-    Reframe, ReframeJob, Reskin, ReskinJob, RewrapJob, TimelapseJob, TimelapseLook, TimelapseOf,
+    AnimationFormat, BlankJob, CheckpointChoice, ExportTarget, Job, Journal, LAST_DOCUMENT,
+    OpenDocument, Reframe, ReframeJob, Reskin, ReskinJob, RewrapJob, TimelapseJob, TimelapseLook,
+    TimelapseOf,
 };
-use crate::error::Notice;
+use crate::error::{Error, Kind, Notice};
 use crate::project::DocumentId;
 use crate::render::{Compare, Surface};
 
@@ -53,28 +54,38 @@ impl App {
 
     pub(in crate::app) fn document_opened(&mut self, opened: &Arc<OpenDocument>, surface: Surface) {
         let document = opened.document.clone();
+        let strokes = document.history().older() + document.history().strokes().len() as u64;
+        let journal = Arc::new(Journal::new(opened.id, strokes));
         let thumb = Thumb::new(&self.ctx, document.source());
         let as_opened = thumb.copy(&self.ctx);
-        self.openings += 1;
-        let before = self.state.canvas.take();
-        // The same picture encoded anew stays in its place.
-        let view = match &before {
-            Some(canvas) if canvas.id == opened.id => canvas.view,
-            _ => ViewWish::Fit,
-        };
+        if self.being_encoded == Some(opened.id) {
+            self.being_encoded = None;
+        }
+        let asked_at = self.asked_at.take();
         let tabs = &mut self.state.tabs;
-        tabs.parked.extend(before);
-        tabs.parked.retain(|canvas| canvas.id != opened.id);
-        if !tabs.order.contains(&opened.id) {
+        let now = (self.state.canvas.as_ref()).map(|c| (c.id, c.document.revision()));
+        // The same picture encoded anew stays in its place. Another one comes to the front, unless something was
+        // painted since it was asked for: then it waits in its tab.
+        let is_renewed = tabs.order.contains(&opened.id);
+        let takes_focus = match now {
+            None => true,
+            Some((id, _)) if is_renewed => id == opened.id,
+            Some(now) => asked_at.is_none_or(|then| then == now),
+        };
+        let before = (self.state.canvas.take_if(|canvas| canvas.id == opened.id))
+            .or_else(|| tabs.take_parked(opened.id));
+        let view = before.map_or(ViewWish::Fit, |canvas| canvas.view);
+        if !is_renewed {
             tabs.order.push(opened.id);
         }
+        let is_kept = |id: &DocumentId| *id == opened.id || now.is_some_and(|now| now.0 == *id);
         if tabs.order.len() > MAX_TABS
-            && let Some(oldest) = tabs.order.iter().find(|id| **id != opened.id).copied()
+            && let Some(oldest) = tabs.order.iter().find(|id| !is_kept(id)).copied()
         {
             tabs.order.retain(|id| *id != oldest);
             tabs.parked.retain(|canvas| canvas.id != oldest);
         }
-        self.show_canvas(Canvas {
+        let canvas = Canvas {
             id: opened.id,
             name: opened.name.clone(),
             document,
@@ -89,17 +100,35 @@ impl App {
             view,
             opening: self.openings,
             shown_revision: 0,
-        });
+            asked_arrangement: 0,
+            failed_at: None,
+            journal,
+        };
+        if takes_focus {
+            self.park_canvas();
+            self.show_canvas(canvas);
+        } else {
+            if !is_renewed {
+                let text = format!("“{}” is open in its tab", canvas.name);
+                self.state.notices.say(Severity::Info, text);
+            }
+            self.state.tabs.parked.push(canvas);
+        }
+    }
+
+    /// Puts the picture on the canvas aside, with whatever was being painted on it done.
+    fn park_canvas(&mut self) {
+        self.finish_gesture();
+        self.state.tabs.parked.extend(self.state.canvas.take());
     }
 
     /// Puts a picture on the canvas.
     fn show_canvas(&mut self, mut canvas: Canvas) {
         self.openings += 1;
         canvas.opening = self.openings;
-        let codec = canvas.model.codec.clone();
-        self.lanes.decode.open(codec, &canvas.document);
         let id = canvas.id;
         self.state.canvas = Some(canvas);
+        self.decode_anew();
         self.state.tools.gesture = None;
         self.state.tools.companions = None;
         self.find_companions();
@@ -110,19 +139,14 @@ impl App {
     }
 
     pub(super) fn switch_to(&mut self, id: DocumentId) {
-        if self.is_stroke_open() {
-            return;
-        }
         self.state.workspace = match self.state.workspace {
             Workspace::Export => Workspace::Export,
             _ => Workspace::Paint,
         };
-        let tabs = &mut self.state.tabs;
-        let Some(place) = tabs.parked.iter().position(|canvas| canvas.id == id) else {
+        let Some(canvas) = self.state.tabs.take_parked(id) else {
             return;
         };
-        let canvas = tabs.parked.remove(place);
-        tabs.parked.extend(self.state.canvas.take());
+        self.park_canvas();
         self.show_canvas(canvas);
     }
 
@@ -137,9 +161,10 @@ impl App {
     }
 
     pub(super) fn close_tab(&mut self, id: DocumentId) {
-        if self.is_stroke_open() {
-            return;
+        if (self.state.canvas.as_ref()).is_some_and(|canvas| canvas.id == id) {
+            self.finish_gesture();
         }
+        self.store_what_waits();
         let tabs = &mut self.state.tabs;
         let place = tabs.order.iter().position(|other| *other == id);
         tabs.order.retain(|other| *other != id);
@@ -154,14 +179,39 @@ impl App {
         }
     }
 
-    fn is_stroke_open(&self) -> bool {
+    /// A stroke in progress is done: nothing may be left open on a picture that is left.
+    pub(in crate::app) fn finish_gesture(&mut self) {
+        if let Err(error) = self.end() {
+            self.tell(error);
+        }
+        if let Some(canvas) = &mut self.state.canvas
+            && let Some(stroke) = canvas.document.commit()
+        {
+            let id = canvas.id;
+            self.journal(id, stroke);
+        }
+    }
+
+    /// Tries once more what could not be written to the project's file.
+    pub(in crate::app) fn store_what_waits(&mut self) -> bool {
+        let mut has_any = false;
+        for canvas in self.state.canvases_mut().filter(|c| c.is_unstored()) {
+            has_any = true;
+            let journal = canvas.journal.clone();
+            (self.lanes.desk).write(move |project| journal.write(project));
+        }
+        has_any
+    }
+
+    pub(in crate::app) fn is_stroke_open(&self) -> bool {
         self.state.tools.gesture.is_some()
             || (self.state.canvas.as_ref()).is_some_and(|canvas| canvas.document.is_stroke_open())
     }
 
-    /// Says so where the open picture is being encoded anew and may not change meanwhile.
+    /// Says so where the picture on the canvas is being encoded anew and may not change meanwhile.
     pub(super) fn is_being_encoded(&mut self) -> bool {
-        let is_busy = self.state.has_job(Purpose::Rewrap);
+        let shown = self.state.canvas.as_ref().map(|canvas| canvas.id);
+        let is_busy = shown.is_some() && self.being_encoded == shown;
         if is_busy {
             self.state.notices.say(
                 Severity::Info,
@@ -184,12 +234,24 @@ impl App {
     }
 
     fn rewrap(&mut self, document: DocumentId, wrap: Wrap) {
-        if self.state.has_job(Purpose::Rewrap) {
+        if self.being_encoded.is_some() {
             return;
         }
         if self.is_stroke_open() {
             let again = DocumentCommand::Rewrap(document, wrap);
             self.after_desk.push(Command::Document(again));
+            return;
+        }
+        let mut canvases = self.state.canvases_mut();
+        let is_unstored = canvases.any(|canvas| canvas.id == document && canvas.is_unstored());
+        drop(canvases);
+        if is_unstored {
+            self.tell(Error::new(
+                Kind::Io,
+                "could not encode the picture anew",
+                "its last strokes are not in the project's file yet",
+                "Save, and try again",
+            ));
             return;
         }
         let device = self.device();
@@ -200,7 +262,8 @@ impl App {
                 wrap,
                 device,
             };
-            self.submit(Lane::Foreground, Purpose::Rewrap, job);
+            let job = self.submit(Lane::Foreground, Purpose::Rewrap, job);
+            self.being_encoded = job.map(|_| document);
         }
     }
 
@@ -220,8 +283,14 @@ impl App {
                 model,
                 device,
             };
-            self.submit(Lane::Foreground, Purpose::OpenDocument, job);
+            self.submit_opening(job);
         }
+    }
+
+    /// What opens a picture; it comes to the front unless something is painted until then.
+    pub(in crate::app) fn submit_opening(&mut self, job: impl Into<Job>) {
+        self.asked_at = (self.state.canvas.as_ref()).map(|c| (c.id, c.document.revision()));
+        self.submit(Lane::Foreground, Purpose::OpenDocument, job);
     }
 
     fn reframe(&mut self, to: Reframe) {
@@ -239,7 +308,7 @@ impl App {
             model: canvas.model.clone(),
             to,
         };
-        self.submit(Lane::Foreground, Purpose::OpenDocument, job);
+        self.submit_opening(job);
     }
 
     fn reskin(&mut self, choice: Option<CheckpointChoice>) {

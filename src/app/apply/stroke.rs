@@ -10,7 +10,7 @@ use crate::document::tools::{
     self, BrushStroke, Easel, Gradient, Medium, Outline, Path, Setup, Transfer, constrained,
     offset_between,
 };
-use crate::document::{Alphabet, Block, CellDelta, Level, Selection, Stroke, Turn};
+use crate::document::{Alphabet, Block, Level, Selection, Stroke, Turn};
 use crate::engine::ReplaceJob;
 use crate::error::{Error, Notice, Result};
 
@@ -215,7 +215,7 @@ impl App {
         done
     }
 
-    fn end(&mut self) -> Result<()> {
+    pub(super) fn end(&mut self) -> Result<()> {
         let Some(gesture) = self.state.tools.gesture.take() else {
             return Ok(());
         };
@@ -262,6 +262,7 @@ impl App {
             return Ok(None);
         };
         let geometry = canvas.document.geometry();
+        let before = (canvas.document.revision(), canvas.document.is_stroke_open());
         // A canvas of another size has another selection.
         let selection = (self.state.tools.selections.get(&canvas.id))
             .filter(|selection| selection.geometry() == geometry);
@@ -272,6 +273,11 @@ impl App {
         );
         let done = work(&mut easel);
         let deltas = easel.take_deltas();
+        let after = (canvas.document.revision(), canvas.document.is_stroke_open());
+        if done.is_err() && before != after {
+            // What was taken back was changed by earlier calls as well.
+            self.decode_anew();
+        }
         self.repaint(&deltas);
         done.map(Some)
     }
@@ -296,16 +302,6 @@ impl App {
             _ => Alphabet::plain(canvas.model.codebooks()),
         };
         alphabet.with_companions(self.state.tools.companions.clone())
-    }
-
-    /// Pixels, and what lies over them, for cells that have changed.
-    pub(super) fn repaint(&mut self, deltas: &[CellDelta]) {
-        if let Some(canvas) = &self.state.canvas
-            && !deltas.is_empty()
-        {
-            self.lanes.decode.change(deltas, &canvas.document);
-            self.patch_tint(deltas);
-        }
     }
 
     fn keep(&mut self, stroke: Option<Arc<Stroke>>) -> bool {
@@ -480,6 +476,9 @@ impl App {
 
     /// Fills what is selected, or everything.
     pub(super) fn fill_selection(&mut self) -> Result<()> {
+        if self.is_being_encoded() {
+            return Ok(());
+        }
         let (level, code) = (self.state.paint.level, self.state.paint.current_code());
         let detail = self.state.paint.detail();
         self.state.paint.remember_code();
@@ -491,6 +490,9 @@ impl App {
 
     /// Brings the source back in what is selected, or everywhere.
     pub(super) fn erase_selection(&mut self) -> Result<()> {
+        if self.is_being_encoded() {
+            return Ok(());
+        }
         let level = self.state.paint.level;
         let is_empty = self.state.tools.erases_to_empty;
         self.one_stroke(format!("Erase {level}"), |easel| {
@@ -505,6 +507,9 @@ impl App {
 
     /// One code for another in what is selected, or everywhere.
     pub(super) fn replace_code(&mut self, level: Level, from: u16, to: u16) -> Result<()> {
+        if self.is_being_encoded() {
+            return Ok(());
+        }
         let detail = self.state.paint.detail();
         let stroke =
             self.on_easel(|easel| tools::replace_stroke(easel, level, (from, to), detail))?;
@@ -526,10 +531,9 @@ impl App {
 
     /// In the open pictures at once, selected or not; in the others by a job.
     pub(super) fn replace_in_project(&mut self, level: Level, codes: (u16, u16)) -> Result<()> {
-        let is_opening = [Purpose::OpenDocument, Purpose::Rewrap]
-            .into_iter()
-            .any(|purpose| self.state.has_job(purpose));
-        if is_opening {
+        self.finish_gesture();
+        let is_opening = self.state.has_job(Purpose::OpenDocument) || !self.opened.is_empty();
+        if self.being_encoded.is_some() || is_opening {
             return Err(Error::usage(
                 "could not replace the code",
                 "a picture is being opened",
@@ -546,11 +550,14 @@ impl App {
         let detail = self.state.paint.detail();
         let mut strokes = Vec::new();
         let mut seen = Vec::new();
+        let mut failed = None;
         for (place, canvas) in self.state.canvases_mut().enumerate() {
             if canvas.model.hash == model.hash {
                 let mut easel = Easel::new(&mut canvas.document, None, &alphabet);
-                let stroke = tools::replace_stroke(&mut easel, level, codes, detail)?;
-                strokes.extend(stroke.map(|stroke| (canvas.id, stroke)));
+                match tools::replace_stroke(&mut easel, level, codes, detail) {
+                    Ok(stroke) => strokes.extend(stroke.map(|stroke| (canvas.id, stroke))),
+                    Err(error) => failed = Some(error),
+                }
                 if place == 0 {
                     seen = easel.take_deltas();
                 }
@@ -559,6 +566,10 @@ impl App {
         self.repaint(&seen);
         for (id, stroke) in strokes {
             self.journal(id, stroke);
+        }
+        // A locked layer in one picture leaves the others as they were asked to be.
+        if let Some(error) = failed {
+            self.tell(error);
         }
         let job = ReplaceJob {
             project,

@@ -1,13 +1,16 @@
 //! Fine-tuning and its runs.
 
 use super::super::command::Command;
-use super::super::state::{Lane, Purpose, Workspace};
+use super::super::state::{Lane, PaletteView, Purpose, Workspace};
 use super::super::{App, Severity};
 use crate::engine::{
     Budget, CheckpointChoice, Model, ModelSource, PaletteJob, TrainJob, TrainStart,
 };
 use crate::error::Notice;
 use crate::progress::Stop;
+
+/// Drawn codes of models that are not on the canvas.
+const MAX_PALETTES: usize = 4;
 
 impl App {
     pub(super) fn apply_training(&mut self, command: Command) {
@@ -120,19 +123,43 @@ impl App {
         }
     }
 
-    /// Draws the codes of the model in hand, unless they are there.
+    /// Shows the codes of the picture on the canvas; those of another model never stand beside it.
     pub(in crate::app) fn draw_palette(&mut self) {
         let Some(model) = self.model_in_hand() else {
             return;
         };
-        let is_there =
-            (self.state.palette.as_ref()).is_some_and(|view| view.palette.model_hash == model.hash);
-        if !is_there {
-            self.submit(
-                Lane::Foreground,
-                Purpose::Palette,
-                PaletteJob { model, count: None },
-            );
+        let is_of = |view: &PaletteView| view.palette.model_hash == model.hash;
+        if self.state.palette.as_ref().is_some_and(is_of) {
+            return;
+        }
+        if let Some(other) = self.state.palette.take() {
+            self.keep_palette(other);
+        }
+        if let Some(place) = self.palettes.iter().position(is_of) {
+            let view = self.palettes.remove(place);
+            self.choose_code(&view.palette);
+            self.know_codes(&view.palette);
+            self.state.palette = Some(view);
+            self.show_exemplars();
+        } else if self.drawing_palette.as_ref() != Some(&model.hash) {
+            let hash = model.hash.clone();
+            let job = PaletteJob { model, count: None };
+            let job = self.submit(Lane::Foreground, Purpose::Palette, job);
+            self.drawing_palette = job.map(|_| hash);
+        }
+    }
+
+    /// Keeps drawn codes for a picture that shows them now or later.
+    pub(in crate::app) fn keep_palette(&mut self, view: PaletteView) {
+        let is_same = |other: &PaletteView| other.palette.model_hash == view.palette.model_hash;
+        if self.drawing_palette.as_ref() == Some(&view.palette.model_hash) {
+            self.drawing_palette = None;
+        }
+        self.palettes.retain(|other| !is_same(other));
+        self.state.palette.take_if(|shown| is_same(shown));
+        self.palettes.push(view);
+        if self.palettes.len() > MAX_PALETTES {
+            self.palettes.remove(0);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::engine::event::Outcome;
 use crate::engine::model::{CheckpointChoice, ModelSource};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
-use crate::error::{Error, Notice, Result};
+use crate::error::{Error, Kind, Notice, Result};
 use crate::progress::Observer;
 use crate::project::{
     ContentHash, Import, ImportSummary, NewPicture, PictureFilter, PictureFlag, PictureRow,
@@ -37,6 +37,9 @@ impl ImportJob {
         let mut total = ImportReport::default();
         let mut summary = ImportSummary::default();
         let mut restored = 0;
+        for path in &self.paths {
+            there(path)?;
+        }
         for root in &self.paths {
             let root = std::path::absolute(root)
                 .map_err(|source| Error::io("could not find the folder", root, &source))?;
@@ -97,6 +100,19 @@ impl ImportJob {
             }
         }
     }
+}
+
+/// Whether there is something to import from.
+fn there(path: &Path) -> Result<()> {
+    const WHAT: &str = "could not import";
+    std::fs::metadata(path).map(drop).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::NotFound {
+            let next = "Choose another folder or picture";
+            return Error::new(Kind::NotFound, WHAT, "there is nothing at this path", next)
+                .at(path);
+        }
+        Error::io(WHAT, path, &source)
+    })
 }
 
 fn import_root(
