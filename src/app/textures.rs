@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use eframe::egui::{self, ColorImage, TextureHandle, TextureOptions};
 
+use super::session::SessionId;
 use crate::document::{Level, Raster};
 use crate::engine::{CropSheet, OpenDocument, Palette, Preview, Wake, from_panic};
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ pub enum Wanted {
     Document(Arc<OpenDocument>),
     Palette(Arc<Palette>),
     Preview(Arc<Preview>),
-    Crops(Arc<CropSheet>),
+    Crops(CropSheet),
 }
 
 /// What can be drawn now.
@@ -36,15 +37,15 @@ pub enum Loaded {
         step: u64,
         texture: TextureHandle,
     },
-    Crops(Arc<CropSheet>, Vec<TextureHandle>),
+    Crops(CropSheet, Vec<TextureHandle>),
     /// What was wanted cannot be drawn; the document, where it was one.
     Failed(Error, Option<DocumentId>),
 }
 
 /// A handle to the thread. Dropping it ends the thread.
 pub struct Textures {
-    wanted: Option<Sender<Wanted>>,
-    loaded: Option<Receiver<Loaded>>,
+    wanted: Option<Sender<(SessionId, Wanted)>>,
+    loaded: Option<Receiver<(SessionId, Loaded)>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -59,17 +60,17 @@ impl Textures {
         let thread = std::thread::Builder::new()
             .name("tessera-textures".into())
             .spawn(move || {
-                for request in requests {
+                for (session, request) in requests {
                     let document = match &request {
                         Wanted::Document(opened) => Some(opened.id),
                         _ => None,
                     };
                     let load = AssertUnwindSafe(|| load(&ctx, gpu.as_ref(), request));
-                    let loaded = catch_unwind(load).unwrap_or_else(|panic| {
+                    let made = catch_unwind(load).unwrap_or_else(|panic| {
                         Loaded::Failed(from_panic(panic.as_ref()), document)
                     });
                     // Nobody is left to look when the window has closed.
-                    if results.send(loaded).is_err() {
+                    if results.send((session, made)).is_err() {
                         break;
                     }
                     wake();
@@ -83,14 +84,15 @@ impl Textures {
         })
     }
 
-    pub fn want(&self, wanted: Wanted) {
+    pub fn want(&self, session: SessionId, wanted: Wanted) {
         if let Some(sender) = &self.wanted {
             // The thread ends only together with this handle: its panics become results.
-            let _ = sender.send(wanted);
+            let _ = sender.send((session, wanted));
         }
     }
 
-    pub fn take(&self) -> Vec<Loaded> {
+    /// With the session that wanted it.
+    pub fn take(&self) -> Vec<(SessionId, Loaded)> {
         self.loaded.iter().flat_map(Receiver::try_iter).collect()
     }
 }

@@ -14,13 +14,14 @@ use serde::{Deserialize, Serialize};
 use super::analysis::Analysis;
 use super::decode::{
     self, Content, Format, Limits, SNIFF_LEN, decode_bytes, not_a_picture, other_picture,
-    panic_message, probe_bytes, sniff,
+    probe_bytes, sniff,
 };
 use super::fingerprint::{Fingerprint, NearIndex};
 use super::flags::{self, Flag, FlagOptions};
 use super::gate::Gate;
 use super::walk::{Found, walk};
 use crate::error::{Error, Kind, Notice, Result};
+use crate::foundation::panics::panic_message;
 use crate::progress::Observer;
 
 /// A picture that can be trained on.

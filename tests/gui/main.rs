@@ -12,6 +12,7 @@ mod layers;
 mod models;
 mod pages;
 mod paint;
+mod session;
 mod shaders;
 mod support;
 mod tools;

@@ -34,7 +34,7 @@ fn turned_model() -> (Vec<u8>, String) {
 /// What a fine-tune leaves in the project: its best and its last checkpoint, here of the same step.
 fn leave_checkpoints(window: &mut Window) -> [CheckpointId; 2] {
     let (bytes, hash) = turned_model();
-    let project = window.state().project.as_ref().unwrap();
+    let project = window.state().session.project.as_ref().unwrap();
     let made = project.storage().call(move |project| {
         let save = |kind, project: &mut tessera::project::Project| {
             project.save_checkpoint(&NewCheckpoint {
@@ -67,7 +67,8 @@ fn open_sample(window: &mut Window, name: &'static str) -> DocumentId {
     let before = window.canvas().id;
     window.apply(Command::OpenSample(name));
     window.until("the picture", |state| {
-        (state.canvas.as_ref()).is_some_and(|canvas| canvas.id != before) && state.palette.is_some()
+        (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id != before)
+            && state.session.palette.is_some()
     });
     window.canvas().id
 }
@@ -83,7 +84,7 @@ fn each_picture_has_the_codes_of_its_own_model_however_fast_tabs_change() {
     let before = window.canvas().id;
     window.apply(Command::OpenSample("parrot.png"));
     window.until("the picture", |state| {
-        (state.canvas.as_ref()).is_some_and(|canvas| canvas.id != before)
+        (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id != before)
     });
     let second = window.canvas().id;
     assert_ne!(window.canvas().model_hash(), "");
@@ -99,9 +100,9 @@ fn each_picture_has_the_codes_of_its_own_model_however_fast_tabs_change() {
         for to in [second, first] {
             window.apply(Command::Document(DocumentCommand::SwitchTo(to)));
             window.until("its codes", |state| {
-                state.palette.is_some() && state.jobs.is_empty()
+                state.session.palette.is_some() && state.is_idle()
             });
-            let drawn = window.state().palette.as_ref().unwrap();
+            let drawn = window.state().session.palette.as_ref().unwrap();
             assert_eq!(drawn.palette.model_hash, window.canvas().model_hash());
         }
     }
@@ -122,7 +123,7 @@ fn new_codes_are_offered_only_where_they_are_missing_and_take_the_edits_along() 
     let old = window.canvas().id;
     let new = open_sample(&mut window, "parrot.png");
     window.apply(Command::UseModel(CheckpointChoice::Best));
-    window.harness.state_mut().state.training.has_news = true;
+    window.harness.state_mut().state.session.training.has_news = true;
     window.steps(3);
     let is_offered = |window: &Window| window.harness.query_by_label(NEWS).is_some();
     assert!(!is_offered(&window), "it has them");
@@ -132,8 +133,8 @@ fn new_codes_are_offered_only_where_they_are_missing_and_take_the_edits_along() 
     let edited = window.canvas().document.edited().clone();
     window.click("Open a copy with the new codes");
     window.until("the copy", |state| {
-        let id = state.canvas.as_ref().map(|canvas| canvas.id);
-        id.is_some_and(|id| id != old && id != new) && state.palette.is_some()
+        let id = state.session.canvas.as_ref().map(|canvas| canvas.id);
+        id.is_some_and(|id| id != old && id != new) && state.session.palette.is_some()
     });
     window.steps(3);
     assert!(!is_offered(&window));

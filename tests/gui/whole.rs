@@ -2,8 +2,9 @@
 //! them apart; [`crate::support::Window::sweep`] compares.
 
 use eframe::egui::{Key, Modifiers};
-use tessera::app::{Command, DocumentCommand, LayerCommand, Purpose, Severity};
+use tessera::app::{Command, DocumentCommand, LayerCommand, Severity};
 use tessera::document::{LayerLook, Level};
+use tessera::engine::{ReplaceJob, RewrapJob};
 use tessera::project::DocumentId;
 
 use crate::support::Window;
@@ -27,7 +28,7 @@ fn open_second(window: &mut Window) -> (DocumentId, DocumentId) {
     let first = id(window);
     window.apply(Command::OpenSample("parrot.png"));
     window.until("the second picture", |state| {
-        (state.canvas.as_ref()).is_some_and(|canvas| canvas.id != first)
+        (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id != first)
     });
     (first, id(window))
 }
@@ -103,7 +104,7 @@ fn layer_edits_are_undone_and_redone_on_the_screen() {
 
 /// Makes every new stroke fail to reach the file, as a full disk does, or ends that.
 fn refuse_strokes(window: &Window, refuses: bool) {
-    let project = window.state().project.as_ref().unwrap();
+    let project = window.state().session.project.as_ref().unwrap();
     let connection = rusqlite::Connection::open(&project.path).unwrap();
     connection
         .busy_timeout(std::time::Duration::from_secs(20))
@@ -131,7 +132,7 @@ fn strokes_that_could_not_be_stored_stay_and_are_stored_with_the_next() {
     // An undo takes back what is seen last, not what was stored last.
     window.key(CTRL, Key::Z);
     let applied = |window: &Window| {
-        let project = window.state().project.as_ref().unwrap();
+        let project = window.state().session.project.as_ref().unwrap();
         let id = id(window);
         let row = project.storage().call(move |project| project.document(id));
         let row = row.unwrap();
@@ -211,7 +212,7 @@ fn a_code_replaced_in_a_picture_behind_is_seen_when_it_comes_forward() {
         from: code,
         to: encoded.unwrap(),
     });
-    window.until("the job's end", |state| !state.has_job(Purpose::Replace));
+    window.until("the job's end", |state| !state.has_job::<ReplaceJob>());
     window.apply(Command::Document(DocumentCommand::SwitchTo(first)));
     assert_eq!(
         window
@@ -250,8 +251,7 @@ fn nothing_is_changed_in_a_picture_that_is_being_wrapped() {
     let to = window.unused_code(level);
     while !window.canvas().document.wrap().x {
         window.harness.step();
-        if window.harness.state().is_settled() && window.state().has_job(Purpose::Rewrap)
-            || tries > 0
+        if window.harness.state().is_settled() && window.state().has_job::<RewrapJob>() || tries > 0
         {
             // From the moment it is encoded until it is on the canvas again.
             for command in [
@@ -286,7 +286,7 @@ fn a_picture_that_opens_during_a_stroke_waits_for_its_end() {
     press(&mut window, &[(3, 3), (6, 3)]);
     let parrot = Command::OpenSample("parrot.png");
     window.harness.state_mut().apply(parrot);
-    let is_opening = |window: &Window| window.state().has_job(Purpose::OpenDocument);
+    let is_opening = |window: &Window| window.state().is_opening_document();
     while is_opening(&window) {
         window.harness.step();
         std::thread::sleep(std::time::Duration::from_millis(5));
@@ -305,7 +305,7 @@ fn a_picture_that_opens_during_a_stroke_waits_for_its_end() {
     window.harness.hover_at(at);
     window.harness.run_steps(1);
     let_go(&mut window, (9, 3));
-    window.until("its tab", |state| state.tabs.order.len() == 2);
+    window.until("its tab", |state| state.session.tabs.order.len() == 2);
     // Something was painted since it was asked for: it waits in its tab.
     assert_eq!((id(&window), window.strokes()), (first, 1));
     assert!(told(&window, "“parrot” is open in its tab"));
@@ -338,10 +338,13 @@ fn a_stroke_is_done_when_its_tab_or_project_is_left() {
         .apply(Command::Document(DocumentCommand::CloseTab(second)));
     window.harness.run_steps(1);
     let_go(&mut window, (6, 6));
-    assert_eq!((id(&window), window.state().tabs.order.len()), (first, 1));
+    assert_eq!(
+        (id(&window), window.state().session.tabs.order.len()),
+        (first, 1)
+    );
     window.apply(Command::OpenDocument(second));
     window.until("it is back", |state| {
-        (state.canvas.as_ref()).is_some_and(|canvas| canvas.id == second)
+        (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == second)
     });
     assert_eq!(window.strokes(), 2);
 
@@ -351,18 +354,18 @@ fn a_stroke_is_done_when_its_tab_or_project_is_left() {
     let app = window.harness.state_mut();
     app.apply(Command::CreateProjectAt(other.clone()));
     window.until("the other project", |state| {
-        (state.project.as_ref()).is_some_and(|project| project.name() == "other")
+        (state.session.project.as_ref()).is_some_and(|project| project.name() == "other")
     });
     window.harness.drop_at(at);
-    window.until("its first picture", |state| state.canvas.is_some());
+    window.until("its first picture", |state| state.session.canvas.is_some());
     assert_eq!(window.strokes(), 0);
     window.close();
     let mut window = Window::open(folder.path(), &[]);
     let path = tessera::settings::Folders::within(folder.path()).first_project();
     window.apply(Command::OpenProjectAt(path.clone()));
     window.until("the first project", |state| {
-        (state.project.as_ref()).is_some_and(|project| project.path == path)
-            && (state.canvas.as_ref()).is_some_and(|canvas| canvas.id == second)
+        (state.session.project.as_ref()).is_some_and(|project| project.path == path)
+            && (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == second)
     });
     assert_eq!(window.strokes(), 3);
 }
@@ -379,7 +382,7 @@ fn a_picture_that_could_not_be_decoded_is_whole_again_with_the_next_stroke() {
         app.apply(Command::SelectCode(Level::Structure, code));
         // Not decoded yet when it goes wrong.
         app.apply(Command::FillSelection);
-        let canvas = app.state.canvas.as_mut().unwrap();
+        let canvas = app.state.session.canvas.as_mut().unwrap();
         canvas.document.begin("defect").unwrap();
         let set = canvas.document.set_cell(Level::Structure, 0, Some(60_000));
         assert!(set.unwrap());
@@ -402,7 +405,14 @@ fn a_picture_that_could_not_be_decoded_is_whole_again_with_the_next_stroke() {
         }
     }
     assert!(errors(&window) > 0, "it is told");
-    let canvas = window.harness.state_mut().state.canvas.as_mut().unwrap();
+    let canvas = window
+        .harness
+        .state_mut()
+        .state
+        .session
+        .canvas
+        .as_mut()
+        .unwrap();
     canvas.document.undo().unwrap();
     // The next stroke, elsewhere, brings everything.
     window.drag_cells(NONE, &[(3, 7), (9, 7)]);
@@ -428,7 +438,7 @@ fn undo_goes_on_in_the_file_where_the_history_left_the_memory() {
     for applied in (0..8).rev() {
         window.harness.key_press_modifiers(CTRL, Key::Z);
         window.until("the undo", |state| {
-            let canvas = state.canvas.as_ref().unwrap();
+            let canvas = state.session.canvas.as_ref().unwrap();
             canvas.document.history().applied() == applied
         });
         assert_eq!(window.canvas().document.edited(), &states[applied as usize]);

@@ -4,13 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::super::command::Command;
-use super::super::state::{Canvas, Lane, Purpose, Workspace};
+use super::super::state::{Canvas, Workspace};
 use super::super::textures::of_raster;
 use super::super::{App, Severity};
 use crate::document::Stroke;
 use crate::engine::{Thumbnails, ThumbnailsJob};
 use crate::error::Result;
-use crate::project::{DocumentId, NamedState, now_ms};
+use crate::foundation::time::now_ms;
+use crate::project::{DocumentId, NamedState};
 
 impl App {
     pub(super) fn apply_history(&mut self, command: Command) {
@@ -26,7 +27,7 @@ impl App {
         if self.is_being_encoded() {
             return;
         }
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         let cursor = canvas.document.history().cursor();
@@ -68,7 +69,7 @@ impl App {
 
     /// Has pictures made of strokes that have none yet.
     fn draw_history(&mut self, rows: Range<usize>) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         if canvas.document.is_stroke_open() {
@@ -91,11 +92,11 @@ impl App {
             model: canvas.model.clone(),
             strokes: lacking,
         };
-        self.submit(Lane::Background, Purpose::Thumbnails, job);
+        self.submit(job, |app, made| app.history_drawn(&made));
     }
 
-    pub(in crate::app) fn history_drawn(&mut self, made: &Thumbnails) {
-        let mut all = self.state.canvases_mut();
+    fn history_drawn(&mut self, made: &Thumbnails) {
+        let mut all = self.state.session.canvases_mut();
         let Some(canvas) = all.find(|canvas| canvas.id == made.id) else {
             return;
         };
@@ -108,7 +109,7 @@ impl App {
     }
 
     fn go_to_history(&mut self, to: usize) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         if canvas.document.is_stroke_open() {
@@ -139,7 +140,7 @@ impl App {
 
     /// What is in the file only is taken back as soon as it has been read.
     fn read_older_strokes(&mut self) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let older = canvas.document.history().older();
@@ -155,7 +156,7 @@ impl App {
         last: u64,
         strokes: Vec<Stroke>,
     ) {
-        let mut canvases = self.state.canvases_mut();
+        let mut canvases = self.state.session.canvases_mut();
         let Some(canvas) = canvases.find(|canvas| canvas.id == id) else {
             return;
         };
@@ -164,14 +165,14 @@ impl App {
         let strokes = strokes.into_iter().map(Arc::new).collect();
         let is_recalled = canvas.document.recall_strokes(first, strokes);
         drop(canvases);
-        let is_shown = (self.state.canvas.as_ref()).is_some_and(|canvas| canvas.id == id);
+        let is_shown = (self.state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == id);
         if is_recalled && had_none && is_shown {
             self.apply(Command::Undo);
         }
     }
 
     fn take_snapshot(&mut self) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         let number = 1 + canvas.snapshots.iter().map(|s| s.number).max().unwrap_or(0);
@@ -198,7 +199,7 @@ impl App {
             document,
             snapshots,
             ..
-        }) = &mut self.state.canvas
+        }) = &mut self.state.session.canvas
         else {
             return Ok(());
         };

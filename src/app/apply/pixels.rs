@@ -7,7 +7,7 @@ use crate::engine::{DecodedPatch, Shown};
 impl App {
     /// Pixels, and what lies over them, after a change of the document: of these cells, of its layers, or both.
     pub(super) fn repaint(&mut self, deltas: &[CellDelta]) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         let arrangement = canvas.document.arrangement();
@@ -30,7 +30,7 @@ impl App {
 
     /// Has the picture on the canvas decoded from now on, whatever its surface shows.
     pub(super) fn decode_anew(&mut self) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         canvas.asked_arrangement = canvas.document.arrangement();
@@ -44,7 +44,7 @@ impl App {
     }
 
     pub(in crate::app) fn take_patch(&mut self, decoded: DecodedPatch) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         match decoded.patch {

@@ -1,11 +1,11 @@
 //! A picture once more under another model, its edits carried over.
 
-use super::session::opened;
+use super::session::OpenDocument;
 use crate::canvas;
 use crate::document::{Document, LayerStack, Level};
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::documents;
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Lane};
 use crate::engine::model::{CheckpointChoice, Model, ModelSource};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -25,8 +25,15 @@ pub struct CarryOverJob {
     pub device: DeviceChoice,
 }
 
-impl CarryOverJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+impl Job for CarryOverJob {
+    type Output = OpenDocument;
+    const LANE: Lane = Lane::Foreground;
+
+    fn title(&self) -> &'static str {
+        "Opening a picture with other codes"
+    }
+
+    fn run(self, context: &JobContext) -> Result<OpenDocument> {
         let (id, document) = (self.id, *self.document);
         let source = ModelSource::Project(self.project.clone(), self.to);
         let model = source.load(&open_device(self.device)?.device)?;
@@ -45,7 +52,7 @@ impl CarryOverJob {
             let id = stored.id;
             (self.project).call(move |p| p.append_stroke(id, &stroke).map(drop))?;
         }
-        Ok(opened(stored, model))
+        Ok(OpenDocument::new(stored, model))
     }
 }
 

@@ -31,7 +31,7 @@ impl Sweep {
         if is_pressed {
             return;
         }
-        if let Some(canvas) = &window.state().canvas {
+        if let Some(canvas) = &window.state().session.canvas {
             assert!(window.state().tools.gesture.is_none(), "a gesture goes on");
             assert!(!canvas.document.is_stroke_open(), "a stroke is open");
         }
@@ -41,7 +41,7 @@ impl Sweep {
         }
         window.settle();
         let state = window.state();
-        if let Some(canvas) = &state.canvas {
+        if let Some(canvas) = &state.session.canvas {
             let now = (canvas.opening, canvas.document.revision());
             if self.shown.replace(now) != Some(now) {
                 pixels(canvas);
@@ -56,24 +56,32 @@ impl Sweep {
     }
 
     fn is_known(&self, state: &State) -> bool {
-        let shown = (state.canvas.as_ref()).map(|c| (c.opening, c.document.revision()));
+        let shown = (state.session.canvas.as_ref()).map(|c| (c.opening, c.document.revision()));
         shown == self.shown && canvases(state).all(|c| self.stored.get(&c.id) == Some(&history(c)))
     }
 
     fn nothing_foreign(&self, state: &State) {
         let ids: Vec<DocumentId> = canvases(state).map(|canvas| canvas.id).collect();
-        for id in &state.tabs.order {
+        for id in &state.session.tabs.order {
             assert!(ids.contains(id), "tab {id} has no picture");
         }
-        assert_eq!(ids.len(), state.tabs.order.len(), "a picture has no tab");
-        if let (Some(canvas), Some(view)) = (&state.canvas, &state.palette) {
+        assert_eq!(
+            ids.len(),
+            state.session.tabs.order.len(),
+            "a picture has no tab"
+        );
+        if let (Some(canvas), Some(view)) = (&state.session.canvas, &state.session.palette) {
             let (shown, drawn) = (canvas.model_hash(), &view.palette.model_hash);
             assert_eq!(shown, drawn, "the palette is another picture's");
         }
     }
 
     fn file(&self, state: &State, canvas: &Canvas) {
-        let project = state.project.as_ref().expect("pictures lie in a project");
+        let project = state
+            .session
+            .project
+            .as_ref()
+            .expect("pictures lie in a project");
         let id = canvas.id;
         let loaded = (project.storage()).call(move |project| project.load_document(id));
         let loaded = loaded.expect("the file has every open picture");
@@ -106,8 +114,8 @@ fn canvases(state: &State) -> impl Iterator<Item = &Canvas> {
         .tabs
         .order
         .iter()
-        .filter_map(|id| state.tabs.parked(*id));
-    state.canvas.iter().chain(parked)
+        .filter_map(|id| state.session.tabs.parked(*id));
+    state.session.canvas.iter().chain(parked)
 }
 
 fn history(canvas: &Canvas) -> (u64, usize, u64) {

@@ -1,9 +1,9 @@
 //! Measures import and sampling: time and peak memory of a process that does nothing else.
 //!
 //! ```text
-//! cargo run --release --example measure_import -- generate DIR 100000   # many small pictures to import
-//! cargo run --release --example measure_import -- import DIR [THREADS]  # files/s, peak memory
-//! cargo run --release --example measure_import -- crops DIR             # crops/s on one core
+//! cargo bench --bench measure_import -- generate DIR 100000   # many small pictures to import
+//! cargo bench --bench measure_import -- import DIR [THREADS]  # files/s, peak memory
+//! cargo bench --bench measure_import -- crops DIR             # crops/s on one core
 //! ```
 #![allow(clippy::print_stdout)] // a command line tool
 
@@ -15,7 +15,10 @@ use image::{Rgba, RgbaImage};
 use tessera::dataset::{Crops, CropsConfig, ImportOptions, Picture, Source, scan};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         ["generate", dir, count] => generate(Path::new(dir), count.parse()?),
