@@ -14,6 +14,7 @@ mod layer_command;
 mod libraries;
 mod notices;
 mod pace;
+mod place;
 mod run;
 mod session;
 mod shortcuts;
@@ -60,6 +61,7 @@ pub use crate::project::{
     PictureRow, RunRow, RunStatus,
 };
 
+use crate::document::History;
 use crate::engine::{ProjectFile, Wake, WeakStorage};
 use crate::error::Result;
 use crate::progress::Stop;
@@ -183,6 +185,14 @@ impl App {
         self.lanes.textures.want(self.state.session.id, wanted);
     }
 
+    /// Whether all that was done so far has reached the screen and the project's file.
+    pub fn is_settled(&self) -> bool {
+        self.lanes.decode.is_settled()
+            && self.lanes.desk.is_settled()
+            && self.state.session.after_desk.is_empty()
+            && self.pending.is_empty()
+    }
+
     /// Takes in what came back and what was pressed, and does it.
     fn decide(&mut self, ctx: &egui::Context) {
         for (key, event) in self.lanes.events() {
@@ -192,6 +202,13 @@ impl App {
         for (session, loaded) in self.lanes.textures.take() {
             if session == self.state.session.id {
                 self.take_loaded(loaded);
+            }
+        }
+        // No picture takes the pointer away from a stroke.
+        let is_pressed = ctx.input(|input| input.pointer.any_down());
+        if !is_pressed && !self.is_stroke_open() {
+            for (opened, surface) in std::mem::take(&mut self.state.session.opened) {
+                self.document_opened(&opened, surface);
             }
         }
         self.pace.did("textures");
@@ -208,7 +225,11 @@ impl App {
         }
         self.pace.did("patches");
         let mut commands = self.dialogs.take(self.state.session.id);
-        commands.extend(shortcuts::pressed(ctx, &self.state.settings));
+        commands.extend(shortcuts::pressed(
+            ctx,
+            &self.state.settings,
+            self.state.workspace,
+        ));
         let dropped: Vec<PathBuf> = ctx.input(|input| {
             (input.raw.dropped_files.iter())
                 .map(|file| file.path().to_path_buf())
@@ -344,6 +365,7 @@ impl State {
             window_jobs: Default::default(),
             left_jobs: Default::default(),
             notices: Notices::default(),
+            most_history_cells: History::MAX_CELLS,
             device: None,
             renderer,
             frames: Durations::default(),

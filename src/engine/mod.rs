@@ -10,6 +10,7 @@ pub mod encodings;
 mod event;
 mod job;
 mod jobs;
+mod journal;
 mod model;
 mod palette;
 mod pictures;
@@ -22,7 +23,7 @@ mod thread;
 mod verdicts;
 mod worker;
 
-pub use decode_lane::{DecodeLane, DecodedPatch};
+pub use decode_lane::{DecodeLane, DecodedPatch, Shown};
 pub use desk::{BRUSHES, CODE_MARKS, Desk, DeskReply, LAST_DOCUMENT, Overview, Page, PageRequest};
 pub use device::{ChosenDevice, DeviceChoice, open_device, remember_devices_in};
 pub use event::{Event, EventKind, JobId, Metrics, Preview};
@@ -30,6 +31,7 @@ pub use job::{Job, Lane, Report, WhenLeft};
 pub use jobs::bench::{BenchJob, BenchOptions};
 pub use jobs::brushes::{ExportBrushesJob, ImportBrushesJob};
 pub use jobs::canvas::{BlankJob, Reframe, ReframeJob, RewrapJob};
+pub use jobs::carry::CarryOverJob;
 pub use jobs::codebook::{CodebookJob, CountUsageJob, PaletteJob};
 pub use jobs::codes::{DecodeJob, EncodeJob};
 pub use jobs::companions::CompanionsJob;
@@ -52,11 +54,13 @@ pub use jobs::thumbnails::{Thumbnails, ThumbnailsJob};
 pub use jobs::timelapse::{TimelapseJob, TimelapseLook, TimelapseOf};
 pub use jobs::train::{TrainJob, TrainStart, Trained, usable_pictures};
 pub use jobs::train_base::{BaseTrained, TrainBaseJob};
+pub use journal::Journal;
 pub use model::{CheckpointChoice, Model, ModelSource};
 pub use palette::{Palette, PaletteLevel};
 pub use queue::{EventQueue, Wake};
 pub use samples::{SAMPLES, write_samples};
 pub use storage::{Storage, WeakStorage};
+pub(crate) use worker::from_panic;
 pub use worker::{JobContext, Ticket, Worker};
 
 // What callers of the engine need of the modules below it.

@@ -33,6 +33,7 @@ mod runs;
 mod schema;
 mod settings;
 mod sqlite;
+mod strokes;
 
 use std::path::{Path, PathBuf};
 

@@ -9,7 +9,8 @@ use super::super::state::{Overlay, Workspace, file_name};
 use super::super::{App, Severity};
 use crate::document::brushes::PACK_EXTENSION;
 use crate::engine::{
-    DeviceChoice, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile, SaveCopyJob, Storage,
+    CarryOverJob, DeviceChoice, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile,
+    SaveCopyJob, Storage,
 };
 use crate::error::{Error, Notice};
 use crate::project::EXTENSION;
@@ -27,6 +28,10 @@ impl App {
             }
             Command::CreateProjectAt(path) => {
                 self.open_project(path, ProjectFile::Create);
+            }
+            Command::Save if self.store_what_waits() => {
+                let text = "Some strokes were not stored yet; they are written now";
+                self.state.notices.say(Severity::Info, text);
             }
             Command::Save => {
                 let place = self.state.session.project.as_ref().map_or_else(
@@ -84,6 +89,8 @@ impl App {
                     .map_err(|source| Error::io("could not open the file manager", folder, &source))
             }),
             Command::ReopenWithModel => self.reopen_with_model(),
+            Command::DismissNews => self.state.session.training.has_news = false,
+            Command::OpenTyped(path) => self.lanes.desk.look_for(path, "could not open the path"),
             _ => {}
         }
     }
@@ -228,11 +235,29 @@ impl App {
     }
 
     fn reopen_with_model(&mut self) {
+        self.close_gesture();
+        let (to, device) = (self.state.session.training.model, self.device());
+        let Some(project) = self.storage() else {
+            return;
+        };
         let Some(canvas) = &self.state.session.canvas else {
             return;
         };
-        let id = canvas.id;
-        self.state.session.training.has_news = false;
-        self.paint_on(OpenWhat::SourceOf(id));
+        let job = CarryOverJob {
+            project,
+            id: canvas.id,
+            name: canvas.name.clone(),
+            document: Box::new(canvas.document.clone()),
+            from: canvas.model.clone(),
+            to,
+            device,
+        };
+        self.state.workspace = Workspace::Paint;
+        self.submit_opening(job);
+    }
+
+    /// What was typed is there: the field is not needed any more.
+    pub(in crate::app) fn path_found(&mut self, path: PathBuf) {
+        self.apply(Command::OpenFiles(vec![path]));
     }
 }

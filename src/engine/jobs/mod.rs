@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod brushes;
 pub mod canvas;
+pub mod carry;
 pub mod codebook;
 pub mod codes;
 pub mod companions;

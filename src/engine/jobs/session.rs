@@ -129,8 +129,6 @@ pub enum OpenWhat {
     Sample(&'static str),
     /// A document of the project.
     Stored(DocumentId),
-    /// The source picture of a document once more, as a new document: under a newer model.
-    SourceOf(DocumentId),
 }
 
 /// A document that is open for editing, with the model that decodes it.
@@ -177,19 +175,6 @@ impl Job for OpenDocumentJob {
             OpenWhat::Stored(id) => open_row(&self.project, id, self.device)?,
             OpenWhat::File(path) => {
                 let opened = documents::read_picture(&path)?;
-                open_in(&self.project, &source, &path, opened, self.device, context)?
-            }
-            OpenWhat::SourceOf(id) => {
-                let (name, bytes) = self.project.call(move |project| {
-                    let row = project.document(id)?;
-                    let bytes = documents::source_bytes(project, &row)?;
-                    Ok((row.name, bytes))
-                })?;
-                let opened = Opened::Picture {
-                    source: pictures::source_from_bytes(&bytes)?,
-                    bytes,
-                };
-                let path = PathBuf::from(name);
                 open_in(&self.project, &source, &path, opened, self.device, context)?
             }
             OpenWhat::Sample(name) => {
