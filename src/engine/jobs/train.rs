@@ -118,7 +118,7 @@ impl Job for TrainJob {
         let (first, best) = (sink.first.take(), sink.best.take());
         let ended = settle(&self.project, id, ended)?;
         let step = run.progress().step;
-        let kept = format!("Step {step} is kept; `tessera-cli train --resume` goes on from it");
+        let kept = format!("Step {step} is kept; resuming goes on from it");
         match ended {
             Ended::Paused | Ended::Cancelled => {
                 let mut error = Error::cancelled();
@@ -233,7 +233,7 @@ fn resume(
                 Kind::NotFound,
                 "there is no run to go on with",
                 "no run of this project was interrupted after its first checkpoint",
-                "Start one without `--resume`",
+                "Start a new one",
             )
         };
         let row = project.resumable_run()?.ok_or_else(nothing)?;
