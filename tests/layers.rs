@@ -18,7 +18,13 @@ const WINDOW: &[&str] = &["egui", "eframe", "wgpu", "egui_wgpu", "rfd"];
 const MODEL: &[&str] = &["candle_core", "candle_nn", "gemm"];
 
 /// `error`, `progress` and `settings` stand below everything and are open to all but the kernels.
-const FOUNDATION: &[&str] = &["error", "progress", "version", "window_thread"];
+const FOUNDATION: &[&str] = &[
+    "error",
+    "foundation",
+    "progress",
+    "version",
+    "window_thread",
+];
 
 const LAYERS: &[Layer] = &[
     Layer {
@@ -28,6 +34,11 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "progress",
+        modules: &[],
+        banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
+    },
+    Layer {
+        module: "foundation",
         modules: &[],
         banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
     },
@@ -52,19 +63,6 @@ const LAYERS: &[Layer] = &[
         banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
     },
     Layer {
-        module: "formats",
-        modules: &[],
-        banned: &[
-            "egui",
-            "eframe",
-            "wgpu",
-            "candle_core",
-            "rusqlite",
-            "image",
-            "std::fs",
-        ],
-    },
-    Layer {
         module: "document",
         modules: &[],
         banned: &[
@@ -80,7 +78,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "dataset",
-        modules: &["formats"],
+        modules: &[],
         banned: &[
             "egui",
             "eframe",
@@ -122,14 +120,14 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "export",
-        modules: &["document", "canvas", "formats"],
+        modules: &["document", "canvas"],
         banned: &["egui", "eframe", "wgpu", "rusqlite"],
     },
     Layer {
         module: "engine",
         modules: &[
             "settings", "document", "dataset", "kernels", "codec", "prior", "train", "canvas",
-            "project", "export", "process", "formats",
+            "project", "export", "process",
         ],
         banned: WINDOW,
     },

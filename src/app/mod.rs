@@ -57,7 +57,7 @@ pub use crate::engine::{
 };
 pub use crate::project::{
     CheckpointKind, CheckpointRow, DocumentRow, MetricRow, PictureCounts, PictureFilter, PictureId,
-    PictureRow, RunRow, RunStatus, utc_text,
+    PictureRow, RunRow, RunStatus,
 };
 
 use crate::engine::{ProjectFile, Wake, WeakStorage};

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::readers::{Decoder, Opened, reader_of};
 use super::{colour, jpeg};
 use crate::error::{Error, Kind, Notice, Result};
-use crate::formats::{Format, SNIFF_LEN, begins_with, text_of};
+use crate::foundation::formats::{Format, SNIFF_LEN, begins_with, text_of};
+use crate::foundation::panics::panic_message;
 
 const WHAT: &str = "could not read the picture";
 
@@ -56,7 +57,7 @@ pub enum Content {
     Unknown,
 }
 
-/// Tells what a file is from its first [`SNIFF_LEN`](crate::formats::SNIFF_LEN) bytes.
+/// Tells what a file is from its first [`SNIFF_LEN`](crate::foundation::formats::SNIFF_LEN) bytes.
 pub fn sniff(start: &[u8]) -> Content {
     use Content as C;
     let text = text_of(start);
@@ -205,14 +206,6 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
             panic_message(payload.as_ref())
         )))
     })
-}
-
-pub(super) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
-    payload
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no reason given".to_owned())
 }
 
 fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Opened<'a>> {

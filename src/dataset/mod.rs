@@ -25,7 +25,7 @@ pub mod scan;
 pub mod split;
 mod walk;
 
-pub use crate::formats::Format;
+pub use crate::foundation::formats::Format;
 pub use decode::{Decoded, Header, Limits, decode_bytes, decode_file, probe_bytes};
 pub use fingerprint::{Fingerprint, NearIndex};
 pub use flags::{Flag, FlagOptions};

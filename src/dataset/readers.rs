@@ -8,7 +8,7 @@ use image::{ImageDecoder, ImageResult};
 use super::decode::{Header, Limits, check, from_image};
 use super::jpeg;
 use crate::error::Result;
-use crate::formats::Format;
+use crate::foundation::formats::Format;
 
 /// What a PNG decoder may need besides the pixels: rows, profiles, text.
 const PNG_EXTRA_BYTES: u64 = 64 << 20;

@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 
 use super::analysis::Analysis;
 use super::decode::{
-    self, Content, Limits, decode_bytes, not_a_picture, other_picture, panic_message, probe_bytes,
-    sniff,
+    self, Content, Limits, decode_bytes, not_a_picture, other_picture, probe_bytes, sniff,
 };
 use super::fingerprint::{Fingerprint, NearIndex};
 use super::flags::{self, Flag, FlagOptions};
 use super::gate::Gate;
 use super::walk::{Found, walk};
 use crate::error::{Error, Kind, Notice, Result};
-use crate::formats::{Format, SNIFF_LEN};
+use crate::foundation::formats::{Format, SNIFF_LEN};
+use crate::foundation::panics::panic_message;
 use crate::progress::Observer;
 
 /// A picture that can be trained on.

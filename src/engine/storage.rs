@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::worker::from_panic;
 use crate::error::{Error, Kind, Result};
-use crate::project::Project;
+use crate::project::{CheckpointRow, CheckpointWrite, NewCheckpoint, Project};
 
 /// Tasks that may wait before their senders are held up.
 const WAITING_TASKS: usize = 64;
@@ -141,6 +141,34 @@ impl Storage {
         lane.send(task).map_err(|_| gone(&self.shared.path))?;
         answer.recv().map_err(|_| gone(&self.shared.path))?
     }
+
+    /// Stores a checkpoint in short pieces, between which the lane does what else is waiting: a stroke never waits for the
+    /// whole of it.
+    ///
+    /// # Errors
+    /// As [`Project::save_checkpoint`].
+    pub(super) fn save_checkpoint(&self, new: NewCheckpoint<'static>) -> Result<CheckpointRow> {
+        let mut write = CheckpointWrite::new(new)?;
+        loop {
+            let (back, stored) = self.call(move |project| {
+                let stored = write.advance(project);
+                Ok((write, stored))
+            })?;
+            if let Some(row) = stored? {
+                return Ok(row);
+            }
+            write = back;
+        }
+    }
+
+    /// Gives the file's unused space back to the disk, likewise in pieces.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn give_space_back(&self) -> Result<()> {
+        while self.call(|project| project.give_back_some(0))? {}
+        Ok(())
+    }
 }
 
 impl Drop for Shared {
@@ -186,7 +214,48 @@ fn gone(path: &Path) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    use serde_json::json;
+
     use super::*;
+    use crate::project::CheckpointKind;
+
+    #[test]
+    fn other_work_gets_its_turn_while_a_checkpoint_is_stored() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::create(&folder.path().join("p.tessera")).unwrap();
+        let (others, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+        // Were it one piece, the other work would get a turn before it and one after it.
+        let row = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    storage.call(|_| Ok(())).unwrap();
+                    others.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            while others.load(Ordering::Relaxed) == 0 {
+                std::thread::yield_now();
+            }
+            let before = others.load(Ordering::Relaxed);
+            let row = storage.save_checkpoint(NewCheckpoint {
+                run: None,
+                kind: CheckpointKind::Named,
+                step: 3,
+                name: "large",
+                config: json!({}),
+                metrics: json!({}),
+                weights: vec![7; 40 << 20].into(),
+                training_state: None,
+            });
+            let meanwhile = others.load(Ordering::Relaxed) - before;
+            is_over.store(true, Ordering::Relaxed);
+            assert!(meanwhile > 2, "{meanwhile}");
+            row.unwrap()
+        });
+        let stored = storage.call(move |project| project.checkpoint_weights(row.id));
+        assert!(stored.unwrap() == [7; 40 << 20]);
+    }
 
     #[test]
     fn a_project_that_is_still_held_or_being_closed_is_opened_again() {

@@ -14,6 +14,7 @@ use super::job::Job;
 use super::queue::{EventQueue, Wake};
 use super::thread;
 use crate::error::{Error, Kind, Notice, Result};
+use crate::foundation::panics::panic_message;
 use crate::kernels::free_scratch;
 use crate::process::give_memory_back;
 use crate::progress::{Observer, Stop};
@@ -21,6 +22,8 @@ use crate::train::eta::Eta;
 
 /// Jobs that may wait behind the running one.
 const WAITING_JOBS: usize = 256;
+/// How often [`Worker::run`] asks whether to stop while nothing happens.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// Progress is reported at most this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -116,6 +119,46 @@ impl Worker {
         })
     }
 
+    /// Runs a job and waits for its end. `watch` gets each event, `None` ten times a second while there is none, and says
+    /// whether the job is to stop. For programs without a window, which run one job at a time: events of others are dropped.
+    ///
+    /// # Errors
+    /// Those of [`Self::submit`]; `Cancelled`; what the job failed with.
+    pub fn run<J: Job>(
+        &self,
+        job: J,
+        mut watch: impl FnMut(Option<&Event>) -> Option<Stop>,
+    ) -> Result<J::Output> {
+        let ticket = self.submit(job)?;
+        loop {
+            let event = self.events.pop(WATCH_INTERVAL);
+            let event = event.filter(|event| event.job == ticket.job);
+            if let Some(stop) = watch(event.as_ref()) {
+                self.stop(ticket.job, stop);
+            }
+            match event.map(|event| event.kind) {
+                Some(EventKind::Finished) => {
+                    return ticket.take().ok_or_else(|| {
+                        Error::new(
+                            Kind::Internal,
+                            "could not report",
+                            "the job finished without its result",
+                            "Please report this",
+                        )
+                    });
+                }
+                Some(EventKind::Cancelled { .. }) => return Err(Error::cancelled()),
+                Some(EventKind::Failed { kind, notice }) => {
+                    return Err(Error {
+                        kind,
+                        notice: Box::new(notice),
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Asks a waiting or running job to pause or cancel. A job that has ended is left as it is.
     pub fn stop(&self, id: JobId, stop: Stop) {
         if let Some(control) = lock(&self.controls).get(&id) {
@@ -203,18 +246,9 @@ fn run_to_its_end(context: &JobContext, title: &str, work: impl FnOnce(&JobConte
     });
 }
 
-/// What a panic said.
-pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no reason was given".into())
-}
-
 /// A panic as an error a person can report.
 pub(super) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic_text(panic);
+    let text = panic_message(panic);
     Error::new(
         Kind::Internal,
         "the job broke off",

@@ -4,12 +4,12 @@ use std::fmt;
 use std::path::Path;
 
 use super::animation::{AnimationSize, Frame, write_apng, write_folder, write_gif};
-use super::atomic::{Existing, check_writable, write_atomic};
 use super::png::{Metadata, write_png};
 use super::webp::write_webp;
 use crate::document::Raster;
 use crate::error::{Error, Result};
-use crate::formats::Format;
+use crate::foundation::files::{Existing, check_writable, write_atomic};
+use crate::foundation::formats::Format;
 
 /// Writes a picture.
 pub struct Writer {

@@ -10,11 +10,10 @@ use super::limits::{
     MAX_FLAGS, MAX_NAME_BYTES, MAX_NOTICES_PER_IMPORT, MAX_PAGE_ROWS, MAX_PATH_BYTES,
     MAX_PHASH_BYTES, MAX_TEXT_BYTES, MAX_THUMBNAIL_BYTES,
 };
-use super::sqlite::{
-    Doing, checked_name, json, limited_len, now_ms, signed, text, to_json, unsigned,
-};
+use super::sqlite::{Doing, checked_name, json, limited_len, signed, text, to_json, unsigned};
 use super::{ContentHash, PictureFlag, PictureId, Project, paths};
 use crate::error::{Notice, Result};
+use crate::foundation::time::now_ms;
 
 pub type ImportId = i64;
 

@@ -8,7 +8,7 @@ use super::super::state::{ExportForm, file_name};
 use super::super::{App, Severity};
 use crate::engine::{ExportTarget, Job, SnapshotJob};
 use crate::error::Notice;
-use crate::project::{now_ms, utc_text};
+use crate::foundation::time::{local_date_and_time, now_ms};
 
 impl App {
     pub(super) fn apply_export(&mut self, command: Command) {
@@ -63,10 +63,7 @@ impl App {
 
 /// Where an export goes.
 pub fn file_path(form: &ExportForm, name: &str, model: &str) -> PathBuf {
-    let now = utc_text(now_ms());
-    // "2026-11-22 08:40 UTC": ten characters of date, five of time.
-    let date: String = now.chars().take(10).collect();
-    let time: String = now.chars().skip(11).take(5).filter(|c| *c != ':').collect();
+    let (date, time) = local_date_and_time(now_ms());
     let text = form
         .pattern
         .replace("{name}", name)

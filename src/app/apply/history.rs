@@ -8,7 +8,8 @@ use super::super::textures::of_raster;
 use super::super::{App, Severity};
 use crate::engine::{Thumbnails, ThumbnailsJob};
 use crate::error::Result;
-use crate::project::{NamedState, now_ms};
+use crate::foundation::time::now_ms;
+use crate::project::NamedState;
 
 impl App {
     pub(super) fn apply_history(&mut self, command: Command) {

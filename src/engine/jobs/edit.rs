@@ -20,7 +20,7 @@ use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
 use crate::export::{Existing, Metadata, Provenance, Writer, check_writable, encode_restore_data};
-use crate::formats::Format;
+use crate::foundation::formats::Format;
 use crate::progress::Observer;
 use crate::project::DocumentId;
 

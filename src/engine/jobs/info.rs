@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::engine::job::{Report, file_name, pictures};
 use crate::error::Notice;
+use crate::foundation::time::rfc3339;
 use crate::project::{
-    CheckpointKind, CheckpointRow, DocumentRow, PictureCounts, RunRow, RunStatus, utc_text,
+    CheckpointKind, CheckpointRow, DocumentRow, PictureCounts, RunRow, RunStatus,
 };
 
 /// What is in a project.
@@ -78,7 +79,7 @@ impl From<RunRow> for RunInfo {
             status: row.status,
             seed: row.seed,
             device: row.device,
-            created: utc_text(row.created_ms),
+            created: rfc3339(row.created_ms),
             notice: row.notice,
             number: row.number,
         }
@@ -108,7 +109,7 @@ impl From<DocumentRow> for DocumentInfo {
             height: row.height,
             strokes: row.strokes,
             applied_strokes: row.applied_strokes,
-            modified: utc_text(row.modified_ms),
+            modified: rfc3339(row.modified_ms),
         }
     }
 }

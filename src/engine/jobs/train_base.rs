@@ -99,7 +99,7 @@ impl Job for TrainBaseJob {
         check_writable(&self.out, Existing::Replace)?;
         let recipe = Recipe::read(&self.recipe)?;
         let device = open_device(self.device)?;
-        let prepared = recipe.prepare(&self.data, context)?;
+        let prepared = in_background(|| recipe.prepare(&self.data, context))?;
         let piece = Piece {
             context,
             until: (self.minutes)
@@ -165,8 +165,9 @@ impl Job for TrainBaseJob {
                 }
             };
             // A few minutes, which are not paused.
-            let codec =
-                in_background(|| train_embedding(&codec, settings, &**batches, context, told))?;
+            let codec = in_background(|| {
+                train_embedding(&codec, settings, Arc::clone(batches), context, told)
+            })?;
             sink.publish(codec)?;
         }
         Ok(BaseTrained {
@@ -241,7 +242,7 @@ impl<'a> Stage<'a> {
         let bytes = std::fs::read(state)
             .map_err(|source| Error::io("could not read the run's state", state, &source))?;
         let budget = Some(self.config.budget);
-        let run = Run::resume(&bytes, pictures, budget, device, observer)
+        let run = Run::resume(&bytes, None, pictures, budget, device, observer)
             .map_err(|error| error.at(state))?;
         if run.config() != self.config {
             observer.warning(

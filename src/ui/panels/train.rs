@@ -12,8 +12,9 @@ use lucide_icons::Icon;
 
 use crate::app::{
     CheckpointChoice, CheckpointKind, CheckpointRow, Command, Overview, Preset, PreviewView,
-    RunRow, RunStatus, State, TrainForm, utc_text,
+    RunRow, RunStatus, State, TrainForm,
 };
+use crate::foundation::time::local_text;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
     Commands, card, check_box, command_button, duration_text, empty_state, heading, icon_button,
@@ -312,7 +313,7 @@ impl TrainPanel {
                 format!(
                     "{}{quality}, {}",
                     status_text(run.status, is_running),
-                    utc_text(run.created_ms)
+                    local_text(run.created_ms)
                 ),
             );
             if let Some(best) = best {

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use crate::error::{Error, Kind, Result};
 
 /// What to do when the file is there already.
@@ -30,31 +32,71 @@ pub fn write_atomic(
     let failed = |e: &io::Error| Error::io("could not write the file", path, e);
     let target = target_of(path, existing)?;
     let folder = folder_of(&target);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".tessera-").suffix(".part");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // Temporary files are private by default; an exported picture follows the umask.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let file = builder.tempfile_in(folder).map_err(|e| failed(&e))?;
+    let file = temporary_in(folder).map_err(|e| failed(&e))?;
     // Written through the plain file: its errors do not name the temporary path.
     let mut buffered = BufWriter::with_capacity(1 << 16, file.as_file());
     write(&mut buffered)?;
     buffered.flush().map_err(|e| failed(&e))?;
     drop(buffered);
-    file.as_file().sync_all().map_err(|e| failed(&e))?;
-    let renamed = match existing {
-        Existing::Refuse => file.persist_noclobber(&target),
-        Existing::Replace => file.persist(&target),
-    };
-    match renamed {
-        Ok(_) => {}
-        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(path)),
-        Err(e) => return Err(failed(&e.error)),
+    match publish(file, &target, existing) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(taken(path)),
+        other => other.map_err(|e| failed(&e)),
     }
-    sync_folder(folder).map_err(|e| failed(&e))
+}
+
+/// An empty file in `folder` with the permissions that the user's other files get; removed again unless it is published.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".tessera-").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Temporary files are private by default; what becomes a file of the user's follows the umask.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+/// Gives a complete file its name: data synced, renamed, folder synced.
+///
+/// # Errors
+/// `AlreadyExists` where the name is taken and must not be replaced; others of the operating system. The temporary file is
+/// removed then.
+pub fn publish(file: NamedTempFile, target: &Path, existing: Existing) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    match existing {
+        Existing::Replace => {
+            file.persist(target)?;
+        }
+        Existing::Refuse => {
+            if let Err(refused) = file.persist_noclobber(target) {
+                // Network and FAT file systems have neither hard links nor a rename that refuses; there, looking first has to do.
+                if !lacks_exclusive_rename(&refused.error) || target.symlink_metadata().is_ok() {
+                    return Err(refused.error);
+                }
+                refused.file.persist(target)?;
+            }
+        }
+    }
+    sync_folder(folder_of(target))
+}
+
+fn lacks_exclusive_rename(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied
+    )
+}
+
+/// The folder that holds a file; the current one for a bare name.
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// Whether a file could be written here, for asking before the work that makes it. Nothing is left behind.
@@ -94,13 +136,6 @@ fn target_of(path: &Path, existing: Existing) -> Result<PathBuf> {
         return Err(taken(path));
     }
     Ok(target)
-}
-
-fn folder_of(target: &Path) -> &Path {
-    match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 /// [`write_atomic`] for bytes that are ready.
