@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::analysis::Analysis;
 use super::copies::{Copies, Known};
 use super::decode::{
-    self, Content, Format, Limits, SNIFF_LEN, decode_bytes, not_a_picture, other_picture,
-    probe_bytes, sniff,
+    self, Content, Limits, decode_bytes, not_a_picture, other_picture, probe_bytes, sniff,
 };
 use super::fingerprint::Fingerprint;
 use super::flags::{self, Flag, FlagOptions};
@@ -23,6 +22,7 @@ use super::gate::Gate;
 use super::known::{KnownFile, KnownFiles, KnownFlag, Verdict};
 use super::walk::{Found, walk};
 use crate::error::{Error, Kind, Notice, Result};
+use crate::foundation::formats::{Format, SNIFF_LEN};
 use crate::foundation::panics::panic_message;
 use crate::progress::Observer;
 
@@ -45,7 +45,7 @@ pub struct Picture {
     /// Upright, px.
     pub width: u32,
     pub height: u32,
-    pub format: Format,
+    pub format: &'static Format,
     /// 8 or 16.
     pub bits_per_channel: u8,
     /// Whether any pixel is not opaque.
@@ -507,11 +507,11 @@ fn look_at(file: &ToRead<'_>, options: &ImportOptions, gate: &Gate) -> Outcome {
         Ok(start) => {
             let error = match sniff(&start) {
                 Content::Picture(_) => None,
-                Content::OtherPicture("SVG") => {
+                Content::OtherPicture(format) if format == Format::SVG => {
                     let why = "SVG files are drawings without pixels";
                     return Outcome::Skipped(Notice::new("skipped", why, "").at(&found.path));
                 }
-                Content::OtherPicture(name) => Some(other_picture(name)),
+                Content::OtherPicture(format) => Some(other_picture(format)),
                 Content::Other(what) => Some(not_a_picture(what)),
                 Content::Unknown => Some(not_a_picture("of no known kind")),
             };
