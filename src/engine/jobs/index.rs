@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::import::pictures;
-use crate::engine::background::in_background;
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::encodings::{Encodings, FillReport, fill, forget_superseded};
 use crate::engine::event::Outcome;
@@ -43,7 +42,7 @@ impl IndexJob {
         let model = self.model.load(&open_device(self.device)?.device)?;
         let encodings = Encodings::new(&self.project, &model)?;
         let usable = [EncodingsOf::Matching(PictureFilter::usable())];
-        let filled = in_background(|| fill(&encodings, &model, usable, self.verify, context))?;
+        let filled = fill(&encodings, &model, usable, self.verify, context)?;
         let report = IndexReport {
             forgotten: forget_superseded(&encodings, context)?,
             model: model.name,
