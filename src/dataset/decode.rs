@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{colour, jpeg};
 use crate::error::{Error, Kind, Notice, Result};
+use crate::foundation::panics::panic_message;
 
 const WHAT: &str = "could not read the picture";
 /// What a PNG decoder may need besides the pixels: rows, profiles, text.
@@ -218,7 +219,10 @@ pub fn decode_file(path: impl AsRef<Path>, limits: &Limits) -> Result<Decoded> {
 }
 
 /// The whole content of a plain file that is not longer than the limit.
-pub(super) fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// `Unsupported` for anything but a plain file, `Limit` for one longer than [`Limits::max_file_bytes`], `Io`.
+pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
     let io = |e: std::io::Error| Error::io(WHAT, path, &e);
     // `metadata` does not open the file: opening a pipe would wait for a writer for ever.
     let meta = std::fs::metadata(path).map_err(io)?;
@@ -285,14 +289,6 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
             panic_message(payload.as_ref())
         )))
     })
-}
-
-pub(super) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
-    payload
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no reason given".to_owned())
 }
 
 enum Reader<'a> {

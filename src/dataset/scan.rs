@@ -7,20 +7,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::analysis::Analysis;
+use super::copies::{Copies, Known};
 use super::decode::{
     self, Content, Format, Limits, SNIFF_LEN, decode_bytes, not_a_picture, other_picture,
-    panic_message, probe_bytes, sniff,
+    probe_bytes, sniff,
 };
-use super::fingerprint::{Fingerprint, NearIndex};
+use super::fingerprint::Fingerprint;
 use super::flags::{self, Flag, FlagOptions};
 use super::gate::Gate;
+use super::known::{KnownFile, KnownFiles, KnownFlag, Verdict};
 use super::walk::{Found, walk};
 use crate::error::{Error, Kind, Notice, Result};
+use crate::foundation::panics::panic_message;
 use crate::progress::Observer;
 
 /// A picture that can be trained on.
@@ -37,6 +40,8 @@ pub struct Picture {
     pub file_bytes: u64,
     /// Milliseconds since 1970; `None` where the file system does not know.
     pub modified_unix_ms: Option<i64>,
+    /// When content, name or rights of the file changed last, nanoseconds since 1970, where the system tells.
+    pub changed_unix_ns: Option<i64>,
     /// Upright, px.
     pub width: u32,
     pub height: u32,
@@ -53,16 +58,30 @@ pub struct Picture {
     pub warnings: Vec<Notice>,
 }
 
-/// A picture that is in the project already: copies of it are flagged.
+/// A picture that an earlier scan decoded and whose file has the same content still.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct Unchanged {
+    /// As [`KnownFile::id`].
+    pub id: i64,
     pub path: PathBuf,
-    /// How flags name it.
-    pub name: String,
-    pub content_hash: [u8; 32],
-    pub fingerprint: Fingerprint,
-    /// Flat pictures have no layout, so nothing is a near copy of them.
-    pub is_flat: bool,
+    /// First folder below the imported one; `None` at the top.
+    pub label: Option<String>,
+    /// Milliseconds since 1970; `None` where the file system does not know.
+    pub modified_unix_ms: Option<i64>,
+    /// When content, name or rights of the file changed last, nanoseconds since 1970, where the system tells.
+    pub changed_unix_ns: Option<i64>,
+    /// Whether the content was compared, because size and times left a doubt.
+    pub was_read: bool,
+    /// All its flags, where they are no longer those noted: what it was a copy of is gone or has another name.
+    pub flags: Option<Vec<KnownFlag>>,
+}
+
+/// What a scan hands over.
+#[derive(Debug, Clone)]
+pub enum Scanned {
+    /// New, or with new content.
+    Picture(Box<Picture>),
+    Unchanged(Unchanged),
 }
 
 #[derive(Debug, Clone)]
@@ -75,6 +94,7 @@ pub struct ImportOptions {
     pub threads: usize,
     /// What all decoders together may hold, bytes. One picture that needs more is decoded alone.
     pub memory_budget_bytes: u64,
+    /// Pictures outside the scanned folders that found ones may be copies of.
     pub known: Vec<Known>,
 }
 
@@ -111,6 +131,15 @@ pub struct ImportReport {
 impl ImportReport {
     pub const MAX_SKIPPED: usize = 1000;
 
+    fn count<'a>(&mut self, flags: impl Iterator<Item = &'a str>) {
+        self.imported += 1;
+        let mut flags = flags.peekable();
+        self.flagged += u64::from(flags.peek().is_some());
+        for flag in flags {
+            *self.flag_counts.entry(flag.to_owned()).or_default() += 1;
+        }
+    }
+
     fn skip(&mut self, notice: Notice) {
         self.skipped_total += 1;
         if self.skipped.len() < Self::MAX_SKIPPED {
@@ -133,6 +162,33 @@ pub fn scan(
     observer: &dyn Observer,
     sink: &mut dyn FnMut(Picture) -> Result<()>,
 ) -> Result<ImportReport> {
+    let nothing = KnownFiles::default();
+    scan_again(
+        roots,
+        options,
+        &nothing,
+        observer,
+        &mut |found| match found {
+            Scanned::Picture(picture) => sink(*picture),
+            Scanned::Unchanged(_) => Ok(()),
+        },
+    )
+}
+
+/// As [`scan`], but decodes only files that are not known or have other content now ([`KnownFiles`]).
+///
+/// An unchanged picture is never flagged as a copy of one that came later; where it was flagged as a copy before, that is
+/// told anew as soon as anything below the scanned folders has changed.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_again(
+    roots: &[PathBuf],
+    options: &ImportOptions,
+    known: &KnownFiles,
+    observer: &dyn Observer,
+    sink: &mut dyn FnMut(Scanned) -> Result<()>,
+) -> Result<ImportReport> {
     observer.check()?;
     let walked = walk(roots, options.includes_hidden, observer)?;
     let mut report = ImportReport::default();
@@ -146,22 +202,36 @@ pub fn scan(
     let files = walked.files;
     let total = files.len() as u64;
     observer.progress(0, total);
-    let mut copies = Copies::new(&options.known);
+    let verdicts: Vec<Verdict<'_>> = files.iter().map(|found| known.judge(found)).collect();
+    let to_read: Vec<ToRead<'_>> = (files.iter().zip(&verdicts))
+        .filter_map(|(found, verdict)| match verdict {
+            Verdict::New => Some(ToRead { found, known: None }),
+            Verdict::Doubtful(known) => Some(ToRead {
+                found,
+                known: Some(known),
+            }),
+            Verdict::Same(_) => None,
+        })
+        .collect();
+    let mut copies = Renewed::default();
+    if files.len() - to_read.len() < known.len() || !to_read.is_empty() {
+        copies = Renewed::of(&files, &verdicts, &options.known);
+    }
     let threads = match options.threads {
         0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(8)),
         n => n,
     };
-    let queue = Queue::new(&files);
+    let queue = Queue::new(&to_read);
     let gate = Gate::new(options.memory_budget_bytes);
     std::thread::scope(|scope| {
         // Dropped on every way out, so that the workers end before the scope waits for them.
         let _closing = CloseOnDrop(&queue);
-        for i in 0..threads.min(files.len()) {
+        for i in 0..threads.min(to_read.len()) {
             let worker = || {
-                while let Some((index, found)) = queue.take() {
+                while let Some((index, file)) = queue.take() {
                     // A worker that died without an answer would be waited for for ever.
-                    let outcome = catch_unwind(AssertUnwindSafe(|| look_at(found, options, &gate)))
-                        .unwrap_or_else(|p| Outcome::Rejected(defect(found, p.as_ref())));
+                    let outcome = catch_unwind(AssertUnwindSafe(|| look_at(file, options, &gate)))
+                        .unwrap_or_else(|p| Outcome::Rejected(defect(file.found, p.as_ref())));
                     queue.give(index, outcome);
                 }
             };
@@ -177,39 +247,129 @@ pub fn scan(
                     )
                 })?;
         }
-        for done in 1..=total {
-            let outcome = loop {
-                observer.check()?;
-                if let Some(outcome) = queue.next(Duration::from_millis(100)) {
-                    break outcome;
-                }
+        for (index, (found, verdict)) in files.iter().zip(&verdicts).enumerate() {
+            observer.check()?;
+            let outcome = match verdict {
+                Verdict::Same(_) => Outcome::Same,
+                _ => loop {
+                    observer.check()?;
+                    if let Some(outcome) = queue.next(Duration::from_millis(100)) {
+                        break outcome;
+                    }
+                },
             };
-            match outcome {
-                Outcome::Picture(mut picture) => {
+            match (outcome, verdict) {
+                (Outcome::Picture(mut picture), _) => {
                     copies.flag(&mut picture);
                     for warning in &picture.warnings {
                         observer.warning(warning.clone());
                     }
-                    report.imported += 1;
-                    report.flagged += u64::from(!picture.flags.is_empty());
-                    for flag in &picture.flags {
-                        *report
-                            .flag_counts
-                            .entry(flag.name().to_owned())
-                            .or_default() += 1;
-                    }
-                    sink(*picture)?;
+                    report.count(picture.flags.iter().map(Flag::name));
+                    sink(Scanned::Picture(picture))?;
                 }
-                Outcome::Skipped(notice) => report.skip(notice),
-                Outcome::Rejected(notice) => {
+                (Outcome::Same, Verdict::Same(known) | Verdict::Doubtful(known)) => {
+                    let was_read = matches!(verdict, Verdict::Doubtful(_));
+                    let flags = if was_read {
+                        copies.renewed_flags(found, known)
+                    } else {
+                        copies.flags.remove(&index)
+                    };
+                    let stored = flags.as_ref().unwrap_or(&known.flags);
+                    report.count(stored.iter().map(|flag| flag.name.as_str()));
+                    sink(Scanned::Unchanged(Unchanged {
+                        id: known.id,
+                        path: found.path.clone(),
+                        label: found.label.clone(),
+                        modified_unix_ms: found.modified_unix_ms(),
+                        changed_unix_ns: found.changed_unix_ns,
+                        was_read,
+                        flags,
+                    }))?;
+                }
+                // Only known files are compared.
+                (Outcome::Same, Verdict::New) => {}
+                (Outcome::Skipped(notice), _) => report.skip(notice),
+                (Outcome::Rejected(notice), _) => {
                     observer.warning(notice.clone());
                     report.rejected.push(notice);
                 }
             }
-            observer.progress(done, total);
+            observer.progress(index as u64 + 1, total);
         }
         Ok(report)
     })
+}
+
+/// Copies where something has changed: among the unchanged files too.
+#[derive(Default)]
+struct Renewed {
+    /// `None` where nothing has changed.
+    copies: Option<Copies>,
+    /// Flags of unchanged files that are others now, by the file's place.
+    flags: HashMap<usize, Vec<KnownFlag>>,
+}
+
+impl Renewed {
+    fn of(files: &[Found], verdicts: &[Verdict<'_>], elsewhere: &[Known]) -> Self {
+        let same = || {
+            (files.iter().zip(verdicts).enumerate()).filter_map(|(index, (found, verdict))| {
+                match verdict {
+                    Verdict::Same(known) => Some((index, found, *known)),
+                    _ => None,
+                }
+            })
+        };
+        let mut copies = Copies::new(elsewhere);
+        for (_, found, known) in same().filter(|(.., known)| !known.is_copy()) {
+            copies.insert(name_of(&found.relative), known.content_hash, known.print());
+        }
+        let mut renewed = Self {
+            copies: Some(copies),
+            flags: HashMap::new(),
+        };
+        for (index, found, known) in same().filter(|(.., known)| known.is_copy()) {
+            if let Some(flags) = renewed.renewed_flags(found, known) {
+                renewed.flags.insert(index, flags);
+            }
+        }
+        renewed
+    }
+
+    fn flag(&mut self, picture: &mut Picture) {
+        let Some(copies) = &mut self.copies else {
+            return;
+        };
+        let is_flat = picture.flags.iter().any(|f| matches!(f, Flag::Flat { .. }));
+        let print = (!is_flat).then_some(picture.fingerprint);
+        let name = || name_of(&picture.relative);
+        let flag = copies.flag(name, picture.content_hash, print);
+        picture.flags.extend(flag);
+    }
+
+    /// The flags of an unchanged file, where they are others now.
+    fn renewed_flags(&mut self, found: &Found, known: &KnownFile) -> Option<Vec<KnownFlag>> {
+        let copies = self.copies.as_mut()?;
+        let name = || name_of(&found.relative);
+        if !known.is_copy() {
+            copies.insert(name(), known.content_hash, known.print());
+            return None;
+        }
+        let flag = copies.flag(name, known.content_hash, known.print());
+        let own = known
+            .flags
+            .iter()
+            .filter(|flag| !flag.is_of_copy())
+            .cloned();
+        let mut flags: Vec<_> = own.chain(flag.as_ref().map(KnownFlag::from)).collect();
+        flags.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut before = known.flags.clone();
+        before.sort_by(|a, b| a.name.cmp(&b.name));
+        (flags != before).then_some(flags)
+    }
+}
+
+fn name_of(relative: &Path) -> String {
+    relative.to_string_lossy().into_owned()
 }
 
 /// The picture files of a folder, in path order, told by their first bytes.
@@ -229,15 +389,24 @@ pub fn find_pictures(folder: &Path, observer: &dyn Observer) -> Result<Vec<PathB
         .collect())
 }
 
+/// A file whose content has to be looked at.
+struct ToRead<'a> {
+    found: &'a Found,
+    /// What it may be still.
+    known: Option<&'a KnownFile>,
+}
+
 enum Outcome {
     Picture(Box<Picture>),
+    /// The known content.
+    Same,
     Skipped(Notice),
     Rejected(Notice),
 }
 
 /// Hands out files in order and returns outcomes in the same order. Workers wait when they are a window ahead.
 struct Queue<'a> {
-    files: &'a [Found],
+    files: &'a [ToRead<'a>],
     state: Mutex<QueueState>,
     changed: Condvar,
     is_closed: AtomicBool,
@@ -251,7 +420,7 @@ struct QueueState {
 }
 
 impl<'a> Queue<'a> {
-    fn new(files: &'a [Found]) -> Self {
+    fn new(files: &'a [ToRead<'a>]) -> Self {
         Self {
             files,
             state: Mutex::default(),
@@ -260,7 +429,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    fn take(&self) -> Option<(usize, &'a Found)> {
+    fn take(&self) -> Option<(usize, &'a ToRead<'a>)> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self
             .changed
@@ -272,9 +441,9 @@ impl<'a> Queue<'a> {
             return None;
         }
         let index = state.next_file;
-        let found = self.files.get(index)?;
+        let file = self.files.get(index)?;
         state.next_file += 1;
-        Some((index, found))
+        Some((index, file))
     }
 
     fn give(&self, index: usize, outcome: Outcome) {
@@ -331,7 +500,8 @@ fn looks_like_a_picture(path: &Path) -> bool {
         .is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
 }
 
-fn look_at(found: &Found, options: &ImportOptions, gate: &Gate) -> Outcome {
+fn look_at(file: &ToRead<'_>, options: &ImportOptions, gate: &Gate) -> Outcome {
+    let found = file.found;
     match read_start(&found.path) {
         Err(error) => return Outcome::Rejected(*error.notice),
         Ok(start) => {
@@ -360,8 +530,9 @@ fn look_at(found: &Found, options: &ImportOptions, gate: &Gate) -> Outcome {
             }
         }
     }
-    match read_picture(found, options, gate) {
-        Ok(picture) => Outcome::Picture(Box::new(picture)),
+    match read_picture(file, options, gate) {
+        Ok(Some(picture)) => Outcome::Picture(Box::new(picture)),
+        Ok(None) => Outcome::Same,
         Err(error) => Outcome::Rejected(error.notice.at(&found.path)),
     }
 }
@@ -374,10 +545,21 @@ fn read_start(path: &Path) -> Result<Vec<u8>> {
     Ok(start)
 }
 
-fn read_picture(found: &Found, options: &ImportOptions, gate: &Gate) -> Result<Picture> {
+/// `None` where the content is the known one.
+fn read_picture(
+    file: &ToRead<'_>,
+    options: &ImportOptions,
+    gate: &Gate,
+) -> Result<Option<Picture>> {
+    let found = file.found;
     let limits = &options.limits;
     let mut pass = gate.enter(found.len_bytes.min(limits.max_file_bytes));
     let mut bytes = decode::read_file(&found.path, limits)?;
+    if let Some(known) = file.known
+        && *blake3::hash(&bytes).as_bytes() == known.content_hash
+    {
+        return Ok(None);
+    }
     let header = probe_bytes(&bytes, limits)?;
     if !pass.try_grow(header.decode_bytes) {
         // Others are decoding: let go of the file while waiting for room.
@@ -402,16 +584,14 @@ fn read_picture(found: &Found, options: &ImportOptions, gate: &Gate) -> Result<P
         .collect();
     drop(decoded);
     drop(pass);
-    Ok(Picture {
+    Ok(Some(Picture {
         path: found.path.clone(),
         relative: found.relative.clone(),
         label: found.label.clone(),
         content_hash,
         file_bytes,
-        modified_unix_ms: found
-            .modified
-            .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
-            .and_then(|d| i64::try_from(d.as_millis()).ok()),
+        modified_unix_ms: found.modified_unix_ms(),
+        changed_unix_ns: found.changed_unix_ns,
         width,
         height,
         format,
@@ -421,77 +601,5 @@ fn read_picture(found: &Found, options: &ImportOptions, gate: &Gate) -> Result<P
         fingerprint: Fingerprint::of(analysis.miniature()),
         thumbnail: analysis.thumbnail()?,
         warnings,
-    })
-}
-
-/// Finds copies among the pictures seen so far.
-struct Copies {
-    by_hash: HashMap<[u8; 32], usize>,
-    near: NearIndex,
-    /// Index in `near` to index in `names`.
-    near_names: Vec<usize>,
-    /// How pictures are named in flags, and the path of those known before.
-    names: Vec<(String, Option<PathBuf>)>,
-}
-
-impl Copies {
-    fn new(known: &[Known]) -> Self {
-        let mut copies = Self {
-            by_hash: HashMap::new(),
-            near: NearIndex::new(),
-            near_names: Vec::new(),
-            names: Vec::new(),
-        };
-        for k in known {
-            let print = (!k.is_flat).then_some(k.fingerprint);
-            copies.insert(k.name.clone(), Some(k.path.clone()), k.content_hash, print);
-        }
-        copies
-    }
-
-    fn insert(
-        &mut self,
-        name: String,
-        known_path: Option<PathBuf>,
-        hash: [u8; 32],
-        print: Option<Fingerprint>,
-    ) {
-        let index = self.names.len();
-        self.names.push((name, known_path));
-        self.by_hash.entry(hash).or_insert(index);
-        if let Some(print) = print {
-            self.near.insert(print);
-            self.near_names.push(index);
-        }
-    }
-
-    fn flag(&mut self, picture: &mut Picture) {
-        // The picture itself, imported again, is no copy.
-        let is_itself = |name: &(String, Option<PathBuf>)| {
-            name.1.as_deref().is_some_and(|path| path == picture.path)
-        };
-        let is_flat = picture.flags.iter().any(|f| matches!(f, Flag::Flat { .. }));
-        if let Some(index) = self.by_hash.get(&picture.content_hash) {
-            let name = &self.names[*index];
-            if !is_itself(name) {
-                picture.flags.push(Flag::Duplicate { of: name.0.clone() });
-            }
-            return;
-        }
-        if !is_flat && let Some((index, distance)) = self.near.find(&picture.fingerprint) {
-            let name = &self.names[self.near_names[index]];
-            if !is_itself(name) {
-                picture.flags.push(Flag::NearDuplicate {
-                    of: name.0.clone(),
-                    distance,
-                });
-            }
-        }
-        self.insert(
-            picture.relative.to_string_lossy().into_owned(),
-            None,
-            picture.content_hash,
-            (!is_flat).then_some(picture.fingerprint),
-        );
-    }
+    }))
 }

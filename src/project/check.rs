@@ -24,7 +24,12 @@ impl Project {
         observer.check()?;
         self.check_references(&mut findings)?;
         self.check_rows(&mut findings)?;
-        let blobs = self.ids("SELECT id FROM blobs ORDER BY id", &mut findings)?;
+        // Not those that are being written or removed.
+        let whole = format!(
+            "SELECT id FROM blobs WHERE complete = 1 OR NOT ({}) ORDER BY id",
+            super::blobs::UNREFERENCED
+        );
+        let blobs = self.ids(&whole, &mut findings)?;
         let documents = self.ids("SELECT id FROM documents ORDER BY id", &mut findings)?;
         let total = (blobs.len() + documents.len()) as u64;
         let mut done = 0;
@@ -124,10 +129,13 @@ impl Project {
         self.note(findings, self.checkpoints().map(drop))?;
         self.note(findings, self.imports().map(drop))?;
         const PAGE_ROWS: u64 = 1000;
-        for offset in (0..).step_by(PAGE_ROWS as usize) {
-            match self.pictures(&super::PictureFilter::default(), offset, PAGE_ROWS) {
-                Ok(rows) if rows.is_empty() => break,
-                Ok(_) => {}
+        let mut after = super::PictureId::MIN;
+        loop {
+            match self.pictures_after(&super::PictureFilter::default(), after, PAGE_ROWS) {
+                Ok(rows) => match rows.last() {
+                    Some(last) => after = last.id,
+                    None => break,
+                },
                 Err(e) => {
                     self.note(findings, Err(e))?;
                     break;

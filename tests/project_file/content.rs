@@ -1,215 +1,16 @@
 //! What is stored comes back.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tessera::document::{Codes, Document, LayerStack, Level, Source, Target, Wrap};
 use tessera::error::{Kind, Notice};
 use tessera::project::{
-    CheckpointKind, ContentHash, DocumentSource, MetricRow, NewPicture, PictureFilter, Project,
-    RunStatus,
+    CheckpointKind, CheckpointWrite, ContentHash, DocumentSource, MetricRow, NewCheckpoint,
+    Project, RunStatus,
 };
 
 use super::support::*;
-
-fn import(project: &mut Project, root: &str, pictures: &[NewPicture]) -> [u64; 5] {
-    let mut import = project.begin_import(Path::new(root)).unwrap();
-    project.add_pictures(&mut import, pictures).unwrap();
-    let s = project.finish_import(import, true).unwrap();
-    [s.added, s.changed, s.unchanged, s.moved, s.missing]
-}
-
-#[test]
-fn a_second_import_updates_and_keeps_what_the_user_excluded() {
-    let folder = folder();
-    let mut project = Project::create(&folder.path().join("p.tessera")).unwrap();
-    let (a, b, c) = (
-        picture("/none/a.png", "a"),
-        picture("/none/b.png", "b"),
-        picture("/none/c.png", "c"),
-    );
-    assert_eq!(
-        import(&mut project, "/none", &[a.clone(), b.clone(), c.clone()]),
-        [3, 0, 0, 0, 0]
-    );
-    let rows = project.pictures(&PictureFilter::default(), 0, 10).unwrap();
-    let ids: Vec<_> = rows.iter().map(|r| r.id).collect();
-    assert_eq!(rows[1].path, Path::new("/none/b.png"));
-    assert_eq!(rows[1].relative, "b.png");
-    assert_eq!(rows[1].flags, b.flags);
-    assert_eq!(rows[1].phash, b.phash);
-    assert_eq!(project.thumbnail(ids[1]).unwrap().unwrap(), b"bbb");
-    project.set_excluded(&ids[..2], true).unwrap();
-
-    // `b` has new content, `c` is gone, `d` is new, `a` is as it was.
-    let mut b2 = picture("/none/b.png", "b, painted over");
-    b2.flags.clear();
-    let d = picture("/none/d.png", "d");
-    assert_eq!(
-        import(&mut project, "/none", &[a, b2.clone(), d]),
-        [1, 1, 1, 0, 1]
-    );
-    let counts = project.picture_counts().unwrap();
-    assert_eq!(
-        (counts.total, counts.usable, counts.excluded, counts.missing),
-        (4, 1, 2, 1)
-    );
-    assert_eq!(counts.by_flag, BTreeMap::from([("blurry".to_owned(), 3)]));
-    let b_row = project.picture(ids[1]).unwrap();
-    assert!(b_row.excluded && !b_row.missing && b_row.flags.is_empty());
-    assert_eq!(b_row.blake3, b2.blake3);
-    assert!(project.picture(ids[2]).unwrap().missing);
-    let usable = project.pictures(&PictureFilter::usable(), 0, 10).unwrap();
-    assert_eq!(usable.len(), 1);
-    assert_eq!(usable[0].path, Path::new("/none/d.png"));
-
-    // It comes back.
-    assert_eq!(import(&mut project, "/none/c.png", &[c]), [0, 0, 1, 0, 0]);
-    assert!(!project.picture(ids[2]).unwrap().missing);
-}
-
-#[test]
-fn a_moved_folder_is_known_by_its_content() {
-    let folder = folder();
-    let mut project = Project::create(&folder.path().join("p.tessera")).unwrap();
-    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
-    let at = |root: &Path, name: &str, content: &str| {
-        std::fs::create_dir_all(root).unwrap();
-        std::fs::write(root.join(name), content).unwrap();
-        picture(root.join(name).to_str().unwrap(), content)
-    };
-    let pictures = [
-        at(&old, "1.png", "same"),
-        at(&old, "2.png", "same"),
-        at(&old, "3.png", "other"),
-    ];
-    import(&mut project, old.to_str().unwrap(), &pictures);
-    let before = project.pictures(&PictureFilter::default(), 0, 9).unwrap();
-    project.set_excluded(&[before[1].id], true).unwrap();
-
-    // A copy is no move: the old file is still there.
-    let copy = at(&folder.path().join("copy"), "1.png", "same");
-    let copy_root = folder.path().join("copy");
-    assert_eq!(
-        import(&mut project, copy_root.to_str().unwrap(), &[copy]),
-        [1, 0, 0, 0, 0]
-    );
-
-    std::fs::rename(&old, &new).unwrap();
-    let pictures = [
-        at(&new, "1.png", "same"),
-        at(&new, "2.png", "same"),
-        at(&new, "renamed.png", "other"),
-    ];
-    assert_eq!(
-        import(&mut project, new.to_str().unwrap(), &pictures),
-        [0, 0, 0, 3, 0]
-    );
-    assert_eq!(project.picture_counts().unwrap().total, 4);
-    for row in &before {
-        let now = project.picture(row.id).unwrap();
-        assert!(now.path.starts_with(&new), "{}", now.path.display());
-        assert_eq!(now.excluded, row.id == before[1].id);
-        assert!(!now.missing);
-        assert!(project.thumbnail(row.id).unwrap().is_some());
-    }
-    assert_eq!(
-        project.picture(before[1].id).unwrap().path,
-        new.join("2.png")
-    );
-    assert_eq!(project.check(&()).unwrap(), []);
-}
-
-#[cfg(unix)]
-#[test]
-fn names_that_are_no_text_survive() {
-    use std::os::unix::ffi::OsStrExt;
-    let folder = folder();
-    let mut project = Project::create(&folder.path().join("p.tessera")).unwrap();
-    let path = PathBuf::from(std::ffi::OsStr::from_bytes(b"/none/\xFF\xFE\n.png"));
-    let mut odd = picture("x", "odd");
-    odd.path = path.clone();
-    import(&mut project, "/none", &[odd]);
-    let rows = project.pictures(&PictureFilter::default(), 0, 9).unwrap();
-    assert_eq!(rows[0].path, path);
-    let known = project.known_pictures(Path::new("/none")).unwrap();
-    assert_eq!(known[&path].id, rows[0].id);
-}
-
-#[test]
-fn pages_filters_and_known_files() {
-    let folder = folder();
-    let mut project = Project::create(&folder.path().join("p.tessera")).unwrap();
-    let mut pictures: Vec<_> = (0..25)
-        .map(|i| picture(&format!("/none/{i:02}.png"), &i.to_string()))
-        .collect();
-    for p in &mut pictures[..5] {
-        p.flags.clear();
-        p.label = None;
-        p.thumbnail.clear();
-    }
-    import(&mut project, "/none", &pictures);
-    let mut other = project.begin_import(Path::new("/nonesuch")).unwrap();
-    let stranger = picture("/nonesuch/X.PNG", "x");
-    project.add_pictures(&mut other, &[stranger]).unwrap();
-    project.finish_import(other, true).unwrap();
-
-    let all = PictureFilter::default();
-    let first = project.pictures(&all, 0, 10).unwrap();
-    let third = project.pictures(&all, 20, 10).unwrap();
-    assert_eq!((first.len(), third.len()), (10, 6));
-    assert_eq!(third[0].relative, "20.png");
-    assert_eq!(project.thumbnail(first[0].id).unwrap(), None);
-    let count = |filter: PictureFilter| {
-        let n = project.picture_count(&filter).unwrap();
-        assert_eq!(n, project.pictures(&filter, 0, 100).unwrap().len() as u64);
-        n
-    };
-    let some = |s: &str| Some(s.to_owned());
-    assert_eq!(
-        count(PictureFilter {
-            flag: some("blurry"),
-            ..all.clone()
-        }),
-        21
-    );
-    assert_eq!(
-        count(PictureFilter {
-            label: some("cats"),
-            missing: Some(false),
-            ..all.clone()
-        }),
-        21
-    );
-    assert_eq!(
-        count(PictureFilter {
-            text: some("x.png"),
-            ..all.clone()
-        }),
-        1
-    );
-    assert_eq!(
-        count(PictureFilter {
-            text: some("' OR 1 --%"),
-            ..all
-        }),
-        0
-    );
-    let known = project.known_pictures(Path::new("/none")).unwrap();
-    assert_eq!(known.len(), 25, "not those of /nonesuch");
-
-    // Marking files as seen is as good as importing them again.
-    let mut again = project.begin_import(Path::new("/none")).unwrap();
-    let seen: Vec<_> = known.values().map(|k| k.id).take(24).collect();
-    project.mark_seen(&mut again, &seen).unwrap();
-    let summary = project.finish_import(again, true).unwrap();
-    assert_eq!((summary.unchanged, summary.missing), (24, 1));
-    // A cancelled import says nothing about what it did not reach.
-    let cancelled = project.begin_import(Path::new("/none")).unwrap();
-    let summary = project.finish_import(cancelled, false).unwrap();
-    assert_eq!(summary.missing, 1);
-}
 
 #[test]
 fn import_notices_and_summaries_are_kept() {
@@ -309,6 +110,91 @@ fn replacing_the_last_checkpoint_does_not_grow_the_file() {
     let project = Project::open(&path).unwrap();
     assert_eq!(project.check(&()).unwrap(), []);
     assert_eq!(project.resumable_run().unwrap().unwrap().id, run.id);
+}
+
+#[test]
+fn a_checkpoint_is_stored_in_short_pieces_with_strokes_between() {
+    let folder = folder();
+    let path = folder.path().join("p.tessera");
+    let mut project = Project::create(&path).unwrap();
+    let painted = save(&mut project, None, CheckpointKind::Base, 0, b"w", None);
+    let document = add_document(&mut project, painted.hash);
+    let run = project.create_run(&new_run()).unwrap();
+    let (mut edited, size) = (codes(), 9 << 20);
+    let (mut pieces, mut largest) = (0, 0);
+    for step in 0..3 {
+        let (weights, state) = (noise(step, size), noise(step + 100, 2 * size));
+        let mut write = CheckpointWrite::new(NewCheckpoint {
+            run: Some(run.id),
+            kind: CheckpointKind::Last,
+            step,
+            name: "",
+            config: json!({}),
+            metrics: json!({}),
+            weights: weights.as_slice().into(),
+            training_state: Some(state.as_slice().into()),
+        })
+        .unwrap();
+        let row = loop {
+            // What anybody may do in between: paint, throw things away, look for damage.
+            let cell = pieces % 7;
+            let after = if edited.detail.at(cell) == Some(3) {
+                4
+            } else {
+                3
+            };
+            let stroke = stroke(&mut edited, cell, after);
+            project.append_stroke(document.id, &stroke).unwrap();
+            let other = save(&mut project, None, CheckpointKind::Named, 1, b"other", None);
+            project.delete_checkpoint(other.id).unwrap();
+            let pages_before = wal_bytes(&path);
+            let stored = write.advance(&mut project).unwrap();
+            largest = largest.max(wal_bytes(&path).saturating_sub(pages_before));
+            pieces += 1;
+            if let Some(row) = stored {
+                break row;
+            }
+        };
+        assert_eq!(project.check(&()).unwrap(), []);
+        assert!(project.checkpoint_weights(row.id).unwrap() == weights);
+        assert!(project.checkpoint_training_state(row.id).unwrap().unwrap() == state);
+    }
+    // 27 MB each time, 18 MB of which are removed again from the second time on.
+    assert!(pieces > 3 * 27 / 4, "{pieces}");
+    assert!(largest < 8 << 20, "one piece wrote {largest} bytes");
+    let loaded = project.load_document(document.id).unwrap();
+    assert!(loaded.edited == edited);
+
+    // One that is given up leaves nothing behind.
+    let weights = noise(9, size);
+    let mut write = CheckpointWrite::new(NewCheckpoint {
+        run: Some(run.id),
+        kind: CheckpointKind::Last,
+        step: 9,
+        name: "",
+        config: json!({}),
+        metrics: json!({}),
+        weights: weights.as_slice().into(),
+        training_state: None,
+    })
+    .unwrap();
+    assert_eq!(write.advance(&mut project).unwrap(), None);
+    drop(write);
+    project.close().unwrap();
+    let project = Project::open(&path).unwrap();
+    let last = project
+        .run_checkpoint(run.id, CheckpointKind::Last)
+        .unwrap();
+    assert_eq!(last.unwrap().step, 2);
+    project.close().unwrap();
+    let closed = std::fs::metadata(&path).unwrap().len();
+    assert!(closed < 3 * size as u64 + (1 << 20), "{closed}");
+}
+
+fn wal_bytes(path: &std::path::Path) -> u64 {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    std::fs::metadata(name).map_or(0, |m| m.len())
 }
 
 #[test]
