@@ -114,6 +114,20 @@ const LAYERS: &[Layer] = &[
         banned: &["egui", "eframe", "wgpu", "rusqlite"],
     },
     Layer {
+        module: "quilt",
+        modules: &["document"],
+        banned: &[
+            "egui",
+            "eframe",
+            "wgpu",
+            "candle_core",
+            "candle_nn",
+            "image",
+            "rusqlite",
+            "std::fs",
+        ],
+    },
+    Layer {
         module: "project",
         modules: &["document"],
         banned: &["egui", "eframe", "wgpu", "candle_core", "candle_nn"],
@@ -127,7 +141,7 @@ const LAYERS: &[Layer] = &[
         module: "engine",
         modules: &[
             "settings", "document", "dataset", "kernels", "codec", "prior", "train", "canvas",
-            "project", "export", "process",
+            "project", "export", "process", "quilt",
         ],
         banned: WINDOW,
     },
