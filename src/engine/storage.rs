@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -28,7 +28,28 @@ struct Shared {
     thread: Option<JoinHandle<()>>,
 }
 
+/// A handle that does not keep the project open.
+#[derive(Clone)]
+pub(super) struct WeakStorage(Weak<Shared>);
+
+impl std::fmt::Debug for WeakStorage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WeakStorage")
+    }
+}
+
+impl WeakStorage {
+    /// `None` where the project has been closed.
+    pub fn upgrade(&self) -> Option<Storage> {
+        self.0.upgrade().map(|shared| Storage { shared })
+    }
+}
+
 impl Storage {
+    pub(super) fn downgrade(&self) -> WeakStorage {
+        WeakStorage(Arc::downgrade(&self.shared))
+    }
+
     /// Makes a new project.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ mod pictures;
 mod runs;
 mod schema;
 mod settings;
+mod sources;
 mod sqlite;
 
 use std::path::{Path, PathBuf};
@@ -46,6 +47,7 @@ pub use paths::{is_gone, is_remote};
 pub use pictures::{PictureCounts, PictureFile, PictureFilter, PictureFlag, PictureId, PictureRow};
 pub use runs::{MetricRow, NewRun, RunId, RunRow, RunStatus};
 pub use schema::APPLICATION_ID;
+pub use sources::{SourceFile, decode_coordinates, encode_coordinates};
 pub use sqlite::{now_ms, utc_text};
 
 use crate::error::{Error, Kind, Result};

@@ -6,8 +6,11 @@ use rusqlite::Connection;
 /// "TSRA", in the SQLite header at offset 68.
 pub const APPLICATION_ID: i32 = i32::from_be_bytes(*b"TSRA");
 
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("schema_v1.sql"),
+    include_str!("schema_v2.sql"),
+    include_str!("schema_v4.sql"),
+];
 
 /// Runs the migrations from `from` (0 for an empty database) to the end of the list, in one transaction.
 pub(super) fn migrate(

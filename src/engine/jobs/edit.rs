@@ -10,6 +10,7 @@ use super::session::file_name;
 use crate::canvas;
 use crate::document::script::{self, EditScript};
 use crate::document::{Document, Raster, Wrap};
+use crate::engine::album;
 use crate::engine::companions;
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::documents::{self, Opened, Stored};
@@ -125,6 +126,7 @@ impl EditJob {
             Some(project) => self.open_stored(project, context)?,
             None => self.open_loose(context)?,
         };
+        stored.tell(context);
         let before = stored.document.history().strokes().len();
         let (applied, textures_from) = apply(&script, &mut stored, &model, self.model.project())
             .map_err(|error| error.at(&self.script))?;
@@ -190,6 +192,7 @@ impl EditJob {
         let stored = Stored {
             id: 0,
             name: name_of(&self.target),
+            lost: album::lost_without_project(document.sources().list()),
             document,
             snapshots: Vec::new(),
         };
@@ -213,6 +216,7 @@ impl ExportJob {
             .project
             .call(move |project| documents::find(project, wanted.as_deref()))?;
         let (stored, model) = open_row(&self.project, row.id, self.device)?;
+        stored.tell(context);
         export(&stored.document, &model, &self.out, json!({}), context)?;
         Ok(Outcome::new(format!("Exported “{}”.", stored.name))
             .with_report(json!({ "document": stored.name, "model": model.hash }))

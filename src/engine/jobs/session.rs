@@ -160,6 +160,7 @@ impl OpenDocumentJob {
             }
         };
         context.check()?;
+        stored.tell(context);
         Ok(opened(stored, model))
     }
 }
