@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use candle_core::Device;
 use tessera::canvas::{Patch, open, render_document};
 use tessera::codec::{Codec, CodecConfig};
+use tessera::document::tools::{BrushStroke, Easel, Medium, Path, Setup, Symmetry};
 use tessera::document::{
-    Brush, DetailPolicy, Document, Ink, LayerLook, Level, Raster, Rect, Samples, Source, Target,
-    Wrap,
+    Alphabet, Brush, Codebooks, DetailPolicy, Document, Ink, LayerLook, Level, Raster, Rect,
+    Samples, Source, Target, Wrap,
 };
 use tessera::engine::{DecodeLane, DecodedPatch, Shown};
 
@@ -326,6 +327,58 @@ fn who_draws_without_a_pause_sees_what_they_draw() {
         }
     }
     doc.commit().unwrap();
+    window.wait_for(doc.revision());
+    assert_alike(&window.shown, &whole(&codec, &doc));
+}
+
+#[test]
+fn cells_that_bring_their_texture_are_shown_with_it_and_without_it_again() {
+    let codec = codec();
+    let mut doc = document(&codec, 256, 192);
+    let mut window = Window::start(&codec, &doc);
+    let alphabet = Alphabet::plain(Codebooks {
+        structure: 24,
+        detail: 32,
+    });
+    let brush_at = |window: &Window, doc: &mut Document, medium: Medium, at: (f32, f32)| {
+        let setup = Setup {
+            level: Level::Structure,
+            brush: Brush {
+                size: 3,
+                ..Brush::default()
+            },
+            medium,
+            detail: DetailPolicy::Keep,
+            symmetry: Symmetry::default(),
+            path: Path::Freehand,
+            pressure: 1.0,
+        };
+        let mut easel = Easel::new(doc, None, &alphabet);
+        let stroke = BrushStroke::press(&mut easel, setup, "stroke", at).unwrap();
+        stroke.release(&mut easel).unwrap();
+        let deltas = easel.take_deltas();
+        window.lane.change(&deltas, doc);
+    };
+    let clone = || Medium::Clone { offset: (6, 4) };
+    brush_at(&window, &mut doc, clone(), (40.0, 40.0));
+    window.wait_for(doc.revision());
+    assert!(!doc.coordinates().is_empty());
+    assert_alike(&window.shown, &whole(&codec, &doc));
+    // Painted over on a layer above, then undone, and the clone as well.
+    doc.add_layer().unwrap();
+    window.lane.change(&[], &doc);
+    brush_at(&window, &mut doc, Medium::Code(Some(5)), (56.0, 40.0));
+    window.wait_for(doc.revision());
+    assert_alike(&window.shown, &whole(&codec, &doc));
+    while let Some(undone) = doc.undo() {
+        window.lane.change(&undone.deltas, &doc);
+        window.wait_for(doc.revision());
+        assert_alike(&window.shown, &whole(&codec, &doc));
+    }
+    assert_eq!(window.shown, **doc.source().rgba8());
+    // Opened with them, as after a restart.
+    brush_at(&window, &mut doc, clone(), (80.0, 60.0));
+    window.open(&codec, &doc);
     window.wait_for(doc.revision());
     assert_alike(&window.shown, &whole(&codec, &doc));
 }

@@ -3,6 +3,8 @@
 
 #[path = "project_file/content.rs"]
 mod content;
+#[path = "project_file/coordinates.rs"]
+mod coordinates;
 #[path = "project_file/durability.rs"]
 mod durability;
 #[path = "project_file/hostile.rs"]

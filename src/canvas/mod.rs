@@ -11,14 +11,17 @@ mod live;
 pub mod measure;
 mod open;
 mod passes;
+mod residual;
+mod stages;
 mod window;
 
 pub use composite::{Version, WindowDecoder, render};
 pub use decode::{Chain, Reach};
 pub use influence::Edits;
-pub use live::{Direct, LiveCanvas, Patch};
+pub use live::{LiveCanvas, Patch};
 pub use open::{encode, open, padding_of};
 pub use passes::render_document;
+pub use stages::Direct;
 
 use crate::document::Document;
 
@@ -30,6 +33,8 @@ impl Document {
             wrap: self.wrap(),
             encoded: self.encoded(),
             edited: self.edited(),
+            coordinates: self.coordinates(),
+            sources: self.sources(),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Strokes as transactions, and undo without a limit.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::codes::{ABSENT, Codes, EMPTY};
+use super::coordinates::{Coordinate, CoordinateDelta, OWN_SOURCE, SourceRef, Sources};
 use super::geometry::{Geometry, Level, Rect, Wrap};
-use super::layers::{BASE_LAYER, LayerEdit, LayerStack, Target};
+use super::layers::{BASE_LAYER, LayerEdit, LayerStack, Target, check_coordinate};
 use crate::error::{Error, Kind, Result};
 
 /// One cell that a stroke changed. `before` and `after` are stored codes ([`EMPTY`] for empty detail); within a
@@ -33,7 +34,7 @@ impl CellDelta {
     }
 }
 
-/// One undoable edit. Each cell appears at most once, with `before != after`.
+/// One undoable edit. Each cell appears at most once, with `before != after`, or with another coordinate than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stroke {
     /// What the person did, for the history list: "Brush, code 17".
@@ -41,6 +42,12 @@ pub struct Stroke {
     /// What the deltas change.
     pub target: Target,
     pub deltas: Vec<CellDelta>,
+    /// Where detail cells among the deltas come from, and came from; those that came from nowhere and still do are not
+    /// here.
+    pub coordinates: Vec<CoordinateDelta>,
+    /// The other pictures that cells come from now, and all listed before them, with their numbers. Empty in strokes
+    /// from a file, which lists them by document.
+    pub sources: Vec<(u16, SourceRef)>,
     /// Changes of the layers themselves, done after the deltas.
     pub edits: Vec<LayerEdit>,
 }
@@ -52,6 +59,8 @@ impl Stroke {
             label: label.into(),
             target: Target::default(),
             deltas,
+            coordinates: Vec::new(),
+            sources: Vec::new(),
             edits: Vec::new(),
         }
     }
@@ -101,15 +110,56 @@ impl Stroke {
                 ));
             }
         }
+        for delta in &self.coordinates {
+            let is_outside = delta.index as usize >= geometry.cell_count(Level::Detail);
+            if is_outside || self.target.is_mask {
+                return Err(Error::new(
+                    Kind::Damaged,
+                    "could not apply a stroke",
+                    "it says of a cell that is not there where it comes from",
+                    "",
+                ));
+            }
+            for coordinate in [delta.before, delta.after].into_iter().flatten() {
+                check_coordinate(coordinate, geometry)?;
+            }
+        }
         self.edits
             .iter()
             .try_for_each(|edit| edit.check(geometry, None))
+    }
+
+    /// Checks that every coordinate names a source of a document that has this many beside its own.
+    ///
+    /// # Errors
+    /// `Damaged` where one does not.
+    pub fn check_sources(&self, count: usize) -> Result<()> {
+        let of_strokes = (self.coordinates.iter())
+            .flat_map(|delta| [delta.before, delta.after])
+            .flatten();
+        let of_layers = self.edits.iter().flat_map(LayerEdit::coordinates);
+        check_sources(of_strokes.chain(of_layers), count)
+    }
+
+    /// Names the pictures that its cells come from, and those listed before them.
+    pub(super) fn list_sources(&mut self, sources: &Sources) {
+        let of_layers = self.edits.iter().flat_map(LayerEdit::coordinates);
+        let last = (self.coordinates.iter().filter_map(|delta| delta.after))
+            .chain(of_layers)
+            .map(|coordinate| coordinate.source)
+            .max();
+        self.sources = (1..=last.unwrap_or(OWN_SOURCE))
+            .filter_map(|number| Some((number, sources.get(number)?.clone())))
+            .collect();
     }
 
     /// Does it to the layers over `encoded`.
     pub fn apply(&self, stack: &mut LayerStack, encoded: &Codes) {
         for delta in &self.deltas {
             stack.put(self.target, delta.level, delta.index, delta.after, encoded);
+        }
+        for delta in &self.coordinates {
+            stack.put_coordinate(self.target, delta.index, delta.after);
         }
         for edit in &self.edits {
             stack.apply(edit);
@@ -123,6 +173,9 @@ impl Stroke {
         }
         for delta in self.deltas.iter().rev() {
             stack.put(self.target, delta.level, delta.index, delta.before, encoded);
+        }
+        for delta in &self.coordinates {
+            stack.put_coordinate(self.target, delta.index, delta.before);
         }
     }
 
@@ -139,13 +192,27 @@ impl Stroke {
             true => new.level(level).raw_at(index).unwrap_or(value),
             false => value,
         };
+        let places: HashMap<u32, CoordinateDelta> = (self.coordinates.iter())
+            .map(|delta| (delta.index, *delta))
+            .collect();
         let deltas = (self.deltas.iter())
-            .map(|delta| CellDelta {
-                before: renewed(delta.level, delta.index, delta.before),
-                after: renewed(delta.level, delta.index, delta.after),
-                ..*delta
+            .filter_map(|delta| {
+                let place = places
+                    .get(&delta.index)
+                    .filter(|_| delta.level == Level::Detail);
+                // A code that came from somewhere was copied there, and is no code as encoded.
+                let renew = |value, place: Option<Coordinate>| match place {
+                    Some(_) => value,
+                    None => renewed(delta.level, delta.index, value),
+                };
+                let before = renew(delta.before, place.and_then(|place| place.before));
+                let after = renew(delta.after, place.and_then(|place| place.after));
+                (before != after || place.is_some()).then_some(CellDelta {
+                    before,
+                    after,
+                    ..*delta
+                })
             })
-            .filter(|delta| delta.before != delta.after)
             .collect();
         Self {
             deltas,
@@ -159,7 +226,11 @@ impl Stroke {
         let as_found = |delta: &CellDelta| {
             stack.value(self.target, delta.level, delta.index, encoded) == delta.before
         };
-        if !has_target || !self.deltas.iter().all(as_found) {
+        let comes_as_found =
+            |delta: &CoordinateDelta| stack.coordinate(self.target, delta.index) == delta.before;
+        let is_as_found =
+            self.deltas.iter().all(as_found) && self.coordinates.iter().all(comes_as_found);
+        if !has_target || !is_as_found {
             return false;
         }
         match self.edits.as_slice() {
@@ -188,6 +259,24 @@ impl Stroke {
         }
         dirty
     }
+}
+
+/// # Errors
+/// `Damaged` where a coordinate names a source that a document with this many, beside its own, does not have.
+pub(super) fn check_sources(
+    coordinates: impl Iterator<Item = Coordinate>,
+    count: usize,
+) -> Result<()> {
+    let mut coordinates = coordinates;
+    if coordinates.any(|c| c.source != OWN_SOURCE && usize::from(c.source) > count) {
+        return Err(Error::new(
+            Kind::Damaged,
+            "could not read where a cell comes from",
+            "the document does not list that picture",
+            "",
+        ));
+    }
+    Ok(())
 }
 
 /// A few pixel rectangles that together cover everything added.
@@ -296,6 +385,8 @@ pub(super) struct OpenStroke {
     pub target: Target,
     deltas: Vec<CellDelta>,
     position: HashMap<(Level, u32), u32>,
+    coordinates: Vec<CoordinateDelta>,
+    coordinate_position: HashMap<u32, u32>,
 }
 
 impl OpenStroke {
@@ -319,12 +410,38 @@ impl OpenStroke {
         }
     }
 
+    /// Takes down where a detail cell comes from; its code is recorded as well, also where it stays.
+    pub fn record_coordinate(&mut self, delta: CoordinateDelta) {
+        match self.coordinate_position.entry(delta.index) {
+            std::collections::hash_map::Entry::Occupied(at) => {
+                self.coordinates[*at.get() as usize].after = delta.after;
+            }
+            std::collections::hash_map::Entry::Vacant(at) => {
+                at.insert(self.coordinates.len() as u32);
+                self.coordinates.push(delta);
+            }
+        }
+    }
+
     pub fn finish(mut self) -> Stroke {
-        self.deltas.retain(|d| d.before != d.after);
+        let code_of = |index: u32| {
+            let at = self.position.get(&(Level::Detail, index))?;
+            self.deltas.get(*at as usize)
+        };
+        (self.coordinates).retain(|d| {
+            let is_recoded = code_of(d.index).is_some_and(|code| code.before != code.after);
+            d.before != d.after || (is_recoded && d.after.is_some())
+        });
+        let moved: HashSet<u32> = (self.coordinates.iter()).map(|delta| delta.index).collect();
+        self.deltas.retain(|d| {
+            d.before != d.after || (d.level == Level::Detail && moved.contains(&d.index))
+        });
         Stroke {
             label: self.label,
             target: self.target,
             deltas: self.deltas,
+            coordinates: self.coordinates,
+            sources: Vec::new(),
             edits: Vec::new(),
         }
     }

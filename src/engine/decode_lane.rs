@@ -12,7 +12,9 @@ use super::thread;
 use super::worker::{free_unused_memory, from_panic};
 use crate::canvas::{LiveCanvas, Patch};
 use crate::codec::Codec;
-use crate::document::{CellDelta, Dirty, Document, EMPTY, LayerStack, Level, Rect, Samples};
+use crate::document::{
+    CellDelta, Dirty, Document, EMPTY, LayerStack, Level, Rect, Samples, Sources,
+};
 use crate::error::Result;
 use crate::progress::{Observer, Stop};
 
@@ -54,6 +56,11 @@ struct State {
     /// Cells that have changed, and what they are now.
     changed: BTreeSet<(Level, u32)>,
     now: Option<Now>,
+    /// Whether any cell of the document came from elsewhere since it was opened: then codes alone do not say what it
+    /// looks like.
+    has_coordinates: bool,
+    /// The pictures that cells come from.
+    sources: Sources,
     revision: u64,
     /// Of the layers that were handed over last.
     arrangement: u64,
@@ -126,6 +133,8 @@ impl DecodeLane {
         state.now = None;
         state.out.clear();
         state.view = None;
+        state.has_coordinates = document.layers().has_coordinates();
+        state.sources = document.sources().clone();
         state.revision = document.revision();
         state.arrangement = document.arrangement();
         drop(state);
@@ -140,10 +149,15 @@ impl DecodeLane {
         let is_rearranged = state.arrangement != document.arrangement();
         let is_large = deltas.len() > MANY_CELLS;
         let layers = || Box::new(document.layers().clone());
+        state.has_coordinates |= document.layers().has_coordinates();
+        if state.has_coordinates {
+            state.sources = document.sources().clone();
+        }
+        let needs_layers = state.has_coordinates || document.layers().passes().len() > 1;
         state.now = Some(match state.now.take() {
             Some(Now::Layers(_)) => Now::Layers(layers()),
             _ if is_rearranged || is_large => Now::Layers(layers()),
-            _ if document.layers().passes().len() > 1 => Now::Cells(layers()),
+            _ if needs_layers => Now::Cells(layers()),
             before => {
                 let mut codes = match before {
                     Some(Now::Codes(codes)) => codes,
@@ -207,7 +221,7 @@ impl Shared {
 /// What the lane does next.
 enum Work {
     Open(Box<Opened>),
-    Change(BTreeSet<(Level, u32)>, Now, u64),
+    Change(BTreeSet<(Level, u32)>, Now, Sources, u64),
     Warm(Rect),
     Patch,
 }
@@ -260,8 +274,9 @@ fn lane(shared: &Shared) {
                     shown = revision.saturating_sub(u64::from(!dirty.is_empty()));
                     *canvas = Some(opened);
                 }
-                (Work::Change(cells, now, newest), Some(canvas)) => {
+                (Work::Change(cells, now, sources, newest), Some(canvas)) => {
                     revision = newest;
+                    canvas.set_sources(sources);
                     add(&mut dirty, &take_over(canvas, cells, now)?);
                     if dirty.is_empty() {
                         // Nothing looks different; the window still wants to know that this is all.
@@ -338,7 +353,12 @@ fn next(shared: &Shared, is_open: bool, is_dirty: bool, patch_first: bool) -> Op
         }
         if is_open && let Some(now) = state.now.take() {
             let cells = std::mem::take(&mut state.changed);
-            return Some(Work::Change(cells, now, state.revision));
+            return Some(Work::Change(
+                cells,
+                now,
+                state.sources.clone(),
+                state.revision,
+            ));
         }
         if may_decode {
             return Some(Work::Patch);

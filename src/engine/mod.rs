@@ -1,5 +1,6 @@
 //! Jobs, events, cancellation, lanes and devices: all that runs behind the window and the command line.
 
+mod album;
 mod background;
 mod companions;
 mod decode_lane;

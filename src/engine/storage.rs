@@ -46,12 +46,17 @@ impl WeakStorage {
         if same(&self.path) != same(path) {
             return None;
         }
-        let shared = self.shared.upgrade();
-        if shared.is_none() {
+        let open = self.upgrade();
+        if open.is_none() {
             // Broken off is what it waits for.
             let _ = self.closed.recv();
         }
-        shared.map(|shared| Storage { shared })
+        open
+    }
+
+    /// `None` where the project has been closed.
+    pub(super) fn upgrade(&self) -> Option<Storage> {
+        self.shared.upgrade().map(|shared| Storage { shared })
     }
 
     /// Whether nobody holds the project any more, and its file is closed.
@@ -60,6 +65,12 @@ impl WeakStorage {
             self.closed.try_recv(),
             Err(crossbeam_channel::TryRecvError::Disconnected)
         )
+    }
+}
+
+impl std::fmt::Debug for WeakStorage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WeakStorage({})", self.path.display())
     }
 }
 

@@ -172,6 +172,7 @@ impl Project {
             }
         };
         let mut stack = LayerStack::default();
+        let sources = self.document_sources(row.id)?.len();
         let mut statement = self
             .connection
             .prepare_cached(&format!(
@@ -195,6 +196,7 @@ impl Project {
             let stroke = StoredStroke::read(r)
                 .doing(DOING, &self.path)?
                 .decode(row)?;
+            stroke.check_sources(sources)?;
             if !stroke.follows(&stack, &encoded) {
                 findings.push(self.finding(
                     format!("{name} has a broken history"),

@@ -32,6 +32,7 @@ mod pictures;
 mod runs;
 mod schema;
 mod settings;
+mod sources;
 mod sqlite;
 mod strokes;
 
@@ -58,6 +59,7 @@ pub use paths::{is_gone, is_remote};
 pub use pictures::{PictureCounts, PictureFile, PictureFilter, PictureFlag, PictureId, PictureRow};
 pub use runs::{MetricRow, NewRun, RunId, RunRow, RunStatus};
 pub use schema::APPLICATION_ID;
+pub use sources::{SourceFile, decode_coordinates, encode_coordinates};
 
 use crate::error::{Error, Kind, Result};
 use crate::foundation::files::Existing;

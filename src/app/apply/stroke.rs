@@ -394,7 +394,7 @@ impl App {
         };
         let document = &canvas.document;
         let rect = tools::cells_between(document.geometry(), level, from, to);
-        if let Some(block) = Block::take(document.edited(), level, rect)? {
+        if let Some(block) = Block::of_document(document, level, rect)? {
             self.state.tools.lay(Some(Arc::new(block)), Turn::default());
             self.state.paint.tool = Tool::Pattern;
         }

@@ -196,6 +196,7 @@ impl Job for OpenDocumentJob {
             }
         };
         context.check()?;
+        stored.tell(context);
         Ok(OpenDocument::new(stored, model))
     }
 }
