@@ -111,6 +111,7 @@ impl Sweep {
 
 fn canvases(state: &State) -> impl Iterator<Item = &Canvas> {
     let parked = state
+        .session
         .tabs
         .order
         .iter()
