@@ -16,6 +16,7 @@ pub mod kernels;
 pub mod process;
 pub mod progress;
 pub mod project;
+pub mod quilt;
 #[cfg(feature = "gui")]
 pub mod render;
 pub mod settings;

@@ -6,6 +6,7 @@ mod decode_lane;
 mod desk;
 mod device;
 mod documents;
+pub mod encodings;
 mod event;
 mod job;
 mod jobs;
@@ -38,6 +39,7 @@ pub use jobs::crops::{CropSheet, CropsJob, PictureRole};
 pub use jobs::edit::{EditJob, ExportJob, ExportTarget, OpenJob, SnapshotJob};
 pub use jobs::files::{CheckFilesJob, FilesChecked};
 pub use jobs::import::{ImportJob, Imported};
+pub use jobs::index::{IndexJob, IndexReport};
 pub use jobs::project::{CheckJob, InfoJob, NewJob};
 pub use jobs::quality::{QualityJob, QualityReport};
 pub use jobs::reconstruct::ReconstructJob;
@@ -50,7 +52,7 @@ pub use jobs::session::{
 };
 pub use jobs::thumbnails::{Thumbnails, ThumbnailsJob};
 pub use jobs::timelapse::{TimelapseJob, TimelapseLook, TimelapseOf};
-pub use jobs::train::{TrainJob, TrainStart, Trained};
+pub use jobs::train::{TrainJob, TrainStart, Trained, usable_pictures};
 pub use jobs::train_base::{BaseTrained, TrainBaseJob};
 pub use journal::Journal;
 pub use model::{CheckpointChoice, Model, ModelSource};
@@ -63,7 +65,9 @@ pub use worker::{JobContext, Ticket, Worker};
 
 // What callers of the engine need of the modules below it.
 pub use crate::dataset::ImportOptions;
-pub use crate::export::{AnimationFormat, Existing, write_bytes};
+pub use crate::export::{
+    ANIMATION_WRITERS, AnimationWriter, Existing, WRITERS, Writer, write_bytes,
+};
 pub use crate::kernels::set_plain_ops;
 pub use crate::train::quality::QualityOptions;
 pub use crate::train::{Budget, Preset};

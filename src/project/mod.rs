@@ -15,14 +15,18 @@ mod check;
 mod checkpoints;
 mod copy;
 mod documents;
+mod encodings;
 mod hash;
 mod import;
 pub mod journal;
 mod layers;
 pub mod limits;
 mod lock;
+mod moves;
 mod named_states;
+mod names;
 mod open;
+mod packed;
 mod paths;
 mod pictures;
 mod runs;
@@ -41,8 +45,13 @@ pub use checkpoints::{
 pub use documents::{
     DocumentId, DocumentRow, DocumentSource, LoadedDocument, NewDocument, NewSource, StrokeRow,
 };
+pub use encodings::{
+    EncodingCounts, EncodingModel, EncodingPage, EncodingRow, EncodingsOf, NewEncoding, Unencoded,
+};
 pub use hash::ContentHash;
-pub use import::{Import, ImportId, ImportRow, ImportSummary, KnownPicture, NewPicture};
+pub use import::{
+    Import, ImportId, ImportRow, ImportSummary, KnownPicture, NewPicture, SeenChange, SeenPicture,
+};
 pub use lock::Holder;
 pub use named_states::{MAX_NAMED_STATES, NamedState};
 pub use paths::{is_gone, is_remote};

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use tessera::engine::{
     BenchJob, Budget, CheckJob, CodebookJob, DecodeJob, EditJob, EncodeJob, Existing, ExportJob,
-    ExportTarget, ImportJob, ImportOptions, InfoJob, ModelSource, NewJob, OpenJob, Preset,
-    QualityJob, QualityOptions, ReconstructJob, SelfTestJob, Storage, TimelapseJob, TimelapseLook,
-    TimelapseOf, TrainBaseJob, TrainJob, TrainStart,
+    ExportTarget, ImportJob, ImportOptions, IndexJob, InfoJob, ModelSource, NewJob, OpenJob,
+    Preset, QualityJob, QualityOptions, ReconstructJob, SelfTestJob, Storage, TimelapseJob,
+    TimelapseLook, TimelapseOf, TrainBaseJob, TrainJob, TrainStart,
 };
 use tessera::error::{Error, Result};
 
@@ -42,6 +42,19 @@ pub fn run(args: &Args, runner: &Runner, printer: &mut Printer) -> Result<()> {
                 };
                 runner.report(job, printer)
             })
+        }
+        Command::Index {
+            project,
+            checkpoint,
+        } => {
+            let project = Storage::open(project)?;
+            let job = IndexJob {
+                model: ModelSource::Project(project.clone(), *checkpoint),
+                project,
+                verify: true,
+                device,
+            };
+            runner.report(job, printer)
         }
         Command::Open { project, image } => {
             must_exist(std::slice::from_ref(image))?;
@@ -202,7 +215,7 @@ pub fn run(args: &Args, runner: &Runner, printer: &mut Printer) -> Result<()> {
                     strokes_per_frame: *strokes_per_frame,
                     hold_ms: *hold,
                 },
-                format: None,
+                writer: None,
                 path: out.clone(),
                 existing,
             };

@@ -131,9 +131,7 @@ impl Job for TrainJob {
             Err(error)
         };
         match ended {
-            Ended::Paused => stopped(format!(
-                "Step {step} is kept; `tessera-cli train --resume` goes on from it"
-            )),
+            Ended::Paused => stopped(format!("Step {step} is kept; resuming goes on from it")),
             Ended::Cancelled => stopped(format!("The model of step {step} is kept")),
             Ended::Finished | Ended::NoMoreGain => Ok(Trained {
                 run: id,
@@ -148,23 +146,34 @@ impl Job for TrainJob {
     }
 }
 
-/// The pictures that are not excluded or missing, split by content.
-pub(super) fn usable_pictures(project: &Storage) -> Result<Pictures> {
-    let mut sources = Vec::new();
-    let mut prints = Vec::new();
+/// The pictures of a project that are not excluded or missing, split by content into those to train on and those held out.
+///
+/// # Errors
+/// `NoPictures` where there are none; those of reading the project.
+pub fn usable_pictures(project: &Storage) -> Result<Pictures> {
+    let mut found = Vec::new();
     for_each_picture(project, &PictureFilter::usable(), |row| {
         let print = row.phash.as_deref().and_then(Fingerprint::from_bytes);
         if let Some(print) = print {
-            prints.push((row.blake3.0, print));
-            sources.push(Source {
+            let source = Source {
                 path: row.path,
                 content_hash: row.blake3.0,
                 width: row.width,
                 height: row.height,
-            });
+            };
+            found.push((source, print));
         }
         Ok(())
     })?;
+    // A run that goes on finds its pictures in the order it began with.
+    found.sort_unstable_by(|(a, _), (b, _)| a.path.as_os_str().cmp(b.path.as_os_str()));
+    let (sources, prints): (Vec<Source>, Vec<_>) = found
+        .into_iter()
+        .map(|(source, print)| {
+            let print = (source.content_hash, print);
+            (source, print)
+        })
+        .unzip();
     if sources.is_empty() {
         return Err(Error::new(
             Kind::NoPictures,
@@ -243,7 +252,7 @@ fn resume(
                 Kind::NotFound,
                 "there is no run to go on with",
                 "no run of this project was interrupted after its first checkpoint",
-                "Start one without `--resume`",
+                "Start a new one",
             )
         };
         let row = project.resumable_run()?.ok_or_else(nothing)?;
