@@ -10,8 +10,8 @@ use tessera::canvas::{Patch, open, render_document};
 use tessera::codec::{Codec, CodecConfig};
 use tessera::document::tools::{BrushStroke, Easel, Medium, Path, Setup, Symmetry};
 use tessera::document::{
-    Alphabet, Brush, Codebooks, DetailPolicy, Document, Ink, LayerLook, Level, Raster, Rect,
-    Samples, Source, Target, Wrap,
+    Alphabet, Brush, CellDelta, Codebooks, DetailPolicy, Document, Ink, LayerLook, Level, Raster,
+    Rect, Samples, Source, Target, Wrap,
 };
 use tessera::engine::{DecodeLane, DecodedPatch, Shown};
 
@@ -305,6 +305,65 @@ fn layers_are_followed_while_they_are_painted_moved_and_blended() {
     }
     window.wait_for(doc.revision());
     assert_eq!(window.shown, **doc.source().rgba8());
+}
+
+#[test]
+fn whatever_was_shown_before_is_painted_over() {
+    let codec = codec();
+    let mut doc = document(&codec, 600, 144);
+    let mut window = Window::start(&codec, &doc);
+    doc.begin("paint").unwrap();
+    for x in 0..30u8 {
+        let at = (f32::from(x) + 0.5, 3.5);
+        paint(&mut doc, &window.lane, Level::Structure, at, 7);
+    }
+    doc.commit();
+    window.wait_for(doc.revision());
+    // Undone while another picture is shown: nothing says which cells these were.
+    doc.undo().unwrap();
+    let shown = Shown::Unknown;
+    window.lane.open(Arc::clone(&codec), &doc, shown);
+    window.wait_for(doc.revision());
+    assert_eq!(window.shown, **doc.source().rgba8());
+    assert!(window.lane.is_settled());
+}
+
+#[test]
+fn after_a_failure_the_document_is_opened_again_and_whole() {
+    let codec = codec();
+    let mut doc = document(&codec, 208, 144);
+    let mut window = Window::start(&codec, &doc);
+    doc.begin("paint").unwrap();
+    paint(&mut doc, &window.lane, Level::Structure, (3.5, 3.5), 7);
+    doc.commit();
+    window.wait_for(doc.revision());
+    // Two changes at once, one of them of a code that there is not: neither is decoded.
+    doc.begin("paint").unwrap();
+    let cell = doc.geometry().grid_width(Level::Structure) + 1;
+    let unknown = doc.set_cell(Level::Structure, cell, Some(60_000));
+    assert!(unknown.unwrap());
+    let delta = |index: u32| CellDelta {
+        level: Level::Structure,
+        index,
+        before: 0,
+        after: 60_000,
+    };
+    window.lane.change(&[delta(cell)], &doc);
+    let start = Instant::now();
+    let mut failure = None;
+    while failure.is_none() {
+        failure = window.lane.take().into_iter().find_map(|d| d.patch.err());
+        assert!(start.elapsed() < PATIENCE, "no failure is told");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    doc.abort();
+    doc.begin("paint").unwrap();
+    // Nothing is decoded until it is opened again; then everything is.
+    paint(&mut doc, &window.lane, Level::Structure, (8.5, 5.5), 9);
+    doc.commit();
+    window.lane.open(Arc::clone(&codec), &doc, Shown::Unknown);
+    window.wait_for(doc.revision());
+    assert_alike(&window.shown, &whole(&codec, &doc));
 }
 
 #[test]

@@ -27,7 +27,7 @@ mod tools;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use eframe::egui;
@@ -100,6 +100,8 @@ pub struct App {
     /// Named before a project was open.
     waiting_files: Vec<PathBuf>,
     applied_look: Option<(ThemeChoice, f32)>,
+    /// The preferences as this window read or wrote them last; others may have written since.
+    saved_settings: Arc<Mutex<Settings>>,
     openings: u64,
     pace: Pace,
     /// Projects that may still be open here, though another one is shown.
@@ -124,6 +126,7 @@ impl App {
             || "plain textures".to_owned(),
             |gpu| format!("wgpu, {}", gpu.name),
         );
+        let saved_settings = Arc::new(Mutex::new(settings.clone()));
         let mut app = Self {
             lanes: Lanes::start(&ctx, gpu.as_ref(), &wake)?,
             dialogs: Dialogs::new(options.picker, wake),
@@ -133,6 +136,7 @@ impl App {
             pending: Vec::new(),
             waiting_files: Vec::new(),
             applied_look: None,
+            saved_settings,
             openings: 0,
             pace: Pace::default(),
             known_projects: Vec::new(),
@@ -205,8 +209,8 @@ impl App {
             }
         }
         // No picture takes the pointer away from a stroke.
-        let is_pressed = ctx.input(|input| input.pointer.any_down());
-        if !is_pressed && !self.is_stroke_open() {
+        let is_pressed = ctx.input(|input| input.pointer.any_down()) || self.is_stroke_open();
+        if !is_pressed || self.state.session.canvas.is_none() {
             for (opened, surface) in std::mem::take(&mut self.state.session.opened) {
                 self.document_opened(&opened, surface);
             }

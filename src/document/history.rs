@@ -585,6 +585,62 @@ mod tests {
         }
     }
 
+    fn stroke(cells: u32) -> Arc<Stroke> {
+        let delta = |index| CellDelta {
+            level: Level::Detail,
+            index,
+            before: 1,
+            after: 2,
+        };
+        Arc::new(Stroke::new("a", (0..cells).map(delta).collect()))
+    }
+
+    #[test]
+    fn old_strokes_leave_the_memory_once_they_are_stored_and_come_back() {
+        let mut history = History::default();
+        let all: Vec<Arc<Stroke>> = (1..=10).map(stroke).collect();
+        for stroke in &all {
+            history.push(stroke.clone());
+        }
+        // Nothing goes that is not in the file.
+        history.forget(20, 0);
+        assert_eq!((history.older(), history.strokes().len()), (0, 10));
+        // 10 + 9 cells fit; the stroke of 8 does not.
+        history.forget(20, 10);
+        assert_eq!((history.older(), history.cursor()), (8, 2));
+        assert_eq!(history.applied(), 10);
+        // The last one stays, however large it is.
+        history.forget(0, 10);
+        assert_eq!((history.older(), history.cursor()), (9, 1));
+        history.step_back().unwrap();
+        assert!(history.step_back().is_none() && history.can_undo() && history.can_redo());
+        assert!(!history.recall(3, all[2..5].to_vec()), "there is a gap");
+        assert!(history.recall(4, all[3..9].to_vec()));
+        assert_eq!((history.older(), history.cursor()), (3, 6));
+        assert_eq!(history.strokes(), &all[3..]);
+        // Undone strokes count until they are forgotten.
+        history.push(stroke(3));
+        assert_eq!((history.strokes().len(), history.applied()), (7, 10));
+        history.forget(3, 10);
+        assert_eq!((history.older(), history.strokes().len()), (9, 1));
+    }
+
+    #[test]
+    fn twenty_fills_of_the_largest_picture_stay_within_the_budget() {
+        let geometry = Geometry::new(8192, 8192).unwrap();
+        let cells = geometry.cell_count(Level::Structure) + geometry.cell_count(Level::Detail);
+        let fill = stroke(cells as u32);
+        let mut history = History::default();
+        for number in 1..=20 {
+            history.push(fill.clone());
+            history.forget(History::MAX_CELLS, number - 1);
+            let held: usize = history.strokes().iter().map(|s| s.deltas.len()).sum();
+            let bytes = held * size_of::<CellDelta>();
+            assert!(bytes < 256 << 20, "{bytes} after {number}");
+        }
+        assert_eq!(history.applied(), 20);
+    }
+
     #[test]
     fn neighbouring_cells_become_one_rectangle() {
         let mut dirty = Dirty::default();

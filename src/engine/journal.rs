@@ -118,3 +118,108 @@ impl Journal {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{CellDelta, Codebooks, Codes, Geometry, Level, Wrap};
+    use crate::project::{CheckpointKind, NewCheckpoint, NewDocument, NewSource};
+
+    fn stroke(label: &str, index: u32) -> Arc<Stroke> {
+        let delta = CellDelta {
+            level: Level::Structure,
+            index,
+            before: 0,
+            after: 1,
+        };
+        Arc::new(Stroke::new(label, vec![delta]))
+    }
+
+    fn project(folder: &std::path::Path) -> (Project, DocumentId) {
+        let mut project = Project::create(&folder.join("p.tessera")).unwrap();
+        let checkpoint = project.save_checkpoint(&NewCheckpoint {
+            run: None,
+            kind: CheckpointKind::Base,
+            step: 0,
+            name: "",
+            config: serde_json::json!({}),
+            metrics: serde_json::json!({}),
+            weights: b"weights".as_slice().into(),
+            training_state: None,
+        });
+        let geometry = Geometry::new(64, 64).unwrap();
+        let mut codes = Codes::blank(geometry);
+        for index in 0..geometry.cell_count(Level::Structure) as u32 {
+            codes.structure.set(index, Some(0));
+        }
+        let document = project.create_document(&NewDocument {
+            name: "picture",
+            source: NewSource::Embedded(b"png"),
+            geometry,
+            checkpoint: checkpoint.unwrap().hash,
+            codebooks: Codebooks {
+                structure: 4,
+                detail: 4,
+            },
+            wrap: Wrap::default(),
+            codes: &codes,
+        });
+        let id = document.unwrap().id;
+        (project, id)
+    }
+
+    fn labels(project: &Project, id: DocumentId) -> (u64, Vec<String>) {
+        let rows = project.stroke_rows(id, 0, 100).unwrap();
+        let applied = project.document(id).unwrap().applied_strokes;
+        (applied, rows.into_iter().map(|row| row.label).collect())
+    }
+
+    #[test]
+    fn what_waits_is_written_in_order_and_what_was_painted_over_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut project, id) = project(folder.path());
+        let journal = Journal::new(id, 0);
+        for (number, label) in [(1, "a"), (2, "b"), (3, "c")] {
+            journal.append(number, stroke(label, number as u32));
+        }
+        journal.go_to(1);
+        journal.append(2, stroke("d", 9));
+        assert!(journal.is_behind());
+        journal.write(&mut project).unwrap();
+        assert_eq!(labels(&project, id), (2, vec!["a".into(), "d".into()]));
+        assert_eq!((journal.stored(), journal.is_behind()), (2, false));
+        // Undone and painted over again, after it was stored.
+        journal.go_to(0);
+        journal.write(&mut project).unwrap();
+        assert_eq!(labels(&project, id).0, 0);
+        journal.append(1, stroke("e", 3));
+        assert_eq!(journal.stored(), 0);
+        journal.write(&mut project).unwrap();
+        assert_eq!(labels(&project, id), (1, vec!["e".into()]));
+    }
+
+    #[test]
+    fn a_stroke_that_cannot_be_stored_holds_up_those_after_it_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut project, id) = project(folder.path());
+        let journal = Journal::new(id, 0);
+        journal.append(1, stroke("a", 1));
+        journal.append(2, stroke("outside", 1 << 20));
+        journal.append(3, stroke("c", 3));
+        let error = journal.write(&mut project).unwrap_err();
+        assert!(
+            error.notice.next.contains("stored together with the next"),
+            "{error}"
+        );
+        assert_eq!(labels(&project, id), (1, vec!["a".into()]));
+        assert_eq!((journal.stored(), journal.is_behind()), (1, true));
+        // Where it stands is written all the same.
+        journal.go_to(0);
+        assert!(journal.write(&mut project).is_err());
+        assert_eq!(labels(&project, id).0, 0);
+        // Painted over, it is out of the way.
+        journal.append(2, stroke("d", 4));
+        journal.write(&mut project).unwrap();
+        assert_eq!(labels(&project, id), (2, vec!["a".into(), "d".into()]));
+    }
+}

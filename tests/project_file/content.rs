@@ -377,6 +377,35 @@ fn many_strokes_are_replayed_from_a_snapshot() {
 }
 
 #[test]
+fn the_strokes_before_one_are_read_as_far_as_they_have_room() {
+    let folder = folder();
+    let mut project = Project::create(&folder.path().join("p.tessera")).unwrap();
+    let saved = save(&mut project, None, CheckpointKind::Base, 0, b"w", None);
+    let id = add_document(&mut project, saved.hash).id;
+    let mut edited = codes();
+    let strokes: Vec<_> = (0..20u16)
+        .map(|i| stroke(&mut edited, u32::from(i) * 3, i + 1))
+        .collect();
+    for stroke in &strokes {
+        project.append_stroke(id, stroke).unwrap();
+    }
+    let sizes: Vec<usize> = strokes.iter().map(|s| s.deltas.len()).collect();
+    for (last, count) in [(20, 20), (20, 7), (13, 5), (1, 1)] {
+        let range = last - count..last;
+        let room = sizes[range.clone()].iter().sum();
+        let read = project.strokes_up_to(id, last as u64, room).unwrap();
+        assert_eq!(read, strokes[range], "{count} up to {last}");
+    }
+    // One always comes, however large it is.
+    let read = project.strokes_up_to(id, 9, 0).unwrap();
+    assert_eq!(read, strokes[8..9]);
+    for nowhere in [0, 21] {
+        let read = project.strokes_up_to(id, nowhere, 100);
+        assert_eq!(read.unwrap_err().kind, Kind::Damaged);
+    }
+}
+
+#[test]
 fn layers_masks_and_snapshots_are_kept_stroke_by_stroke() {
     let folder = folder();
     let path = folder.path().join("p.tessera");

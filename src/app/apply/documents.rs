@@ -73,13 +73,17 @@ impl App {
         let thumb = Thumb::new(&self.ctx, document.source());
         let as_opened = thumb.copy(&self.ctx);
         let session = &mut self.state.session;
-        session.being_encoded.take_if(|id| *id == opened.id);
+        let was_encoded = (session.being_encoded.take_if(|id| *id == opened.id)).is_some();
         let asked_at = session.asked_at.take();
         let tabs = &mut session.tabs;
         let now = (session.canvas.as_ref()).map(|c| (c.id, c.document.revision()));
         // The same picture encoded anew stays in its place. Another one comes to the front, unless something was
         // painted since it was asked for: then it waits in its tab.
         let is_renewed = tabs.order.contains(&opened.id);
+        if was_encoded && !is_renewed {
+            // Its tab was closed meanwhile.
+            return;
+        }
         let takes_focus = match now {
             None => true,
             Some((id, _)) if is_renewed => id == opened.id,
@@ -250,7 +254,7 @@ impl App {
         if self.state.session.being_encoded.is_some() {
             return;
         }
-        if self.is_stroke_open() {
+        if self.is_stroke_open() || !self.lanes.desk.is_settled() {
             let again = DocumentCommand::Rewrap(document, wrap);
             self.state.session.after_desk.push(Command::Document(again));
             return;

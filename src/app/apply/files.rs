@@ -157,14 +157,10 @@ impl App {
     }
 
     pub(in crate::app) fn open_project(&mut self, path: PathBuf, file: ProjectFile) {
-        // The file that is open already would be refused as locked by ourselves.
-        if self
-            .state
-            .session
-            .project
-            .as_ref()
-            .is_some_and(|p| p.path == path)
-        {
+        // The file that is open already would be refused as locked by ourselves; it is left where another one is
+        // on its way.
+        let is_open = (self.state.session.project.as_ref()).is_some_and(|p| p.path == path);
+        if is_open && !self.state.has_job::<OpenProjectJob>() {
             return;
         }
         let known = self.known_projects.clone();
