@@ -11,6 +11,7 @@ pub mod document;
 pub mod engine;
 pub mod error;
 pub mod export;
+pub mod foundation;
 pub mod kernels;
 pub mod process;
 pub mod progress;

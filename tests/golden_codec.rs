@@ -157,3 +157,55 @@ fn agrees_with_pytorch() {
         training_step(&golden);
     }
 }
+
+/// PyTorch's side, where this machine has Python with numpy, torch and safetensors; `TESSERA_PYTHON` names another interpreter.
+fn python_with_torch() -> Option<std::ffi::OsString> {
+    let python = std::env::var_os("TESSERA_PYTHON").unwrap_or_else(|| "python3".into());
+    let imports = std::process::Command::new(&python)
+        .args(["-c", "import numpy, torch, safetensors.torch"])
+        .output();
+    let has_them = imports.is_ok_and(|output| output.status.success());
+    has_them.then_some(python)
+}
+
+#[test]
+fn the_twin_reads_the_shipped_model() {
+    let Some(python) = python_with_torch() else {
+        eprintln!("skipped: needs python3 (or TESSERA_PYTHON) with numpy, torch and safetensors");
+        return;
+    };
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let model = root.join("models/base.safetensors");
+    let codec = Codec::load_file(&model, &Device::Cpu).unwrap();
+    let picture = image::open(root.join("assets/samples/parrot.png")).unwrap();
+    let picture = picture.crop_imm(40, 40, 96, 64).into_rgb8();
+    let pixels: Vec<f32> = picture
+        .pixels()
+        .flat_map(|p| [p[0], p[1], p[2], 255].map(|v| f32::from(v) * (2.0 / 255.0) - 1.0))
+        .collect();
+    let pixels = Tensor::from_vec(pixels, (1, 64, 96, 4), &Device::Cpu).unwrap();
+    let (structure, detail) = codec.encode(&pixels, Padding::Zero).unwrap();
+    let decoded = codec.decode(&structure, &detail, Padding::Zero).unwrap();
+    let embedding = codec.embed(&pixels, Padding::Zero).unwrap().unwrap();
+    let whole = |codes: Tensor| codes.to_dtype(DType::I64).unwrap();
+    let tensors = std::collections::HashMap::from([
+        ("pixels", pixels),
+        ("structure_codes", whole(structure)),
+        ("detail_codes", whole(detail)),
+        ("decoded", decoded),
+        ("embedding", embedding),
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let ours = folder.path().join("tessera.safetensors");
+    candle_core::safetensors::save(&tensors, &ours).unwrap();
+    let output = std::process::Command::new(python)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .arg(root.join("tests/golden/check_model.py"))
+        .args([&model, &ours])
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+    eprint!("{out}");
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use tessera::engine::{DeviceChoice, EventKind, ImportJob, ImportOptions, Storage, Worker};
+use tessera::engine::{DeviceChoice, ImportJob, ImportOptions, Storage, Worker};
 use tessera::project::{PictureFilter, PictureId, PictureRow};
 
 /// A picture without compression: all of one size have files of one length.
@@ -66,15 +66,8 @@ impl Scene {
             options: ImportOptions::default(),
             device: DeviceChoice::Cpu,
         };
-        let id = self.worker.submit(job.into()).unwrap();
-        loop {
-            let event = self.worker.events().pop(Duration::from_secs(60)).unwrap();
-            match event.kind {
-                EventKind::Finished(outcome) if event.job == id => return outcome.report,
-                kind if kind.is_final() => panic!("{kind:?}"),
-                _ => {}
-            }
-        }
+        let imported = self.worker.run(job, |_| None).unwrap();
+        serde_json::to_value(imported).unwrap()
     }
 
     fn rows(&self) -> Vec<PictureRow> {

@@ -18,7 +18,13 @@ const WINDOW: &[&str] = &["egui", "eframe", "wgpu", "egui_wgpu", "rfd"];
 const MODEL: &[&str] = &["candle_core", "candle_nn", "gemm"];
 
 /// `error`, `progress` and `settings` stand below everything and are open to all but the kernels.
-const FOUNDATION: &[&str] = &["error", "progress", "version", "window_thread"];
+const FOUNDATION: &[&str] = &[
+    "error",
+    "foundation",
+    "progress",
+    "version",
+    "window_thread",
+];
 
 const LAYERS: &[Layer] = &[
     Layer {
@@ -28,6 +34,11 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "progress",
+        modules: &[],
+        banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
+    },
+    Layer {
+        module: "foundation",
         modules: &[],
         banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
     },

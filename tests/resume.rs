@@ -15,7 +15,7 @@ use tessera::progress::{Observer, Stop};
 use tessera::train::state::{StateHeader, read_header};
 use tessera::train::{
     Budget, Checkpoint, CodebookStart, Ended, EvaluationConfig, LossWeights, Pictures, Run,
-    Sharpening, TrainConfig, TrainSink,
+    Sharpening, StateWanted, TrainConfig, TrainSink,
 };
 
 /// Which operators run is a setting of the whole process: one test at a time.
@@ -81,7 +81,7 @@ fn new_run(pictures: Pictures) -> Run {
         }),
         report_every: 10,
         evaluate_every: 15,
-        checkpoint_every: CHECKPOINT_EVERY,
+        checkpoint_every: Some(CHECKPOINT_EVERY),
         evaluation: EvaluationConfig {
             at_least: 0,
             pictures: 2,
@@ -99,10 +99,20 @@ fn new_run(pictures: Pictures) -> Run {
 #[derive(Default)]
 struct States<'a> {
     newest: Vec<u8>,
+    /// Of the same checkpoint.
+    model: Option<Vec<u8>>,
+    lies_beside_model: bool,
     file: Option<&'a Path>,
 }
 
 impl TrainSink for States<'_> {
+    fn state_wanted(&self, _: Option<Ended>) -> StateWanted {
+        match self.lies_beside_model {
+            true => StateWanted::BesideModel,
+            false => StateWanted::Whole,
+        }
+    }
+
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
         let Some(state) = checkpoint.state else {
             return Ok(());
@@ -113,6 +123,7 @@ impl TrainSink for States<'_> {
             std::fs::rename(&part, file).unwrap();
         }
         self.newest = state;
+        self.model = checkpoint.model;
         Ok(())
     }
 }
@@ -168,30 +179,53 @@ fn pause_and_resume_change_no_bit() {
     for plain in [false, true] {
         set_plain_ops(plain);
         let expected = uninterrupted(folder.path());
+        // To compare versions of this program on one machine.
+        let tensors = blake3::hash(&parts(&expected).1);
+        eprintln!("plain operators: {plain}, tensors of the state: {tensors}");
         // Before the codebooks exist, at the moment they are made, between, at an evaluation, at a checkpoint.
         let mut state: Option<Vec<u8>> = None;
         for pause in [7, 20, 33, 45, 60] {
             let mut states = States::default();
             let mut run = match &state {
                 None => new_run(pictures(folder.path())),
-                Some(bytes) => {
-                    Run::resume(bytes, pictures(folder.path()), None, &Device::Cpu, &()).unwrap()
-                }
+                Some(bytes) => Run::resume(
+                    bytes,
+                    None,
+                    pictures(folder.path()),
+                    None,
+                    &Device::Cpu,
+                    &(),
+                )
+                .unwrap(),
             };
             let ended = run.run(&mut states, &PauseAt::step(pause)).unwrap();
             assert_eq!((ended, run.progress().step), (Ended::Paused, pause));
             state = Some(states.newest);
         }
         let bytes = state.unwrap();
-        let mut run =
-            Run::resume(&bytes, pictures(folder.path()), None, &Device::Cpu, &()).unwrap();
+        let mut run = Run::resume(
+            &bytes,
+            None,
+            pictures(folder.path()),
+            None,
+            &Device::Cpu,
+            &(),
+        )
+        .unwrap();
         let mut states = States::default();
         assert_eq!(run.run(&mut states, &()).unwrap(), Ended::Finished);
         assert_same(&states.newest, &expected);
         // A finished run stays as it is.
         let bytes = states.newest;
-        let mut run =
-            Run::resume(&bytes, pictures(folder.path()), None, &Device::Cpu, &()).unwrap();
+        let mut run = Run::resume(
+            &bytes,
+            None,
+            pictures(folder.path()),
+            None,
+            &Device::Cpu,
+            &(),
+        )
+        .unwrap();
         let mut states = States::default();
         assert_eq!(run.run(&mut states, &()).unwrap(), Ended::Finished);
         assert_same(&states.newest, &expected);
@@ -245,7 +279,15 @@ fn kill_9_loses_at_most_one_checkpoint_interval() {
         );
     }
     let bytes = std::fs::read(&file).unwrap();
-    let mut run = Run::resume(&bytes, pictures(folder.path()), None, &Device::Cpu, &()).unwrap();
+    let mut run = Run::resume(
+        &bytes,
+        None,
+        pictures(folder.path()),
+        None,
+        &Device::Cpu,
+        &(),
+    )
+    .unwrap();
     let mut states = States::default();
     assert_eq!(run.run(&mut states, &()).unwrap(), Ended::Finished);
     assert_same(&states.newest, &expected);
@@ -264,7 +306,7 @@ fn train_until_killed(folder: &Path) {
     }
     let file = folder.join("state.safetensors");
     let mut run = match std::fs::read(&file) {
-        Ok(bytes) => Run::resume(&bytes, pictures(folder), None, &Device::Cpu, &()).unwrap(),
+        Ok(bytes) => Run::resume(&bytes, None, pictures(folder), None, &Device::Cpu, &()).unwrap(),
         Err(_) => new_run(pictures(folder)),
     };
     let mut states = States {
@@ -289,7 +331,7 @@ fn a_longer_budget_and_other_pictures_are_possible() {
     fewer.train.pop();
     let ear = Ear(Mutex::default());
     let budget = Some(Budget::Steps(STEPS + 5));
-    let mut run = Run::resume(&state, fewer, budget, &Device::Cpu, &ear).unwrap();
+    let mut run = Run::resume(&state, None, fewer, budget, &Device::Cpu, &ear).unwrap();
     assert_eq!(
         run.run(&mut States::default(), &ear).unwrap(),
         Ended::Finished
@@ -307,7 +349,7 @@ fn what_is_no_state_is_refused_with_a_reason() {
     let state = uninterrupted(folder.path());
     let kind = |bytes: &[u8]| {
         let pictures = pictures(folder.path());
-        Run::resume(bytes, pictures, None, &Device::Cpu, &())
+        Run::resume(bytes, None, pictures, None, &Device::Cpu, &())
             .err()
             .unwrap()
             .kind
@@ -318,6 +360,16 @@ fn what_is_no_state_is_refused_with_a_reason() {
     let model = Codec::new(CodecConfig::tiny(), 1, &Device::Cpu).unwrap();
     let precision = tessera::codec::checkpoint::Precision::F32;
     assert_eq!(kind(&model.save_bytes(precision).unwrap()), Kind::Foreign);
+
+    let mut beside = States {
+        lies_beside_model: true,
+        ..States::default()
+    };
+    new_run(pictures(folder.path()))
+        .run(&mut beside, &())
+        .unwrap();
+    assert!(beside.newest.len() + beside.model.unwrap().len() < state.len() + (64 << 10));
+    assert_eq!(kind(&beside.newest), Kind::Damaged, "its model is missing");
 
     // The header is JSON within JSON: quotes are escaped there.
     let newer = replaced(&state, br#"{\"format\":1,"#, br#"{\"format\":9,"#);

@@ -72,7 +72,7 @@ fn config(steps: u64) -> TrainConfig {
         },
         report_every: 10,
         evaluate_every: 40,
-        checkpoint_every: 25,
+        checkpoint_every: Some(25),
         evaluation: EvaluationConfig {
             at_least: 0,
             pictures: 3,

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use eframe::egui::{self, ColorImage, TextureHandle, TextureOptions};
 
+use super::session::SessionId;
 use crate::document::{Level, Raster};
 use crate::engine::{CropSheet, OpenDocument, Palette, Preview, Wake};
 use crate::error::{Error, Result};
@@ -19,7 +20,7 @@ pub enum Wanted {
     Document(Arc<OpenDocument>),
     Palette(Arc<Palette>),
     Preview(Arc<Preview>),
-    Crops(Arc<CropSheet>),
+    Crops(CropSheet),
 }
 
 /// What can be drawn now.
@@ -34,13 +35,13 @@ pub enum Loaded {
         step: u64,
         texture: TextureHandle,
     },
-    Crops(Arc<CropSheet>, Vec<TextureHandle>),
+    Crops(CropSheet, Vec<TextureHandle>),
 }
 
 /// A handle to the thread. Dropping it ends the thread.
 pub struct Textures {
-    wanted: Option<Sender<Wanted>>,
-    loaded: Option<Receiver<Loaded>>,
+    wanted: Option<Sender<(SessionId, Wanted)>>,
+    loaded: Option<Receiver<(SessionId, Loaded)>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -54,9 +55,10 @@ impl Textures {
         let thread = std::thread::Builder::new()
             .name("tessera-textures".into())
             .spawn(move || {
-                for request in requests {
+                for (session, request) in requests {
+                    let made = load(&ctx, gpu.as_ref(), request);
                     // Nobody is left to look when the window has closed.
-                    if results.send(load(&ctx, gpu.as_ref(), request)).is_err() {
+                    if results.send((session, made)).is_err() {
                         break;
                     }
                     wake();
@@ -70,16 +72,17 @@ impl Textures {
         })
     }
 
-    pub fn want(&self, wanted: Wanted) {
+    pub fn want(&self, session: SessionId, wanted: Wanted) {
         if let Some(sender) = &self.wanted {
             // Jobs hand over one thing at a time, so that so many never wait; the window must not either.
-            if sender.try_send(wanted).is_err() {
+            if sender.try_send((session, wanted)).is_err() {
                 log::error!("a picture could not be shown: too many wait");
             }
         }
     }
 
-    pub fn take(&self) -> Vec<Loaded> {
+    /// With the session that wanted it.
+    pub fn take(&self) -> Vec<(SessionId, Loaded)> {
         self.loaded.iter().flat_map(Receiver::try_iter).collect()
     }
 }

@@ -235,7 +235,8 @@ pub fn read_model_file(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn read(bytes: &[u8]) -> Result<(Header, HostTensors)> {
+/// The description in the file's header.
+fn listed_header(bytes: &[u8]) -> Result<Header> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(too_large(bytes.len() as u64));
     }
@@ -260,7 +261,11 @@ fn read(bytes: &[u8]) -> Result<(Header, HostTensors)> {
         .ok_or_else(|| foreign("it is a safetensors file of another program"))?;
     let header = read_header(json)?;
     header.config.validate()?;
+    Ok(header)
+}
 
+fn read(bytes: &[u8]) -> Result<(Header, HostTensors)> {
+    let header = listed_header(bytes)?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
     let shapes = header.config.tensor_shapes();
     if file.len() != shapes.len() {
@@ -287,6 +292,16 @@ fn read(bytes: &[u8]) -> Result<(Header, HostTensors)> {
         ));
     }
     Ok((header, tensors))
+}
+
+/// The layout and [`Codec::model_hash`] that a checkpoint's bytes name, without reading the tensors: for bytes that are
+/// known to be good.
+///
+/// # Errors
+/// As [`Codec::load_bytes`], of the header alone.
+pub fn describe(bytes: &[u8]) -> Result<(CodecConfig, String)> {
+    let header = listed_header(bytes)?;
+    Ok((header.config, header.blake3))
 }
 
 fn read_header(json: &str) -> Result<Header> {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{colour, jpeg};
 use crate::error::{Error, Kind, Notice, Result};
+use crate::foundation::panics::panic_message;
 
 const WHAT: &str = "could not read the picture";
 /// What a PNG decoder may need besides the pixels: rows, profiles, text.
@@ -288,14 +289,6 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
             panic_message(payload.as_ref())
         )))
     })
-}
-
-pub(super) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
-    payload
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no reason given".to_owned())
 }
 
 enum Reader<'a> {

@@ -15,7 +15,7 @@ use super::analysis::Analysis;
 use super::copies::{Copies, Known};
 use super::decode::{
     self, Content, Format, Limits, SNIFF_LEN, decode_bytes, not_a_picture, other_picture,
-    panic_message, probe_bytes, sniff,
+    probe_bytes, sniff,
 };
 use super::fingerprint::Fingerprint;
 use super::flags::{self, Flag, FlagOptions};
@@ -23,6 +23,7 @@ use super::gate::Gate;
 use super::known::{KnownFile, KnownFiles, KnownFlag, Same, unchanged};
 use super::walk::{Found, walk};
 use crate::error::{Error, Kind, Notice, Result};
+use crate::foundation::panics::panic_message;
 use crate::progress::Observer;
 
 /// A picture that can be trained on.

@@ -42,7 +42,17 @@ fn niceness() -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex};
+
+    use candle_core::Device;
+    use rayon::prelude::*;
+
     use super::*;
+    use crate::codec::{Codec, CodecConfig};
+    use crate::dataset::{BatchSource, Crops, Source};
+    use crate::error::{Notice, Result};
+    use crate::train::{Budget, Checkpoint, Pictures, Run, TrainConfig, TrainSink};
 
     #[test]
     fn work_runs_on_other_threads_and_gives_its_result() {
@@ -53,6 +63,86 @@ mod tests {
         });
         assert_eq!(threads.len(), rayon::current_num_threads());
         assert!(threads.contains(&there) && !threads.contains(&here));
+    }
+
+    /// A run's pictures, with the names of the threads that load them.
+    struct Witnessed {
+        crops: Crops,
+        threads: Mutex<BTreeSet<String>>,
+    }
+
+    impl Witnessed {
+        fn note(&self) {
+            let name = std::thread::current().name().unwrap_or("?").to_owned();
+            self.threads.lock().unwrap().insert(name);
+        }
+    }
+
+    impl BatchSource for Witnessed {
+        fn batch(&self, step: u64) -> Result<Vec<f32>> {
+            self.note();
+            // As the crops are spread over the threads.
+            (0..64).into_par_iter().for_each(|_| self.note());
+            self.crops.batch(step)
+        }
+
+        fn take_warnings(&self) -> Vec<Notice> {
+            self.crops.take_warnings()
+        }
+
+        fn working_side_px(&self) -> u32 {
+            self.crops.working_side_px()
+        }
+    }
+
+    struct Nothing;
+
+    impl TrainSink for Nothing {
+        fn checkpoint(&mut self, _: Checkpoint) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn training_loads_its_pictures_on_its_own_threads() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.png");
+        image::RgbImage::from_fn(48, 48, |x, y| image::Rgb([(x * 5) as u8, (y * 5) as u8, 9]))
+            .save(&path)
+            .unwrap();
+        let sources = vec![Source {
+            content_hash: *blake3::hash(&std::fs::read(&path).unwrap()).as_bytes(),
+            path,
+            width: 48,
+            height: 48,
+        }];
+        let config = TrainConfig {
+            budget: Budget::Steps(3),
+            batch: 2,
+            crop_px: 32,
+            ..TrainConfig::default()
+        };
+        let source = Arc::new(Witnessed {
+            crops: Crops::new(sources.clone(), config.crops(None)).unwrap(),
+            threads: Mutex::default(),
+        });
+        let pictures = Pictures {
+            train: sources,
+            ..Pictures::default()
+        };
+        let codec = Codec::new(CodecConfig::tiny(), 1, &Device::Cpu).unwrap();
+        let mut run = Run::from_scratch(codec, config, pictures)
+            .unwrap()
+            .with_batches(source.clone());
+        in_background(|| run.run(&mut Nothing, &())).unwrap();
+        let threads = source.threads.lock().unwrap();
+        assert!(!threads.is_empty());
+        assert!(
+            threads
+                .iter()
+                .all(|name| name.starts_with("tessera-train-")),
+            "{threads:?}"
+        );
     }
 
     #[cfg(target_os = "linux")]

@@ -95,6 +95,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     project: Option<Storage>,
+    /// Counts projects, so that what was read from the one before is thrown away.
+    turn: u64,
     errands: VecDeque<Errand>,
     wants_overview: bool,
     page: Option<PageRequest>,
@@ -142,6 +144,7 @@ impl Desk {
     pub fn turn_to(&self, project: Option<Storage>) {
         let mut state = self.shared.lock();
         let before = std::mem::replace(&mut state.project, project);
+        state.turn += 1;
         // Closing a file is disk work.
         state.errands.push_back(Box::new(move || {
             drop(before);
@@ -150,7 +153,9 @@ impl Desk {
         state.page = None;
         state.metrics = None;
         state.thumbnails.clear();
-        state.out.clear();
+        state.thumbnail = None;
+        // A write that failed is told all the same.
+        (state.out).retain(|reply| matches!(reply, DeskReply::Failed(_)));
         state.wants_overview = state.project.is_some();
         drop(state);
         self.shared.changed.notify_all();
@@ -244,26 +249,29 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reply(&self, reply: DeskReply) {
+    /// Hands over what was read in this `turn`; of another project only failures matter, which may be of writes.
+    fn reply(&self, turn: u64, reply: DeskReply) {
         let mut state = self.lock();
-        if matches!(reply, DeskReply::Thumbnail(..)) {
+        if state.turn == turn && matches!(reply, DeskReply::Thumbnail(..)) {
             state.thumbnail = None;
         }
-        state.out.push_back(reply);
+        if state.turn == turn || matches!(reply, DeskReply::Failed(_) | DeskReply::Memory(_)) {
+            state.out.push_back(reply);
+        }
         drop(state);
         (self.wake)();
     }
 }
 
 fn lane(shared: &Shared) {
-    while let Some(work) = next(shared) {
+    while let Some((turn, work)) = next(shared) {
         let is_errand = matches!(work, Work::Errand(_));
         let done = catch_unwind(AssertUnwindSafe(|| perform(work)))
             .unwrap_or_else(|panic| Err(from_panic(panic.as_ref())));
         match done {
-            Ok(Some(reply)) => shared.reply(reply),
+            Ok(Some(reply)) => shared.reply(turn, reply),
             Ok(None) => {}
-            Err(error) => shared.reply(DeskReply::Failed(*error.notice)),
+            Err(error) => shared.reply(turn, DeskReply::Failed(*error.notice)),
         }
         if is_errand {
             shared.lock().errands.pop_front();
@@ -273,32 +281,34 @@ fn lane(shared: &Shared) {
 }
 
 /// Waits for something to do: writes in their order, then reads.
-fn next(shared: &Shared) -> Option<Work> {
+fn next(shared: &Shared) -> Option<(u64, Work)> {
     let mut state = shared.lock();
     loop {
+        let turn = state.turn;
         if let Some(errand) = state.errands.front_mut() {
             // Its place stays taken until it is done: `is_settled` must not say so earlier.
-            return Some(Work::Errand(std::mem::replace(errand, Box::new(|| Ok(())))));
+            let errand = std::mem::replace(errand, Box::new(|| Ok(())));
+            return Some((turn, Work::Errand(errand)));
         }
         if state.is_closed {
             return None;
         }
         if std::mem::take(&mut state.wants_memory) {
-            return Some(Work::Memory);
+            return Some((turn, Work::Memory));
         }
         if let Some(project) = state.project.clone() {
             if std::mem::take(&mut state.wants_overview) {
-                return Some(Work::Overview(project));
+                return Some((turn, Work::Overview(project)));
             }
             if let Some(request) = state.page.take() {
-                return Some(Work::Page(project, request));
+                return Some((turn, Work::Page(project, request)));
             }
             if let Some(run) = state.metrics.take() {
-                return Some(Work::Metrics(project, run));
+                return Some((turn, Work::Metrics(project, run)));
             }
             if let Some(picture) = state.thumbnails.pop_front() {
                 state.thumbnail = Some(picture);
-                return Some(Work::Thumbnail(project, picture));
+                return Some((turn, Work::Thumbnail(project, picture)));
             }
         }
         state = shared
@@ -395,6 +405,42 @@ mod tests {
         drop(desk);
         let stored = storage.call(|project| Ok((project.setting("n")?, project.setting("last")?)));
         assert_eq!(stored.unwrap(), (Some(49.into()), Some(true.into())));
+    }
+
+    #[test]
+    fn what_was_read_from_the_project_before_is_not_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (project(folder.path()), folder.path().join("second.tessera"));
+        let second = Storage::create(&second).unwrap();
+        let desk = Desk::start(Arc::new(|| {})).unwrap();
+        desk.turn_to(Some(first.clone()));
+        let settled = replies(&desk, |all| !all.is_empty());
+        assert!(matches!(settled[..], [DeskReply::Overview(_)]));
+        // While the first project's thread is busy, the desk waits for it with a page in hand.
+        let (go, wait) = crossbeam_channel::bounded::<()>(0);
+        let (busy, is_busy) = crossbeam_channel::bounded::<()>(0);
+        let holder = std::thread::spawn(move || {
+            first.call(move |_| {
+                let _ = busy.send(());
+                let _ = wait.recv();
+                Ok(())
+            })
+        });
+        is_busy.recv().unwrap();
+        let filter = PictureFilter::default();
+        desk.read_page(PageRequest {
+            filter,
+            offset: 0,
+            limit: 10,
+        });
+        while desk.shared.lock().page.is_some() {
+            std::thread::yield_now();
+        }
+        desk.turn_to(Some(second));
+        go.send(()).unwrap();
+        holder.join().unwrap().unwrap();
+        let all = replies(&desk, |all| !all.is_empty() && desk.is_settled());
+        assert!(matches!(all[..], [DeskReply::Overview(_)]), "{all:?}");
     }
 
     #[test]

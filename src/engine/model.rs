@@ -9,7 +9,7 @@ use candle_core::Device;
 use serde_json::json;
 
 use super::storage::Storage;
-use crate::codec::Codec;
+use crate::codec::{Codec, CodecConfig};
 use crate::document::{Alphabet, CodeVectors, Codebooks, Vectors};
 use crate::error::{Error, Kind, Result};
 use crate::project::{
@@ -125,9 +125,9 @@ impl Model {
                     kind: CheckpointKind::Base,
                     step: 0,
                     name: &model.name,
-                    config: config_json(&model.codec)?,
+                    config: config_json(model.codec.config())?,
                     metrics: json!({ MODEL_HASH: model.hash }),
-                    weights: &model.bytes,
+                    weights: Cow::Borrowed(&model.bytes),
                     training_state: None,
                 })?;
             }
@@ -139,8 +139,8 @@ impl Model {
 /// The key under which a checkpoint's metrics hold [`Model::hash`].
 pub(super) const MODEL_HASH: &str = "model_hash";
 
-pub(super) fn config_json(codec: &Codec) -> Result<serde_json::Value> {
-    serde_json::to_value(codec.config()).map_err(|source| {
+pub(super) fn config_json(config: &CodecConfig) -> Result<serde_json::Value> {
+    serde_json::to_value(config).map_err(|source| {
         Error::new(
             Kind::Internal,
             "could not describe the model",

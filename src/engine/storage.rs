@@ -2,14 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::worker::from_panic;
 use crate::error::{Error, Kind, Result};
-use crate::project::Project;
+use crate::project::{CheckpointRow, CheckpointWrite, NewCheckpoint, Project};
 
 /// Tasks that may wait before their senders are held up.
 const WAITING_TASKS: usize = 64;
@@ -26,6 +26,41 @@ struct Shared {
     path: PathBuf,
     sender: Option<Sender<Task>>,
     thread: Option<JoinHandle<()>>,
+    /// Nothing ever comes; it breaks off when the file is closed.
+    closed: Receiver<()>,
+}
+
+/// A project that may still be open here: a job of the session that was left can hold it.
+#[derive(Clone)]
+pub struct WeakStorage {
+    path: PathBuf,
+    shared: Weak<Shared>,
+    closed: Receiver<()>,
+}
+
+impl WeakStorage {
+    /// The project, where `path` names it and it is open; where it is being closed, waits until it is. `None` where it can be
+    /// opened as any other.
+    pub(super) fn reopened(&self, path: &Path) -> Option<Storage> {
+        let same = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        if same(&self.path) != same(path) {
+            return None;
+        }
+        let shared = self.shared.upgrade();
+        if shared.is_none() {
+            // Broken off is what it waits for.
+            let _ = self.closed.recv();
+        }
+        shared.map(|shared| Storage { shared })
+    }
+
+    /// Whether nobody holds the project any more, and its file is closed.
+    pub fn is_closed(&self) -> bool {
+        matches!(
+            self.closed.try_recv(),
+            Err(crossbeam_channel::TryRecvError::Disconnected)
+        )
+    }
 }
 
 impl Storage {
@@ -48,12 +83,16 @@ impl Storage {
     fn start(path: &Path, open: fn(&Path) -> Result<Project>) -> Result<Self> {
         let (sender, receiver) = bounded::<Task>(WAITING_TASKS);
         let (opened_sender, opened) = bounded(1);
+        let (closing, closed) = bounded(0);
         let path = path.to_path_buf();
         let thread = std::thread::Builder::new()
             .name("tessera-storage".into())
             .spawn({
                 let path = path.clone();
-                move || lane(&path, open, &opened_sender, &receiver)
+                move || {
+                    lane(&path, open, &opened_sender, &receiver);
+                    drop(closing);
+                }
             })
             .map_err(|source| Error::io("could not start the storage thread", &path, &source))?;
         opened.recv().map_err(|_| gone(&path))??;
@@ -62,12 +101,22 @@ impl Storage {
                 path,
                 sender: Some(sender),
                 thread: Some(thread),
+                closed,
             }),
         })
     }
 
     pub fn path(&self) -> &Path {
         &self.shared.path
+    }
+
+    /// A handle that does not keep the project open.
+    pub fn downgrade(&self) -> WeakStorage {
+        WeakStorage {
+            path: self.shared.path.clone(),
+            shared: Arc::downgrade(&self.shared),
+            closed: self.shared.closed.clone(),
+        }
     }
 
     /// Runs `work` on the storage thread and waits for its answer.
@@ -91,6 +140,34 @@ impl Storage {
         };
         lane.send(task).map_err(|_| gone(&self.shared.path))?;
         answer.recv().map_err(|_| gone(&self.shared.path))?
+    }
+
+    /// Stores a checkpoint in short pieces, between which the lane does what else is waiting: a stroke never waits for the
+    /// whole of it.
+    ///
+    /// # Errors
+    /// As [`Project::save_checkpoint`].
+    pub(super) fn save_checkpoint(&self, new: NewCheckpoint<'static>) -> Result<CheckpointRow> {
+        let mut write = CheckpointWrite::new(new)?;
+        loop {
+            let (back, stored) = self.call(move |project| {
+                let stored = write.advance(project);
+                Ok((write, stored))
+            })?;
+            if let Some(row) = stored? {
+                return Ok(row);
+            }
+            write = back;
+        }
+    }
+
+    /// Gives the file's unused space back to the disk, likewise in pieces.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn give_space_back(&self) -> Result<()> {
+        while self.call(|project| project.give_back_some(0))? {}
+        Ok(())
     }
 }
 
@@ -133,4 +210,70 @@ fn gone(path: &Path) -> Error {
         "Open the project again; finished strokes are safe in it",
     )
     .at(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::project::CheckpointKind;
+
+    #[test]
+    fn other_work_gets_its_turn_while_a_checkpoint_is_stored() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::create(&folder.path().join("p.tessera")).unwrap();
+        let (others, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+        // Were it one piece, the other work would get a turn before it and one after it.
+        let row = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    storage.call(|_| Ok(())).unwrap();
+                    others.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            while others.load(Ordering::Relaxed) == 0 {
+                std::thread::yield_now();
+            }
+            let before = others.load(Ordering::Relaxed);
+            let row = storage.save_checkpoint(NewCheckpoint {
+                run: None,
+                kind: CheckpointKind::Named,
+                step: 3,
+                name: "large",
+                config: json!({}),
+                metrics: json!({}),
+                weights: vec![7; 40 << 20].into(),
+                training_state: None,
+            });
+            let meanwhile = others.load(Ordering::Relaxed) - before;
+            is_over.store(true, Ordering::Relaxed);
+            assert!(meanwhile > 2, "{meanwhile}");
+            row.unwrap()
+        });
+        let stored = storage.call(move |project| project.checkpoint_weights(row.id));
+        assert!(stored.unwrap() == [7; 40 << 20]);
+    }
+
+    #[test]
+    fn a_project_that_is_still_held_or_being_closed_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.tessera");
+        let first = Storage::create(&path).unwrap();
+        let weak = first.downgrade();
+        let again = weak.reopened(&path).unwrap();
+        assert!(Arc::ptr_eq(&first.shared, &again.shared));
+        assert!(weak.reopened(&folder.path().join("q.tessera")).is_none());
+        drop(again);
+        for _ in 0..20 {
+            let held = Storage::open(&path).err().map(|error| error.kind);
+            assert_eq!(held, Some(Kind::Locked));
+        }
+        let closer = std::thread::spawn(move || drop(first));
+        let opened = (weak.reopened(&path)).map_or_else(|| Storage::open(&path), Ok);
+        opened.unwrap();
+        closer.join().unwrap();
+    }
 }

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::atomic::{Existing, write_atomic};
 use super::png::{Metadata, write_png};
 use crate::document::{Raster, Rect, Samples};
 use crate::error::{Error, Kind, Result};
+use crate::foundation::files::{Existing, write_atomic};
 
 /// Longest side of a GIF.
 const MAX_GIF_SIDE_PX: u32 = 65_535;

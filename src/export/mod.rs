@@ -2,7 +2,6 @@
 //! provenance metadata, and files that appear whole or not at all.
 
 mod animation;
-mod atomic;
 mod png;
 mod restore;
 mod sheet;
@@ -10,8 +9,8 @@ mod text;
 mod webp;
 mod xmp;
 
+pub use crate::foundation::files::{Existing, check_writable, write_atomic, write_bytes};
 pub use animation::{AnimationFormat, AnimationSize, Frame, Shrunk, write_animation};
-pub use atomic::{Existing, write_atomic, write_bytes};
 pub use png::{Metadata, encode_png, write_png};
 pub use restore::{RESTORE_CHUNK, Restore, RestoreHeader, encode_restore_data, read_restore_data};
 pub use sheet::{Sheet, SheetItem, render_sheet};

@@ -1,6 +1,7 @@
 //! Large values as rows of bounded size, found by content. Writing one takes many small transactions,
 //! so that neither memory nor the write-ahead log has to hold it; it counts only once it is complete.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
 
@@ -12,19 +13,107 @@ use super::sqlite::{Doing, damaged, over_limit, unsigned};
 use super::{Project, limits};
 use crate::error::{Error, Result};
 
-/// Rows per transaction while writing.
-const CHUNKS_PER_COMMIT: usize = 8;
+/// Rows that one transaction writes or removes: what other work on the file may have to wait for.
+const CHUNKS_PER_COMMIT: usize = 2;
 
 pub(super) type BlobId = i64;
 
 /// Every place that may refer to a blob.
-const UNREFERENCED: &str = "id NOT IN (SELECT weights FROM checkpoints)
+pub(super) const UNREFERENCED: &str = "id NOT IN (SELECT weights FROM checkpoints)
      AND id NOT IN (SELECT training_state FROM checkpoints WHERE training_state IS NOT NULL)
      AND id NOT IN (SELECT source_blob FROM documents WHERE source_blob IS NOT NULL)";
 
-pub(super) fn delete_unreferenced(t: &Transaction<'_>) -> rusqlite::Result<()> {
-    t.execute(&format!("DELETE FROM blobs WHERE {UNREFERENCED}"), [])
-        .map(drop)
+/// A large value on its way into the file, in steps of one short transaction each. Other work may come between them: the
+/// blob is held, so that nothing collects it before what refers to it is stored.
+#[derive(Debug)]
+pub(super) struct BlobWrite<'a> {
+    bytes: Cow<'a, [u8]>,
+    hash: ContentHash,
+    id: Option<BlobId>,
+    /// Bytes stored.
+    done: usize,
+}
+
+impl<'a> BlobWrite<'a> {
+    /// Hashes the bytes.
+    ///
+    /// # Errors
+    /// `Limit`.
+    pub fn new(bytes: Cow<'a, [u8]>) -> Result<Self> {
+        let length = bytes.len() as u64;
+        if length > MAX_BLOB_BYTES {
+            return Err(over_limit("a large value (bytes)", length, MAX_BLOB_BYTES));
+        }
+        Ok(Self {
+            hash: ContentHash::of(&bytes),
+            bytes,
+            id: None,
+            done: 0,
+        })
+    }
+
+    /// The blob, once all of it is in the file.
+    pub fn id(&self) -> Option<BlobId> {
+        self.id.filter(|_| self.done == self.bytes.len())
+    }
+
+    /// Finds the bytes where they are stored already, or stores the next few of them. To be called until [`Self::id`] says so.
+    ///
+    /// # Errors
+    /// `DiskFull`; [`Self::release`] is to be called then.
+    pub fn step(&mut self, project: &mut Project) -> Result<()> {
+        const DOING: &str = "store a large value";
+        let id = match self.id {
+            Some(id) => id,
+            None => {
+                if let Some(id) = project.find_blob(self.hash)? {
+                    self.done = self.bytes.len();
+                    self.hold(id, project);
+                    return Ok(());
+                }
+                let (hash, length) = (self.hash, self.bytes.len() as i64); // at most MAX_BLOB_BYTES
+                let id = project.transact(DOING, |t, path| {
+                    t.execute(
+                        "INSERT INTO blobs (blake3, length, complete) VALUES (?1, ?2, 0)",
+                        params![hash, length],
+                    )
+                    .doing(DOING, path)?;
+                    Ok(t.last_insert_rowid())
+                })?;
+                self.hold(id, project);
+                id
+            }
+        };
+        let rest = &self.bytes[self.done..];
+        let slice = &rest[..rest.len().min(BLOB_CHUNK_BYTES * CHUNKS_PER_COMMIT)];
+        let first = (self.done / BLOB_CHUNK_BYTES) as i64; // chunks are small
+        project.transact(DOING, |t, path| {
+            let mut insert = t
+                .prepare_cached("INSERT INTO blob_chunks (blob, number, bytes) VALUES (?1, ?2, ?3)")
+                .doing(DOING, path)?;
+            for (number, chunk) in (first..).zip(slice.chunks(BLOB_CHUNK_BYTES)) {
+                insert
+                    .execute(params![id, number, chunk])
+                    .doing(DOING, path)?;
+            }
+            Ok(())
+        })?;
+        self.done += slice.len();
+        Ok(())
+    }
+
+    fn hold(&mut self, id: BlobId, project: &mut Project) {
+        self.id = Some(id);
+        project.held_blobs.push(id);
+    }
+
+    /// Lets it be collected where nothing refers to it.
+    pub fn release(&self, project: &mut Project) {
+        let held = &mut project.held_blobs;
+        if let Some(at) = held.iter().position(|id| Some(*id) == self.id) {
+            held.swap_remove(at);
+        }
+    }
 }
 
 impl Project {
@@ -34,53 +123,20 @@ impl Project {
     /// # Errors
     /// `Limit`, `DiskFull`; nothing stays then.
     pub(super) fn write_blob(&mut self, bytes: &[u8]) -> Result<BlobId> {
-        const DOING: &str = "store a large value";
-        let length = bytes.len() as u64;
-        if length > MAX_BLOB_BYTES {
-            return Err(over_limit("a large value (bytes)", length, MAX_BLOB_BYTES));
-        }
-        let hash = ContentHash::of(bytes);
-        if let Some(id) = self.find_blob(hash)? {
-            return Ok(id);
-        }
-        let id = self.transact(DOING, |t, path| {
-            t.execute(
-                "INSERT INTO blobs (blake3, length, complete) VALUES (?1, ?2, 0)",
-                params![hash, length as i64], // at most MAX_BLOB_BYTES
-            )
-            .doing(DOING, path)?;
-            Ok(t.last_insert_rowid())
-        })?;
-        let written = self.write_chunks(id, bytes);
-        if written.is_err() {
-            // The disk may be full: what cannot be removed now goes at the next opening.
-            if let Err(error) = self.remove_unused_blobs() {
-                log::warn!("{error}");
+        let mut write = BlobWrite::new(Cow::Borrowed(bytes))?;
+        let written = loop {
+            if let Some(id) = write.id() {
+                break Ok(id);
             }
+            if let Err(error) = write.step(self) {
+                break Err(error);
+            }
+        };
+        write.release(self);
+        if written.is_err() {
+            self.remove_unused_blobs();
         }
-        written.map(|()| id)
-    }
-
-    fn write_chunks(&mut self, id: BlobId, bytes: &[u8]) -> Result<()> {
-        const DOING: &str = "store a large value";
-        let mut number = 0_i64;
-        for group in bytes.chunks(BLOB_CHUNK_BYTES * CHUNKS_PER_COMMIT) {
-            self.transact(DOING, |t, path| {
-                let mut insert = t
-                    .prepare_cached(
-                        "INSERT INTO blob_chunks (blob, number, bytes) VALUES (?1, ?2, ?3)",
-                    )
-                    .doing(DOING, path)?;
-                for chunk in group.chunks(BLOB_CHUNK_BYTES) {
-                    insert
-                        .execute(params![id, number, chunk])
-                        .doing(DOING, path)?;
-                    number += 1;
-                }
-                Ok(())
-            })?;
-        }
-        Ok(())
+        written
     }
 
     /// A complete blob of this content.
@@ -181,21 +237,57 @@ impl Project {
         Ok(bytes)
     }
 
-    /// Removes what interrupted writes left.
-    pub(super) fn remove_unused_blobs(&mut self) -> Result<()> {
-        const DOING: &str = "remove unfinished values";
-        let has_some: bool = self
-            .connection
-            .query_row(
-                &format!("SELECT EXISTS (SELECT 1 FROM blobs WHERE {UNREFERENCED})"),
-                [],
-                |row| row.get(0),
-            )
-            .doing(DOING, &self.path)?;
-        if has_some {
-            self.transact(DOING, |t, path| delete_unreferenced(t).doing(DOING, path))?;
+    /// Removes what nothing refers to, left by deletions and interrupted writes. Where that fails (the disk may be full) it
+    /// is left for the next opening.
+    pub(super) fn remove_unused_blobs(&mut self) {
+        loop {
+            match self.remove_some_unused() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    log::warn!("{error}");
+                    break;
+                }
+            }
         }
-        Ok(())
+    }
+
+    /// One short transaction of [`Self::remove_unused_blobs`]. True while there may be more.
+    pub(super) fn remove_some_unused(&mut self) -> Result<bool> {
+        const DOING: &str = "remove unfinished values";
+        let unused = || -> rusqlite::Result<Option<BlobId>> {
+            let mut statement = self
+                .connection
+                .prepare_cached(&format!("SELECT id FROM blobs WHERE {UNREFERENCED}"))?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let id = row.get(0)?;
+                if !self.held_blobs.contains(&id) {
+                    return Ok(Some(id));
+                }
+            }
+            Ok(None)
+        };
+        let Some(id) = unused().doing(DOING, &self.path)? else {
+            return Ok(false);
+        };
+        self.transact(DOING, |t, path| {
+            // Nobody may find it any more: soon it is not whole.
+            t.execute("UPDATE blobs SET complete = 0 WHERE id = ?1", [id])
+                .doing(DOING, path)?;
+            let removed = t
+                .execute(
+                    "DELETE FROM blob_chunks WHERE rowid IN
+                     (SELECT rowid FROM blob_chunks WHERE blob = ?1 ORDER BY number LIMIT ?2)",
+                    params![id, CHUNKS_PER_COMMIT as i64],
+                )
+                .doing(DOING, path)?;
+            if removed < CHUNKS_PER_COMMIT {
+                t.execute("DELETE FROM blobs WHERE id = ?1", [id])
+                    .doing(DOING, path)?;
+            }
+            Ok(true)
+        })
     }
 }
 

@@ -24,7 +24,12 @@ impl Project {
         observer.check()?;
         self.check_references(&mut findings)?;
         self.check_rows(&mut findings)?;
-        let blobs = self.ids("SELECT id FROM blobs ORDER BY id", &mut findings)?;
+        // Not those that are being written or removed.
+        let whole = format!(
+            "SELECT id FROM blobs WHERE complete = 1 OR NOT ({}) ORDER BY id",
+            super::blobs::UNREFERENCED
+        );
+        let blobs = self.ids(&whole, &mut findings)?;
         let documents = self.ids("SELECT id FROM documents ORDER BY id", &mut findings)?;
         let total = (blobs.len() + documents.len()) as u64;
         let mut done = 0;

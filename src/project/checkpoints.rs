@@ -1,5 +1,6 @@
 //! Checkpoints: immutable weights with their config and metrics, and the state that lets a run go on.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
 
@@ -7,13 +8,14 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::blobs::{self, BlobId};
+use super::blobs::{self, BlobId, BlobWrite};
 use super::limits::{MAX_NAME_BYTES, MAX_PAGE_ROWS};
 use super::sqlite::{
-    Doing, bad_value, checked_name, json, not_found, now_ms, signed, text, to_json, unsigned,
+    Doing, bad_value, checked_name, json, not_found, signed, text, to_json, unsigned,
 };
 use super::{ContentHash, Project, RunId};
 use crate::error::{Error, Kind, Result};
+use crate::foundation::time::now_ms;
 
 pub type CheckpointId = i64;
 
@@ -63,9 +65,148 @@ pub struct NewCheckpoint<'a> {
     /// The held-out metrics, and what else describes it.
     pub metrics: Value,
     /// A safetensors file.
-    pub weights: &'a [u8],
+    pub weights: Cow<'a, [u8]>,
     /// What resuming needs beyond the weights: optimizer, step, random state, data order.
-    pub training_state: Option<&'a [u8]>,
+    pub training_state: Option<Cow<'a, [u8]>>,
+}
+
+/// A checkpoint on its way into the file, in steps of one short transaction each, so that a stroke that is stored meanwhile
+/// waits for one of them and not for the whole. Until [`Self::advance`] gives the row, the former checkpoint is whole; a write that
+/// is left unfinished is cleared away at the next opening.
+#[derive(Debug)]
+pub struct CheckpointWrite<'a> {
+    run: Option<RunId>,
+    kind: CheckpointKind,
+    step: i64,
+    name: &'a str,
+    config: String,
+    metrics: String,
+    weights: BlobWrite<'a>,
+    training_state: Option<BlobWrite<'a>>,
+    /// Of both large values.
+    bytes: u64,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    Values,
+    /// The row is stored; what it replaced is being removed,
+    Remove(CheckpointId),
+    /// and the space given back.
+    GiveBack(CheckpointId),
+}
+
+impl<'a> CheckpointWrite<'a> {
+    /// Hashes the large values: not on the thread that owns the project.
+    ///
+    /// # Errors
+    /// `Limit`.
+    pub fn new(new: NewCheckpoint<'a>) -> Result<Self> {
+        checked_name("a checkpoint's name", new.name)?;
+        let length = |bytes: &Cow<'_, [u8]>| bytes.len() as u64;
+        Ok(Self {
+            run: new.run,
+            kind: new.kind,
+            step: signed("a step", new.step)?,
+            name: new.name,
+            config: to_json("a model's config", &new.config)?,
+            metrics: to_json("a checkpoint's metrics", &new.metrics)?,
+            bytes: length(&new.weights) + new.training_state.as_ref().map_or(0, length),
+            weights: BlobWrite::new(new.weights)?,
+            training_state: new.training_state.map(BlobWrite::new).transpose()?,
+            phase: Phase::Values,
+        })
+    }
+
+    /// Goes on by one transaction; the row, once everything is done.
+    ///
+    /// # Errors
+    /// `DiskFull`; the former checkpoint stays, and nothing of the new one.
+    pub fn advance(&mut self, project: &mut Project) -> Result<Option<CheckpointRow>> {
+        match self.phase {
+            Phase::Values => {
+                let stored = self.store_some(project);
+                if !matches!(stored, Ok(None)) {
+                    self.release(project);
+                }
+                if stored.is_err() {
+                    project.remove_unused_blobs();
+                }
+                if let Some(id) = stored? {
+                    self.phase = Phase::Remove(id);
+                }
+            }
+            // It is stored: what cannot be tidied now is tidied at the next opening.
+            Phase::Remove(id) => {
+                if !told(project.remove_some_unused()) {
+                    self.phase = Phase::GiveBack(id);
+                }
+            }
+            Phase::GiveBack(id) => {
+                if !told(project.give_back_some(KEEP_SIZES * self.bytes)) {
+                    return project.checkpoint(id).map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn release(&self, project: &mut Project) {
+        self.weights.release(project);
+        if let Some(state) = &self.training_state {
+            state.release(project);
+        }
+    }
+
+    /// The next piece of a value; with both in the file, the row.
+    fn store_some(&mut self, project: &mut Project) -> Result<Option<CheckpointId>> {
+        const DOING: &str = "store a checkpoint";
+        let Some(weights) = self.weights.id() else {
+            return self.weights.step(project).map(|()| None);
+        };
+        let mut training_state = None;
+        if let Some(state) = &mut self.training_state {
+            let Some(id) = state.id() else {
+                return state.step(project).map(|()| None);
+            };
+            training_state = Some(id);
+        }
+        let id = project.transact(DOING, |t, path| {
+            blobs::complete(t, weights, path)?;
+            if let Some(state) = training_state {
+                blobs::complete(t, state, path)?;
+            }
+            if let Some(run) = self.run {
+                if self.kind.replaces_its_predecessor() {
+                    retire_predecessors(t, run, self.kind).doing(DOING, path)?;
+                }
+                if training_state.is_some() {
+                    t.execute(
+                        "UPDATE checkpoints SET training_state = NULL WHERE run = ?1",
+                        [run],
+                    )
+                    .doing(DOING, path)?;
+                }
+            }
+            t.execute(
+                "INSERT INTO checkpoints (run, kind, step, name, config, metrics, weights, training_state, pinned, created_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9)",
+                params![self.run, self.kind.as_str(), self.step, self.name, self.config, self.metrics, weights, training_state, now_ms()],
+            )
+            .doing(DOING, path)?;
+            Ok(t.last_insert_rowid())
+        })?;
+        Ok(Some(id))
+    }
+}
+
+/// Whether there is more to tidy; a failure is logged and ends it.
+fn told(more: Result<bool>) -> bool {
+    more.unwrap_or_else(|error| {
+        log::warn!("{error}");
+        false
+    })
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -161,46 +302,18 @@ impl Project {
     /// # Errors
     /// `DiskFull`, `Limit`; the former checkpoint stays.
     pub fn save_checkpoint(&mut self, new: &NewCheckpoint<'_>) -> Result<CheckpointRow> {
-        const DOING: &str = "store a checkpoint";
-        checked_name("a checkpoint's name", new.name)?;
-        let config = to_json("a model's config", &new.config)?;
-        let metrics = to_json("a checkpoint's metrics", &new.metrics)?;
-        let step = signed("a step", new.step)?;
-        let weights = self.write_blob(new.weights)?;
-        let training_state = match new.training_state {
-            Some(bytes) => Some(self.write_blob(bytes)?),
-            None => None,
-        };
-        let id = self.transact(DOING, |t, path| {
-            blobs::complete(t, weights, path)?;
-            if let Some(state) = training_state {
-                blobs::complete(t, state, path)?;
-            }
-            if let Some(run) = new.run {
-                if new.kind.replaces_its_predecessor() {
-                    retire_predecessors(t, run, new.kind).doing(DOING, path)?;
-                }
-                if training_state.is_some() {
-                    t.execute(
-                        "UPDATE checkpoints SET training_state = NULL WHERE run = ?1",
-                        [run],
-                    )
-                    .doing(DOING, path)?;
-                }
-            }
-            t.execute(
-                "INSERT INTO checkpoints (run, kind, step, name, config, metrics, weights, training_state, pinned, created_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9)",
-                params![new.run, new.kind.as_str(), step, new.name, config, metrics, weights, training_state, now_ms()],
-            )
-            .doing(DOING, path)?;
-            let id = t.last_insert_rowid();
-            blobs::delete_unreferenced(t).doing(DOING, path)?;
-            Ok(id)
+        let mut write = CheckpointWrite::new(NewCheckpoint {
+            weights: Cow::Borrowed(&new.weights),
+            training_state: new.training_state.as_deref().map(Cow::Borrowed),
+            config: new.config.clone(),
+            metrics: new.metrics.clone(),
+            ..*new
         })?;
-        let size = new.weights.len() + new.training_state.map_or(0, <[u8]>::len);
-        self.give_back_pages(KEEP_SIZES * size as u64)?;
-        self.checkpoint(id)
+        loop {
+            if let Some(row) = write.advance(self)? {
+                return Ok(row);
+            }
+        }
     }
 
     pub fn checkpoint(&self, id: CheckpointId) -> Result<CheckpointRow> {
@@ -339,9 +452,10 @@ impl Project {
                 .at(path));
             }
             t.execute("DELETE FROM checkpoints WHERE id = ?1", [id])
-                .doing(DOING, path)?;
-            blobs::delete_unreferenced(t).doing(DOING, path)
+                .doing(DOING, path)
+                .map(drop)
         })?;
+        self.remove_unused_blobs();
         self.give_back_pages(0)
     }
 }

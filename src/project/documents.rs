@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{MAX_NAME_BYTES, MAX_PAGE_ROWS, MAX_VALUE_BYTES};
 use super::sqlite::{
-    Doing, bad_value, bytes, checked_name, limited_len, not_found, now_ms, text, unsigned,
+    Doing, bad_value, bytes, checked_name, limited_len, not_found, text, unsigned,
 };
 use super::{ContentHash, PictureId, Project, blobs, journal, layers};
 use crate::document::{
     ABSENT, Codebooks, Codes, Geometry, History, LayerStack, Level, Stroke, Wrap,
 };
 use crate::error::{Error, Kind, Result};
+use crate::foundation::time::now_ms;
 
 pub type DocumentId = i64;
 
@@ -397,8 +398,10 @@ impl Project {
             {
                 return Err(not_found("the document", path));
             }
-            blobs::delete_unreferenced(t).doing(DOING, path)
-        })
+            Ok(())
+        })?;
+        self.remove_unused_blobs();
+        Ok(())
     }
 
     /// Encodes a document anew (another model, another wrap): its strokes, which belong to the old

@@ -11,11 +11,10 @@ use super::limits::{
 };
 use super::moves::{follow_moves, mark_missing};
 use super::pictures::{COLUMN_COUNT, COLUMNS, optional, picture_row, read_flag};
-use super::sqlite::{
-    Doing, checked_name, json, limited_len, now_ms, signed, text, to_json, unsigned,
-};
+use super::sqlite::{Doing, checked_name, json, limited_len, signed, text, to_json, unsigned};
 use super::{ContentHash, PictureFlag, PictureId, PictureRow, Project, names, paths};
 use crate::error::{Notice, Result};
+use crate::foundation::time::now_ms;
 
 pub type ImportId = i64;
 

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::sqlite::{now_ms, utc_text};
 use crate::error::{Error, Kind, Result};
+use crate::foundation::time::{local_text, now_ms};
 
 /// A sidecar longer than this is not ours.
 const MAX_SIDECAR_BYTES: u64 = 4096;
@@ -243,7 +243,7 @@ fn held(project: &Path, sidecar: &Path) -> Error {
             holder.program,
             holder.pid,
             holder.host,
-            utc_text(holder.since_ms)
+            local_text(holder.since_ms)
         ),
         None => "another program has it open".to_owned(),
     };

@@ -38,7 +38,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use checkpoints::{CheckpointId, CheckpointKind, CheckpointRow, NewCheckpoint};
+pub use checkpoints::{
+    CheckpointId, CheckpointKind, CheckpointRow, CheckpointWrite, NewCheckpoint,
+};
 pub use documents::{
     DocumentId, DocumentRow, DocumentSource, LoadedDocument, NewDocument, NewSource, StrokeRow,
 };
@@ -55,9 +57,10 @@ pub use paths::{is_gone, is_remote};
 pub use pictures::{PictureCounts, PictureFile, PictureFilter, PictureFlag, PictureId, PictureRow};
 pub use runs::{MetricRow, NewRun, RunId, RunRow, RunStatus};
 pub use schema::APPLICATION_ID;
-pub use sqlite::{now_ms, utc_text};
 
 use crate::error::{Error, Kind, Result};
+use crate::foundation::files::Existing;
+use crate::foundation::time::now_ms;
 use lock::{Registration, WriteLock};
 use sqlite::Doing;
 
@@ -66,6 +69,9 @@ pub const EXTENSION: &str = "tessera";
 
 /// Page size of new files, in bytes: a stroke writes few of them, large values need not too many.
 const PAGE_BYTES: u32 = 8192;
+
+/// What one transaction takes off the file's end, in bytes.
+const GIVE_BACK_BYTES: u64 = 4 << 20;
 
 /// An open project. One process at a time may write to it; reading may happen beside that.
 ///
@@ -76,6 +82,8 @@ pub struct Project {
     connection: Connection,
     path: PathBuf,
     is_read_only: bool,
+    /// Large values that something not stored yet will refer to.
+    held_blobs: Vec<blobs::BlobId>,
     _registration: Registration,
     _lock: Option<WriteLock>,
 }
@@ -104,7 +112,7 @@ impl Project {
             connection.close().map_err(|(_, e)| e)
         };
         make().doing("create the project", path)?;
-        copy::publish(temporary, path, false)?;
+        copy::publish(temporary, path, Existing::Refuse)?;
         Self::open(path)
     }
 
@@ -152,11 +160,12 @@ impl Project {
             connection,
             path,
             is_read_only: false,
+            held_blobs: Vec::new(),
             _registration: registration,
             _lock: Some(lock),
         };
         project.pause_interrupted_runs()?;
-        project.remove_unused_blobs()?;
+        project.remove_unused_blobs();
         Ok(project)
     }
 
@@ -189,6 +198,7 @@ impl Project {
             connection,
             path,
             is_read_only: true,
+            held_blobs: Vec::new(),
             _registration: registration,
             _lock: None,
         })
@@ -251,25 +261,37 @@ impl Project {
 
     /// Shrinks the file until at most `keep_bytes` of it are unused.
     fn give_back_pages(&self, keep_bytes: u64) -> Result<()> {
+        while self.give_back_some(keep_bytes)? {}
+        Ok(())
+    }
+
+    /// Takes a few MB of what the file has unused beyond `keep_bytes` off its end, in one short transaction. True while there
+    /// is more.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn give_back_some(&self, keep_bytes: u64) -> Result<bool> {
         const DOING: &str = "give unused space back";
         let number = |pragma: &str| -> Result<u64> {
             self.connection
                 .pragma_query_value(None, pragma, |row| sqlite::unsigned(row, 0))
                 .doing(DOING, &self.path)
         };
-        let free_pages = number("freelist_count")?;
-        let keep_pages = keep_bytes / number("page_size")?.max(512);
-        if free_pages > keep_pages {
-            // It returns a row per page, so it has to be stepped to its end.
-            let sql = format!("PRAGMA incremental_vacuum({})", free_pages - keep_pages);
-            let vacuum = || -> rusqlite::Result<()> {
-                let mut statement = self.connection.prepare(&sql)?;
-                let mut rows = statement.query([])?;
-                while rows.next()?.is_some() {}
-                Ok(())
-            };
-            vacuum().doing(DOING, &self.path)?;
+        let page_bytes = number("page_size")?.max(512);
+        let unused = number("freelist_count")?.saturating_sub(keep_bytes / page_bytes);
+        if unused == 0 {
+            return Ok(false);
         }
-        Ok(())
+        // It returns a row per page, so it has to be stepped to its end.
+        let pages = unused.min(GIVE_BACK_BYTES / page_bytes);
+        let sql = format!("PRAGMA incremental_vacuum({pages})");
+        let vacuum = || -> rusqlite::Result<()> {
+            let mut statement = self.connection.prepare(&sql)?;
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(())
+        };
+        vacuum().doing(DOING, &self.path)?;
+        Ok(pages < unused)
     }
 }

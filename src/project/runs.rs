@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use super::limits::{MAX_NAME_BYTES, MAX_PAGE_ROWS};
 use super::sqlite::{
-    Doing, bad_value, checked_name, json, not_found, now_ms, signed, text, to_json, unsigned,
+    Doing, bad_value, checked_name, json, not_found, signed, text, to_json, unsigned,
 };
 use super::{CheckpointId, Project};
 use crate::error::{Notice, Result};
+use crate::foundation::time::now_ms;
 
 pub type RunId = i64;
 
@@ -220,11 +221,11 @@ impl Project {
                     [id],
                 )
                 .doing(DOING, path)?;
-                super::blobs::delete_unreferenced(t).doing(DOING, path)?;
             }
             Ok(())
         })?;
         if status.is_settled() {
+            self.remove_unused_blobs();
             self.give_back_pages(0)?;
         }
         Ok(())
@@ -251,8 +252,10 @@ impl Project {
             if changed == 0 {
                 return Err(not_found("the run", path));
             }
-            super::blobs::delete_unreferenced(t).doing(DOING, path)
-        })
+            Ok(())
+        })?;
+        self.remove_unused_blobs();
+        Ok(())
     }
 
     /// Adds or replaces the numbers of some steps.

@@ -41,10 +41,11 @@ pub struct TrainConfig {
     pub report_every: u64,
     /// Steps between two evaluations on held-out pictures.
     pub evaluate_every: u64,
-    /// Steps between two resumable states: what a crash can lose, unless
-    pub checkpoint_every: u64,
-    /// so many seconds of training have passed before. Changes no result.
+    /// Seconds of training between two resumable states, which is what a crash can lose and a little more: a state waits for
+    /// the next evaluation, so that the best model and the state share their weights. Changes no result.
     pub checkpoint_seconds: f64,
+    /// Steps between two resumable states, where they are wanted more often than that.
+    pub checkpoint_every: Option<u64>,
     pub evaluation: EvaluationConfig,
     pub early_stop: Option<EarlyStop>,
 }
@@ -188,6 +189,12 @@ impl Preset {
         }
     }
 
+    /// Half of the run. A state is four times the weights and goes through the project's log as well, 140 MB in all with the
+    /// shipped layout: so few keep what a fine-tune writes below 1 GB an hour.
+    fn checkpoint_seconds(self) -> f64 {
+        (self.minutes() * 60.0 / 2.0).clamp(LEAST_CHECKPOINT_SECONDS, MOST_CHECKPOINT_SECONDS)
+    }
+
     pub fn config(self, seed: u64) -> TrainConfig {
         TrainConfig {
             seed,
@@ -197,6 +204,7 @@ impl Preset {
                 ..Augment::default()
             },
             learning_rate: PRESET_LEARNING_RATE,
+            checkpoint_seconds: self.checkpoint_seconds(),
             losses: LossWeights {
                 texture: PRESET_TEXTURE,
                 ..LossWeights::default()
@@ -206,6 +214,8 @@ impl Preset {
     }
 }
 
+const LEAST_CHECKPOINT_SECONDS: f64 = 450.0;
+const MOST_CHECKPOINT_SECONDS: f64 = 900.0;
 /// The base model is sharp, and a fine-tune without this loss blurs it within a hundred steps (models/README.md).
 const PRESET_TEXTURE: f64 = 2.0;
 /// Pictures are painted on as they are: shrunk crops have a finer texture, and learning it costs what is asked for
@@ -240,8 +250,8 @@ impl Default for TrainConfig {
             sharpening: None,
             report_every: 20,
             evaluate_every: 200,
-            checkpoint_every: 200,
-            checkpoint_seconds: 30.0,
+            checkpoint_seconds: MOST_CHECKPOINT_SECONDS,
+            checkpoint_every: None,
             evaluation: EvaluationConfig::default(),
             early_stop: Some(EarlyStop {
                 patience: 8,
@@ -284,7 +294,7 @@ impl TrainConfig {
             ("batch", u64::from(self.batch)),
             ("report_every", self.report_every),
             ("evaluate_every", self.evaluate_every),
-            ("checkpoint_every", self.checkpoint_every),
+            ("checkpoint_every", self.checkpoint_every.unwrap_or(1)),
             ("codebook_start.batches", self.codebook_start.batches),
             ("evaluation.pictures", self.evaluation.pictures as u64),
             ("evaluation.side_px", u64::from(self.evaluation.side_px)),

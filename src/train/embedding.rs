@@ -1,12 +1,14 @@
 //! Teaches a trained codec's head of words that parts of one picture belong together; the rest of the codec stays as it is.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::losses::info_nce;
-use super::prefetch;
+use super::prefetch::Batches;
 use super::schedule::Schedule;
 use crate::codec::{Codec, WordsHead};
 use crate::dataset::BatchSource;
@@ -65,7 +67,7 @@ impl EmbeddingTraining {
 pub fn train_embedding(
     codec: &Codec,
     settings: &EmbeddingTraining,
-    source: &dyn BatchSource,
+    source: Arc<dyn BatchSource>,
     observer: &dyn Observer,
     mut told: impl FnMut(u64, f64),
 ) -> Result<Codec> {
@@ -79,29 +81,27 @@ pub fn train_embedding(
     };
     let mut optimizer = AdamW::new(codec.params(), &config)?;
     let schedule = Schedule::default();
-    prefetch::with_batches(source, 0, |batches| {
-        for step in 0..settings.steps {
-            observer.check()?;
-            observer.progress(step, settings.steps);
-            let pixels = (batches.next()?, (batch, side, side, 4));
-            let pixels = Tensor::from_vec(pixels.0, pixels.1, codec.device())?;
-            let half = |left: usize| -> Result<Tensor> {
-                let half = pixels.narrow(2, left, side / 2)?.contiguous()?;
-                codec.word_cells(&half)
-            };
-            let halves = [half(0)?, half(side / 2)?];
-            if step == 0 {
-                codec.start_words(&halves[0], rng.next_u64(), observer)?;
-            }
-            let [left, right] = halves.map(|cells| codec.embed_words(&cells));
-            let loss = info_nce(&left?, &right?, TEMPERATURE)?;
-            let grads = codec.params().backward(&loss)?;
-            let factor = schedule.factor(step, step as f64 / settings.steps as f64);
-            optimizer.step(&grads, settings.learning_rate * factor)?;
-            told(step + 1, read_scalars(&[&loss.detach()])?[0]);
+    let mut batches = Batches::starting_at(0, source);
+    for step in 0..settings.steps {
+        observer.check()?;
+        observer.progress(step, settings.steps);
+        let pixels = (batches.next()?, (batch, side, side, 4));
+        let pixels = Tensor::from_vec(pixels.0, pixels.1, codec.device())?;
+        let half = |left: usize| -> Result<Tensor> {
+            let half = pixels.narrow(2, left, side / 2)?.contiguous()?;
+            codec.word_cells(&half)
+        };
+        let halves = [half(0)?, half(side / 2)?];
+        if step == 0 {
+            codec.start_words(&halves[0], rng.next_u64(), observer)?;
         }
-        Ok(())
-    })?;
+        let [left, right] = halves.map(|cells| codec.embed_words(&cells));
+        let loss = info_nce(&left?, &right?, TEMPERATURE)?;
+        let grads = codec.params().backward(&loss)?;
+        let factor = schedule.factor(step, step as f64 / settings.steps as f64);
+        optimizer.step(&grads, settings.learning_rate * factor)?;
+        told(step + 1, read_scalars(&[&loss.detach()])?[0]);
+    }
     // It comes from a file, and adding to what is no object would panic.
     let training = &mut codec.info.training;
     if !training.is_object() {
@@ -164,7 +164,7 @@ mod tests {
             losses.push(loss);
             assert_eq!(step as usize, losses.len());
         };
-        let after = train_embedding(&before, &settings, &Grain, &(), told).unwrap();
+        let after = train_embedding(&before, &settings, Arc::new(Grain), &(), told).unwrap();
         let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
         let (first, last) = (mean(&losses[..15]), mean(&losses[105..]));
         assert!(last < 0.9 * first, "{first} {last}");
@@ -182,7 +182,7 @@ mod tests {
             );
         }
         // The same settings give the same head.
-        let again = train_embedding(&before, &settings, &Grain, &(), |_, _| {}).unwrap();
+        let again = train_embedding(&before, &settings, Arc::new(Grain), &(), |_, _| {}).unwrap();
         let head = |codec: &Codec| {
             let weight = &codec.tensors()["embedding.words.weight"];
             weight.flatten_all().unwrap().to_vec1::<f32>().unwrap()

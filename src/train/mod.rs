@@ -34,5 +34,6 @@ pub use losses::LossWeights;
 pub use run::{Ended, Pictures, Run};
 pub use schedule::{Budget, Schedule};
 pub use sink::{
-    Checkpoint, CheckpointKind, Evaluation, Preview, ReseededCodes, StepFigures, TrainSink,
+    Checkpoint, CheckpointKind, Evaluation, Preview, ReseededCodes, StateWanted, StepFigures,
+    TrainSink,
 };

@@ -15,12 +15,15 @@ use crate::progress::{Observer, Stop};
 use super::config::{EarlyStop, TrainConfig};
 use super::critic::Critic;
 use super::evaluate::evaluate;
-use super::prefetch::{self, Batches};
+use super::prefetch::Batches;
 use super::report::Report;
 use super::schedule::Budget;
-use super::sink::{Checkpoint, CheckpointKind, Evaluation, ReseededCodes, TrainSink};
+use super::sink::{Checkpoint, CheckpointKind, Evaluation, ReseededCodes, StateWanted, TrainSink};
 use super::state::{self, Progress};
 use super::step;
+
+/// A state that is due waits for an evaluation, but no longer than this many times [`TrainConfig::checkpoint_seconds`].
+const CHECKPOINT_PATIENCE: f64 = 1.5;
 
 /// The pictures of a run, split by the caller ([`crate::dataset::split_held_out`]).
 #[derive(Debug, Clone, Default)]
@@ -81,19 +84,21 @@ impl Run {
     }
 
     /// Takes a run up where [`Checkpoint::state`] left it; on the same machine with the same pictures it goes on bit for
-    /// bit (with a budget in steps). `budget` replaces the run's own, to train longer. If the pictures changed, the observer is
+    /// bit (with a budget in steps). `model` is [`Checkpoint::model`] of the same checkpoint, needed for a state that was
+    /// kept beside it. `budget` replaces the run's own, to train longer. If the pictures changed, the observer is
     /// warned and the run goes on with the new ones.
     ///
     /// # Errors
     /// `Damaged`, `Foreign` or `Newer` for bytes that are no such state; as [`Self::from_scratch`].
     pub fn resume(
-        bytes: &[u8],
+        state: &[u8],
+        model: Option<&[u8]>,
         pictures: Pictures,
         budget: Option<Budget>,
         device: &Device,
         observer: &dyn Observer,
     ) -> Result<Self> {
-        let (header, mut tensors) = state::unpack(bytes)?;
+        let (header, mut tensors) = state::unpack(state, model)?;
         let mut part = |prefix: &str| {
             let (found, rest) = std::mem::take(&mut tensors)
                 .into_iter()
@@ -197,11 +202,8 @@ impl Run {
         Ok(codec)
     }
 
-    /// Everything needed to go on later.
-    ///
-    /// # Errors
-    /// `Internal` if tensors cannot be copied.
-    pub fn state(&self) -> Result<Vec<u8>> {
+    /// Everything needed to go on later, but for the averaged weights where the model is kept beside it (`has_model`).
+    fn state(&self, has_model: bool) -> Result<Vec<u8>> {
         let mut tensors = std::collections::BTreeMap::new();
         let mut put = |prefix: &str, part: std::collections::BTreeMap<String, Tensor>| {
             tensors.extend(
@@ -219,6 +221,7 @@ impl Run {
             put("critic_optimizer", optimizer);
         }
         state::pack(
+            has_model,
             &self.config,
             self.codec.config(),
             &self.progress,
@@ -238,35 +241,35 @@ impl Run {
         if let Some(before) = self.before.take() {
             self.first_look(&before, &held_out, sink)?;
         }
-        // The loading thread reads from it while the loop changes the rest.
         let source = Arc::clone(&self.batches);
-        prefetch::with_batches(&*source, self.progress.step, |batches| {
-            let mut round = Round {
-                run: self,
-                source: &*source,
-                held_out: &held_out,
-                sink,
-                observer,
-                report: Report::default(),
-                clock: Instant::now(),
-                kept: Instant::now(),
-            };
-            round.run(batches)
-        })
+        let mut batches = Batches::starting_at(self.progress.step, Arc::clone(&source));
+        let mut round = Round {
+            run: self,
+            source: &*source,
+            held_out: &held_out,
+            sink,
+            observer,
+            report: Report::default(),
+            clock: Instant::now(),
+            kept: Instant::now(),
+        };
+        round.run(&mut batches)
     }
 
     fn first_look(
-        &self,
+        &mut self,
         before: &Codec,
         held_out: &[Window],
         sink: &mut dyn TrainSink,
     ) -> Result<()> {
         let scores = evaluate(before, held_out, self.config.evaluation.previews, &())?;
         if self.progress.step == 0 {
-            sink.evaluation(&Evaluation {
+            let evaluation = Evaluation {
                 is_held_out: self.pictures.is_separate,
                 ..scores.evaluation
-            });
+            };
+            sink.evaluation(&evaluation);
+            self.progress.first = Some(evaluation);
         }
         sink.previews(0, &scores.previews);
         Ok(())
@@ -326,11 +329,12 @@ impl Round<'_> {
                 return self.finish(Ended::Finished);
             }
             if let Some(stop) = self.observer.stop() {
-                self.keep_last()?;
-                return Ok(match stop {
+                let ended = match stop {
                     Stop::Pause => Ended::Paused,
                     Stop::Cancel => Ended::Cancelled,
-                });
+                };
+                self.keep_last(Some(ended))?;
+                return Ok(ended);
             }
             let config = &self.run.config;
             if !self.run.progress.has_codebooks && config.codebook_start.is_due(step, done) {
@@ -458,10 +462,17 @@ impl Round<'_> {
         let is_stale =
             |stop: EarlyStop| progress.without_gain >= stop.patience && now >= stop.not_before;
         let is_over = is_evaluated && config.early_stop.is_some_and(is_stale);
-        if step.is_multiple_of(config.checkpoint_every)
-            || self.kept.elapsed().as_secs_f64() >= config.checkpoint_seconds
-        {
-            self.keep_last()?;
+        let waited = self.kept.elapsed().as_secs_f64() / config.checkpoint_seconds;
+        let is_time = waited
+            >= if is_evaluated {
+                1.0
+            } else {
+                CHECKPOINT_PATIENCE
+            };
+        let is_due = is_time || (config.checkpoint_every).is_some_and(|n| step.is_multiple_of(n));
+        // The end keeps its own.
+        if is_due && !is_over {
+            self.keep_last(None)?;
         }
         Ok(is_over)
     }
@@ -480,6 +491,7 @@ impl Round<'_> {
 
         let min_gain = (self.run.config.early_stop).map_or(0.0, |stop| stop.min_gain_db);
         let progress = &mut self.run.progress;
+        progress.first.get_or_insert_with(|| evaluation.clone());
         progress.latest = Some(evaluation.clone());
         let score = evaluation.psnr_db;
         if progress
@@ -512,7 +524,7 @@ impl Round<'_> {
         Ok(())
     }
 
-    fn keep_last(&mut self) -> Result<()> {
+    fn keep_last(&mut self, ended: Option<Ended>) -> Result<()> {
         self.spent();
         self.kept = Instant::now();
         let progress = &self.run.progress;
@@ -521,11 +533,16 @@ impl Round<'_> {
         } else {
             None
         };
+        let state = match self.sink.state_wanted(ended) {
+            StateWanted::Nothing => None,
+            StateWanted::BesideModel => Some(self.run.state(model.is_some())?),
+            StateWanted::Whole => Some(self.run.state(false)?),
+        };
         self.sink.checkpoint(Checkpoint {
             kind: CheckpointKind::Last,
             step: progress.step,
             model,
-            state: Some(self.run.state()?),
+            state,
             evaluation: progress.latest.clone(),
             reseeded: reseeded(&self.run.codec),
         })
@@ -537,7 +554,7 @@ impl Round<'_> {
         if progress.has_codebooks && !is_scored {
             self.evaluate()?;
         }
-        self.keep_last()?;
+        self.keep_last(Some(ended))?;
         Ok(ended)
     }
 }

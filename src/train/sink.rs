@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::run::Ended;
 use crate::error::Result;
 
 /// Receives what a run gives out. All calls come from the training thread, in order.
@@ -22,6 +23,13 @@ pub trait TrainSink {
     /// After each evaluation: always the same held-out pictures, in the same order.
     fn previews(&mut self, step: u64, previews: &[Preview]) {
         let _ = (step, previews);
+    }
+
+    /// What [`Checkpoint::state`] of the next [`CheckpointKind::Last`] shall hold; `ended` is `None` while the run goes on. Making
+    /// and keeping a whole one moves four times the weights.
+    fn state_wanted(&self, ended: Option<Ended>) -> StateWanted {
+        let _ = ended;
+        StateWanted::Whole
     }
 
     /// A model or state to keep. An error (a full disk) ends the run with it.
@@ -72,9 +80,12 @@ impl StepFigures {
             ("structure_usage", self.structure_usage),
             ("detail_usage", self.detail_usage),
         ]);
+        let optional = [
+            ("contrast_loss", self.contrast_loss),
+            ("critic_loss", self.critic_loss),
+        ];
         values.extend(
-            self.critic_loss
-                .map(|loss| ("critic_loss".to_owned(), loss)),
+            (optional.into_iter()).filter_map(|(name, loss)| Some((name.to_owned(), loss?))),
         );
         values
     }
@@ -154,6 +165,15 @@ pub enum CheckpointKind {
     Last,
 }
 
+/// How much of a run's state is handed out with a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateWanted {
+    Nothing,
+    /// Without the averaged weights where [`Checkpoint::model`] has them: [`super::Run::resume`] then needs both.
+    BesideModel,
+    Whole,
+}
+
 /// Something to keep. A newer one of the same kind replaces the older.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
@@ -162,7 +182,7 @@ pub struct Checkpoint {
     pub step: u64,
     /// The model with averaged weights, as a file; `None` before the codebooks exist.
     pub model: Option<Vec<u8>>,
-    /// What [`super::Run::resume`] takes; with [`CheckpointKind::Last`].
+    /// What [`super::Run::resume`] takes; with [`CheckpointKind::Last`], as [`TrainSink::state_wanted`] asked for.
     pub state: Option<Vec<u8>>,
     /// Of this model ([`CheckpointKind::Best`]), or the latest one.
     pub evaluation: Option<Evaluation>,
@@ -175,4 +195,35 @@ pub struct Checkpoint {
 pub struct ReseededCodes {
     pub structure: Vec<u32>,
     pub detail: Vec<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_loss_that_is_trained_is_told_by_name() {
+        let mut figures = StepFigures {
+            step: 20,
+            progress: 0.1,
+            learning_rate: 1e-3,
+            loss: 0.5,
+            reconstruction_loss: 0.25,
+            structure_loss: 0.125,
+            commitment_loss: 0.0625,
+            gradient_norm: 1.0,
+            contrast_loss: Some(3.0),
+            critic_loss: Some(2.0),
+            pictures_per_second: 10.0,
+            remaining: None,
+            structure_usage: 0.5,
+            detail_usage: 0.5,
+        };
+        let values = figures.values();
+        assert_eq!(values.get("contrast_loss"), Some(&3.0));
+        assert_eq!(values.get("critic_loss"), Some(&2.0));
+        (figures.contrast_loss, figures.critic_loss) = (None, None);
+        let values = figures.values();
+        assert!(!values.contains_key("contrast_loss") && !values.contains_key("critic_loss"));
+    }
 }

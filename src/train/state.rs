@@ -7,15 +7,19 @@ use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::codec::CodecConfig;
+use crate::codec::{Codec, CodecConfig};
 use crate::error::{Error, Kind, Result};
 
 use super::config::TrainConfig;
 use super::sink::Evaluation;
 
 const METADATA_KEY: &str = "tessera-run";
-/// Readable up to this one.
-const FORMAT: u32 = 1;
+/// With everything in it.
+const WHOLE: u32 = 1;
+/// Without the averaged weights, which lie in the model kept beside it. The newest one that can be read.
+const BESIDE_MODEL: u32 = 2;
+/// Names of the averaged weights.
+pub(super) const AVERAGES: &str = "optimizer.ema.";
 
 /// All of a state but the tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +43,9 @@ pub struct Progress {
     pub seconds: f64,
     /// False while a new network trains without quantization.
     pub has_codebooks: bool,
+    /// What the run began with: the model it goes on from, or of a new one its first score.
+    #[serde(default)]
+    pub first: Option<Evaluation>,
     pub best: Option<Evaluation>,
     pub latest: Option<Evaluation>,
     /// Evaluations since the best one that counted as a gain.
@@ -71,12 +78,12 @@ pub fn read_header(bytes: &[u8]) -> Result<StateHeader> {
         format: u32,
     }
     let any: AnyHeader = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-    if any.format > FORMAT {
+    if any.format > BESIDE_MODEL {
         return Err(Error::new(
             Kind::Newer,
             "could not resume the run",
             format!(
-                "it was paused by a newer Tessera (format {}, this one reads up to {FORMAT})",
+                "it was paused by a newer Tessera (format {}, this one reads up to {BESIDE_MODEL})",
                 any.format
             ),
             "Resume it with that version",
@@ -85,7 +92,9 @@ pub fn read_header(bytes: &[u8]) -> Result<StateHeader> {
     serde_json::from_str(text).map_err(|error| damaged(error.to_string()))
 }
 
+/// `has_model`: the averaged weights are left out, since the model kept beside the state has them.
 pub(super) fn pack(
+    has_model: bool,
     config: &TrainConfig,
     codec: &CodecConfig,
     progress: &Progress,
@@ -94,7 +103,7 @@ pub(super) fn pack(
     tensors: &BTreeMap<String, Tensor>,
 ) -> Result<Vec<u8>> {
     let header = StateHeader {
-        format: FORMAT,
+        format: if has_model { BESIDE_MODEL } else { WHOLE },
         config: config.clone(),
         codec: codec.clone(),
         progress: progress.clone(),
@@ -104,6 +113,7 @@ pub(super) fn pack(
     let text = serde_json::to_string(&header).map_err(internal)?;
     let packed = tensors
         .iter()
+        .filter(|(name, _)| !(has_model && name.starts_with(AVERAGES)))
         .map(|(name, tensor)| Ok((name.as_str(), tensor.dims().to_vec(), to_bytes(tensor)?)))
         .collect::<Result<Vec<_>>>()?;
     let views = packed
@@ -117,11 +127,14 @@ pub(super) fn pack(
     safetensors::serialize(views, Some(metadata)).map_err(internal)
 }
 
-/// The header and the tensors, on the CPU.
-pub(super) fn unpack(bytes: &[u8]) -> Result<(StateHeader, BTreeMap<String, Tensor>)> {
+/// The header and the tensors, on the CPU. `model` is the checkpoint's file, for a state without the averaged weights.
+pub(super) fn unpack(
+    bytes: &[u8],
+    model: Option<&[u8]>,
+) -> Result<(StateHeader, BTreeMap<String, Tensor>)> {
     let header = read_header(bytes)?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
-    let tensors = file
+    let mut tensors = file
         .tensors()
         .into_iter()
         .map(|(name, view)| {
@@ -129,7 +142,16 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<(StateHeader, BTreeMap<String, Tens
                 .ok_or_else(|| damaged(format!("{name} has a type that does not belong here")))??;
             Ok((name, tensor))
         })
-        .collect::<Result<_>>()?;
+        .collect::<Result<BTreeMap<_, _>>>()?;
+    if header.format == BESIDE_MODEL {
+        let model = model.ok_or_else(|| damaged("the model kept beside it is missing".into()))?;
+        let model = Codec::load_bytes(model, &Device::Cpu)?;
+        let averages = model.params().params();
+        tensors.extend((averages.iter()).map(|param| {
+            let name = format!("{AVERAGES}{}", param.name());
+            (name, param.tensor().detach())
+        }));
+    }
     Ok((header, tensors))
 }
 

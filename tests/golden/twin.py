@@ -117,6 +117,30 @@ class Level(nn.Module):
         return scores.argmin(1).reshape(z.shape[:-1])
 
 
+class Words(nn.Module):
+    """What pictures are compared by: how much their cells are of each learned word, over all and in horizontal bands."""
+
+    def __init__(self, inputs, words, bands):
+        super().__init__()
+        self.words = nn.Linear(inputs, words)
+        self.bands = bands
+
+    def forward(self, pixels, features):
+        cell = pixels.shape[1] // features.shape[1]
+        colours = F.avg_pool2d(pixels.permute(0, 3, 1, 2), cell).permute(0, 2, 3, 1)
+        shares = self.words(torch.cat([features, colours], -1)).softmax(-1).mean(2)  # [n, rows, words]
+        rows, parts = shares.shape[1], [self.root(shares)]
+        for band in range(self.bands):
+            top = min(rows * band // self.bands, rows - 1)
+            bottom = max(rows * (band + 1) // self.bands, top + 1)
+            parts.append(self.root(shares[:, top:bottom]) / self.bands**0.5)
+        return torch.cat(parts, 1)
+
+    @staticmethod
+    def root(shares):
+        return (shares.mean(1) + 1e-6).sqrt()
+
+
 class Codec(nn.Module):
     def __init__(self, config):
         super().__init__()
@@ -143,8 +167,11 @@ class Codec(nn.Module):
         self.structure = Level(widths[-1], config["structure"])
         self.detail = Level(2 * detail_width, config["detail"])
         self.detail.empty = nn.Parameter(torch.zeros(config["detail"]["dim"]))
-        if config.get("embedding"):
-            self.embedding = nn.Linear(widths[-1], config["embedding"])
+        head = config.get("embedding")  # a number: a projection of the mean features; an object: words
+        if isinstance(head, dict):
+            self.embedding = Words(detail_width + 4, head["words"], head["bands"])
+        elif head:
+            self.embedding = nn.Linear(widths[-1], head)
 
     def features(self, pixels, wrap):
         x, found, below = pixels, [], 1
@@ -186,6 +213,15 @@ class Codec(nn.Module):
         trunk = self.trunk(self.structure.codebook[structure_codes], wrap)
         detail = self.detail.vectors(torch.cat([features[self.detail_stage], trunk], -1))
         return structure, structure_codes, detail, self.detail.nearest(detail)
+
+    def embed(self, pixels, wrap=(False, False)):
+        """One vector of length 1 per picture, for a codec with such a head."""
+        features = self.features(pixels, wrap)
+        if isinstance(self.embedding, Words):
+            found = self.embedding(pixels, features[self.detail_stage])
+        else:
+            found = self.embedding(features[-1].mean((1, 2)))
+        return found / (found.square().sum(1, keepdim=True) + 1e-12).sqrt()
 
     def decode(self, structure_codes, detail_codes=None, wrap=(False, False)):
         """`detail_codes` may hold EMPTY; None decodes from structure alone."""

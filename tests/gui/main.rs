@@ -11,6 +11,7 @@ mod lanes;
 mod layers;
 mod pages;
 mod paint;
+mod session;
 mod shaders;
 mod support;
 mod tools;

@@ -62,7 +62,7 @@ impl Window {
                     self.state().notices.history().map(|n| n.text()).collect();
                 panic!(
                     "{what} did not come; jobs {:?}; notices {notices:?}",
-                    self.state().jobs
+                    self.state().jobs().collect::<Vec<_>>()
                 );
             }
             self.harness.step();
@@ -74,7 +74,7 @@ impl Window {
     /// A document is open and its codes are drawn.
     pub fn until_paintable(&mut self) {
         self.until("a picture to paint on", |state| {
-            state.canvas.is_some() && state.palette.is_some()
+            state.session.canvas.is_some() && state.session.palette.is_some()
         });
     }
 
@@ -126,7 +126,12 @@ impl Window {
 
     /// The screen point of a point of the picture, given as shares of its size, while it is fitted.
     pub fn on_picture(&self, x: f32, y: f32) -> Pos2 {
-        let canvas = self.state().canvas.as_ref().expect("a document is open");
+        let canvas = self
+            .state()
+            .session
+            .canvas
+            .as_ref()
+            .expect("a document is open");
         let size = Vec2::new(
             canvas.document.width() as f32,
             canvas.document.height() as f32,
@@ -152,7 +157,11 @@ impl Window {
     }
 
     pub fn canvas(&self) -> &Canvas {
-        self.state().canvas.as_ref().expect("a document is open")
+        self.state()
+            .session
+            .canvas
+            .as_ref()
+            .expect("a document is open")
     }
 
     /// Columns and rows of the structure grid.
@@ -196,7 +205,12 @@ impl Window {
     }
 
     pub fn strokes(&self) -> usize {
-        let canvas = self.state().canvas.as_ref().expect("a document is open");
+        let canvas = self
+            .state()
+            .session
+            .canvas
+            .as_ref()
+            .expect("a document is open");
         canvas.document.history().cursor()
     }
 

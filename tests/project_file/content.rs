@@ -6,7 +6,8 @@ use serde_json::json;
 use tessera::document::{Codes, Document, LayerStack, Level, Source, Target, Wrap};
 use tessera::error::{Kind, Notice};
 use tessera::project::{
-    CheckpointKind, ContentHash, DocumentSource, MetricRow, Project, RunStatus,
+    CheckpointKind, CheckpointWrite, ContentHash, DocumentSource, MetricRow, NewCheckpoint,
+    Project, RunStatus,
 };
 
 use super::support::*;
@@ -109,6 +110,91 @@ fn replacing_the_last_checkpoint_does_not_grow_the_file() {
     let project = Project::open(&path).unwrap();
     assert_eq!(project.check(&()).unwrap(), []);
     assert_eq!(project.resumable_run().unwrap().unwrap().id, run.id);
+}
+
+#[test]
+fn a_checkpoint_is_stored_in_short_pieces_with_strokes_between() {
+    let folder = folder();
+    let path = folder.path().join("p.tessera");
+    let mut project = Project::create(&path).unwrap();
+    let painted = save(&mut project, None, CheckpointKind::Base, 0, b"w", None);
+    let document = add_document(&mut project, painted.hash);
+    let run = project.create_run(&new_run()).unwrap();
+    let (mut edited, size) = (codes(), 9 << 20);
+    let (mut pieces, mut largest) = (0, 0);
+    for step in 0..3 {
+        let (weights, state) = (noise(step, size), noise(step + 100, 2 * size));
+        let mut write = CheckpointWrite::new(NewCheckpoint {
+            run: Some(run.id),
+            kind: CheckpointKind::Last,
+            step,
+            name: "",
+            config: json!({}),
+            metrics: json!({}),
+            weights: weights.as_slice().into(),
+            training_state: Some(state.as_slice().into()),
+        })
+        .unwrap();
+        let row = loop {
+            // What anybody may do in between: paint, throw things away, look for damage.
+            let cell = pieces % 7;
+            let after = if edited.detail.at(cell) == Some(3) {
+                4
+            } else {
+                3
+            };
+            let stroke = stroke(&mut edited, cell, after);
+            project.append_stroke(document.id, &stroke).unwrap();
+            let other = save(&mut project, None, CheckpointKind::Named, 1, b"other", None);
+            project.delete_checkpoint(other.id).unwrap();
+            let pages_before = wal_bytes(&path);
+            let stored = write.advance(&mut project).unwrap();
+            largest = largest.max(wal_bytes(&path).saturating_sub(pages_before));
+            pieces += 1;
+            if let Some(row) = stored {
+                break row;
+            }
+        };
+        assert_eq!(project.check(&()).unwrap(), []);
+        assert!(project.checkpoint_weights(row.id).unwrap() == weights);
+        assert!(project.checkpoint_training_state(row.id).unwrap().unwrap() == state);
+    }
+    // 27 MB each time, 18 MB of which are removed again from the second time on.
+    assert!(pieces > 3 * 27 / 4, "{pieces}");
+    assert!(largest < 8 << 20, "one piece wrote {largest} bytes");
+    let loaded = project.load_document(document.id).unwrap();
+    assert!(loaded.edited == edited);
+
+    // One that is given up leaves nothing behind.
+    let weights = noise(9, size);
+    let mut write = CheckpointWrite::new(NewCheckpoint {
+        run: Some(run.id),
+        kind: CheckpointKind::Last,
+        step: 9,
+        name: "",
+        config: json!({}),
+        metrics: json!({}),
+        weights: weights.as_slice().into(),
+        training_state: None,
+    })
+    .unwrap();
+    assert_eq!(write.advance(&mut project).unwrap(), None);
+    drop(write);
+    project.close().unwrap();
+    let project = Project::open(&path).unwrap();
+    let last = project
+        .run_checkpoint(run.id, CheckpointKind::Last)
+        .unwrap();
+    assert_eq!(last.unwrap().step, 2);
+    project.close().unwrap();
+    let closed = std::fs::metadata(&path).unwrap().len();
+    assert!(closed < 3 * size as u64 + (1 << 20), "{closed}");
+}
+
+fn wal_bytes(path: &std::path::Path) -> u64 {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    std::fs::metadata(name).map_or(0, |m| m.len())
 }
 
 #[test]

@@ -79,8 +79,8 @@ pub fn save(
             name: "",
             config: json!({"width": 8}),
             metrics: json!({"psnr": 21.5}),
-            weights,
-            training_state,
+            weights: weights.into(),
+            training_state: training_state.map(Into::into),
         })
         .unwrap()
 }

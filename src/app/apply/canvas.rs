@@ -42,7 +42,7 @@ impl App {
             Command::ToggleGrid => self.state.look.has_grid ^= true,
             Command::SetCompare(compare) => self.state.look.compare = compare,
             Command::ToggleSplit => {
-                let middle = (self.state.canvas.as_ref())
+                let middle = (self.state.session.canvas.as_ref())
                     .map_or(0.0, |canvas| canvas.document.width() as f32 / 2.0);
                 self.state.look.compare = match self.state.look.compare {
                     Compare::Split(_) => Compare::Now,
@@ -64,7 +64,7 @@ impl App {
     }
 
     fn wish(&mut self, view: ViewWish) {
-        if let Some(canvas) = &mut self.state.canvas {
+        if let Some(canvas) = &mut self.state.session.canvas {
             canvas.view = view;
         }
     }
@@ -105,7 +105,7 @@ impl App {
         let level = self.state.paint.level;
         let code = self.state.paint.current_code();
         let is_on = self.state.look.is_where_used_on;
-        if let Some(canvas) = &mut self.state.canvas {
+        if let Some(canvas) = &mut self.state.session.canvas {
             let mask = is_on.then(|| {
                 Mask::of_code(
                     canvas.document.edited().level(level),

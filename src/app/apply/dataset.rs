@@ -7,10 +7,13 @@ use eframe::egui::TextureHandle;
 
 use super::super::command::Command;
 use super::super::dialogs::Question;
-use super::super::state::{CropsView, Gallery, Lane, Purpose, Workspace};
+use super::super::jobs::Ended;
+use super::super::state::{CropsView, Gallery, Workspace};
+use super::super::textures::Wanted;
 use super::super::{App, Severity};
 use crate::engine::{
-    CheckFilesJob, CropSheet, CropsJob, ImportJob, ImportOptions, PageRequest, write_samples,
+    CheckFilesJob, CropSheet, CropsJob, FilesChecked, ImportJob, ImportOptions, PageRequest,
+    write_samples,
 };
 use crate::error::Notice;
 use crate::progress::Stop;
@@ -30,21 +33,24 @@ impl App {
                 let folder = self.state.folders.data.join("Sample pictures");
                 let to = folder.clone();
                 self.lanes.desk.run(move || write_samples(&to));
-                self.after_desk.push(Command::Import(vec![folder]));
+                self.state
+                    .session
+                    .after_desk
+                    .push(Command::Import(vec![folder]));
             }
             Command::FilterPictures(filter) => {
-                self.state.gallery.filter = filter;
-                self.state.gallery.total = None;
+                self.state.session.gallery.filter = filter;
+                self.state.session.gallery.total = None;
                 self.forget_rows();
             }
             Command::ShowRows(rows) => self.show_rows(rows),
             Command::Exclude(pictures, excluded) => {
-                for row in self.state.gallery.chunks.values_mut().flatten() {
+                for row in self.state.session.gallery.chunks.values_mut().flatten() {
                     if pictures.contains(&row.id) {
                         row.excluded = excluded;
                     }
                 }
-                if let Some(row) = &mut self.state.gallery.selected
+                if let Some(row) = &mut self.state.session.gallery.selected
                     && pictures.contains(&row.id)
                 {
                     row.excluded = excluded;
@@ -52,7 +58,7 @@ impl App {
                 self.write(move |project| project.set_excluded(&pictures, excluded));
             }
             Command::RemoveFromProject(pictures) => {
-                let gallery = &mut self.state.gallery;
+                let gallery = &mut self.state.session.gallery;
                 if (gallery.selected.as_ref()).is_some_and(|row| pictures.contains(&row.id)) {
                     gallery.selected = None;
                 }
@@ -61,7 +67,7 @@ impl App {
             }
             Command::SelectPicture(picture) => self.select_picture(picture),
             Command::OtherCrops => {
-                self.state.gallery.crops_round += 1;
+                self.state.session.gallery.crops_round += 1;
                 self.cut_crops();
             }
             Command::FindPictures => self.ask(Question::FindPictures),
@@ -73,21 +79,26 @@ impl App {
         let device = self.device();
         if let Some(project) = self.storage() {
             self.state.workspace = Workspace::Dataset;
-            self.submit(
-                Lane::Background,
-                Purpose::Import,
-                ImportJob {
-                    project,
-                    paths,
-                    options: ImportOptions::default(),
-                    device,
-                },
-            );
+            let job = ImportJob {
+                project,
+                paths,
+                options: ImportOptions::default(),
+                device,
+            };
+            self.submit_to_its_end(job, |app, ended| {
+                // What was found before a stop or a failure is in the project.
+                app.forget_rows();
+                app.lanes.desk.read_overview();
+                if let Ended::Finished(imported) = ended {
+                    (app.state.notices).say(Severity::Success, imported.to_string());
+                    app.state.session.import_report = Some(imported);
+                }
+            });
         }
     }
 
     fn select_picture(&mut self, picture: Option<PictureId>) {
-        let gallery = &mut self.state.gallery;
+        let gallery = &mut self.state.session.gallery;
         let row = picture.and_then(|id| {
             let mut rows = gallery.chunks.values().flatten();
             rows.find(|row| row.id == id).cloned()
@@ -101,18 +112,18 @@ impl App {
     /// What a run with the present settings would make of the picture shown.
     fn cut_crops(&mut self) {
         // The picture chosen before is not waited for.
-        let waiting: Vec<_> = (self.state.jobs.iter())
-            .filter(|(_, job)| job.purpose == Purpose::Crops)
+        let waiting: Vec<_> = (self.state.session.jobs.iter())
+            .filter(|(_, job)| job.is::<CropsJob>())
             .map(|(key, _)| *key)
             .collect();
         for key in waiting {
             self.lanes.stop(key, Stop::Cancel);
         }
-        let gallery = &self.state.gallery;
+        let gallery = &self.state.session.gallery;
         let Some(row) = gallery.selected.as_ref().filter(|row| !row.missing) else {
             return;
         };
-        let form = self.state.training.form;
+        let form = self.state.session.training.form;
         let (picture, round) = (row.id, gallery.crops_round);
         if let Some(project) = self.storage() {
             let job = CropsJob {
@@ -121,14 +132,22 @@ impl App {
                 config: Box::new(form.preset.config(form.seed)),
                 round,
             };
-            self.submit(Lane::Foreground, Purpose::Crops, job);
+            self.submit(job, |app, sheet| {
+                app.want(Wanted::Crops(sheet));
+            });
         }
     }
 
     pub(in crate::app) fn crops_cut(&mut self, sheet: &CropSheet, textures: Vec<TextureHandle>) {
-        let shown = self.state.gallery.selected.as_ref().map(|row| row.id);
+        let shown = self
+            .state
+            .session
+            .gallery
+            .selected
+            .as_ref()
+            .map(|row| row.id);
         if shown == Some(sheet.picture) {
-            self.state.gallery.crops = Some(CropsView {
+            self.state.session.gallery.crops = Some(CropsView {
                 picture: sheet.picture,
                 role: sheet.role,
                 textures,
@@ -138,23 +157,25 @@ impl App {
 
     /// Looks, behind the window's back, whether the pictures' files are still there.
     pub(in crate::app) fn check_files(&mut self) {
-        let is_fresh = (self.files_checked).is_some_and(|at| at.elapsed() < FILES_AGE);
-        if is_fresh || self.state.has_job(Purpose::CheckFiles) {
+        let is_fresh =
+            (self.state.session.files_checked).is_some_and(|at| at.elapsed() < FILES_AGE);
+        if is_fresh || self.state.has_job::<CheckFilesJob>() {
             return;
         }
-        if let Some(project) = self.state.project.as_ref().map(|p| p.storage.clone()) {
-            self.files_checked = Some(Instant::now());
-            self.submit(
-                Lane::Background,
-                Purpose::CheckFiles,
-                CheckFilesJob { project },
-            );
+        if let Some(project) = self
+            .state
+            .session
+            .project
+            .as_ref()
+            .map(|p| p.storage.clone())
+        {
+            self.state.session.files_checked = Some(Instant::now());
+            self.submit(CheckFilesJob { project }, Self::files_checked);
         }
     }
 
-    pub(in crate::app) fn files_checked(&mut self, report: &serde_json::Value) {
-        let count = |name: &str| report[name].as_u64().unwrap_or(0);
-        let (gone, back) = (count("gone"), count("back"));
+    fn files_checked(&mut self, checked: FilesChecked) {
+        let FilesChecked { gone, back } = checked;
         if gone + back == 0 {
             return;
         }
@@ -180,22 +201,22 @@ impl App {
 
     /// The rows are read anew; those on the screen stay until then.
     pub(in crate::app) fn forget_rows(&mut self) {
-        self.state.gallery.chunks.clear();
-        self.state.gallery.wanted_chunk = None;
+        self.state.session.gallery.chunks.clear();
+        self.state.session.gallery.wanted_chunk = None;
         self.read_chunk(0);
     }
 
     fn read_chunk(&mut self, chunk: u64) {
-        self.state.gallery.wanted_chunk = Some(chunk);
+        self.state.session.gallery.wanted_chunk = Some(chunk);
         self.lanes.desk.read_page(PageRequest {
-            filter: self.state.gallery.filter.clone(),
+            filter: self.state.session.gallery.filter.clone(),
             offset: chunk * Gallery::CHUNK,
             limit: Gallery::CHUNK,
         });
     }
 
     fn show_rows(&mut self, rows: std::ops::Range<u64>) {
-        let gallery = &mut self.state.gallery;
+        let gallery = &mut self.state.session.gallery;
         gallery.clock += 1;
         let clock = gallery.clock;
         let mut missing: Vec<PictureId> = Vec::new();

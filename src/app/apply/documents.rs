@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use super::super::document_command::{DocumentCommand, NewCanvas};
 use super::super::history_pictures::HistoryPictures;
-use super::super::state::{Canvas, ExportFormat, Lane, Purpose, ViewWish, Workspace};
+use super::super::jobs::Ended;
+use super::super::state::{Canvas, ExportFormat, ViewWish, Workspace};
+use super::super::textures::Wanted;
 use super::super::thumb::Thumb;
 use super::super::{App, Command, Severity};
 use super::export::{file_path, free_of_extension};
 use crate::document::{Level, Wrap};
 use crate::engine::{
-    AnimationFormat, BlankJob, CheckpointChoice, ExportTarget, LAST_DOCUMENT, OpenDocument,
-    Reframe, ReframeJob, Reskin, ReskinJob, RewrapJob, TimelapseJob, TimelapseLook, TimelapseOf,
+    AnimationFormat, BlankJob, CheckpointChoice, ExportReskinJob, ExportTarget, Job, LAST_DOCUMENT,
+    OpenDocument, Reframe, ReframeJob, Reskin, ReskinJob, RewrapJob, TimelapseJob, TimelapseLook,
+    TimelapseOf,
 };
 use crate::error::Notice;
 use crate::project::DocumentId;
@@ -29,7 +32,7 @@ impl App {
             D::Rewrap(id, wrap) => self.rewrap(id, wrap),
             D::ToggleWrapPreview => {
                 self.state.look.is_wrap_preview_on ^= true;
-                if let Some(canvas) = &mut self.state.canvas {
+                if let Some(canvas) = &mut self.state.session.canvas {
                     canvas.view = ViewWish::Fit;
                 }
             }
@@ -38,7 +41,7 @@ impl App {
             D::SwitchTo(id) => self.switch_to(id),
             D::CloseTab(id) => self.close_tab(id),
             D::CloseThis => {
-                if let Some(id) = self.state.canvas.as_ref().map(|canvas| canvas.id) {
+                if let Some(id) = self.state.session.canvas.as_ref().map(|canvas| canvas.id) {
                     self.close_tab(id);
                 }
             }
@@ -51,18 +54,28 @@ impl App {
         }
     }
 
+    /// Queues a job that brings a picture to the canvas.
+    pub(super) fn submit_opening(&mut self, job: impl Job<Output = OpenDocument>) {
+        self.submit_to_its_end(job, |app, ended| {
+            app.lanes.desk.read_overview();
+            if let Ended::Finished(opened) = ended {
+                app.want(Wanted::Document(opened.into()));
+            }
+        });
+    }
+
     pub(in crate::app) fn document_opened(&mut self, opened: &Arc<OpenDocument>, surface: Surface) {
         let document = opened.document.clone();
         let thumb = Thumb::new(&self.ctx, document.source());
         let as_opened = thumb.copy(&self.ctx);
         self.openings += 1;
-        let before = self.state.canvas.take();
+        let before = self.state.session.canvas.take();
         // The same picture encoded anew stays in its place.
         let view = match &before {
             Some(canvas) if canvas.id == opened.id => canvas.view,
             _ => ViewWish::Fit,
         };
-        let tabs = &mut self.state.tabs;
+        let tabs = &mut self.state.session.tabs;
         tabs.parked.extend(before);
         tabs.parked.retain(|canvas| canvas.id != opened.id);
         if !tabs.order.contains(&opened.id) {
@@ -99,9 +112,9 @@ impl App {
         let codec = canvas.model.codec.clone();
         self.lanes.decode.open(codec, &canvas.document);
         let id = canvas.id;
-        self.state.canvas = Some(canvas);
+        self.state.session.canvas = Some(canvas);
         self.state.tools.gesture = None;
-        self.state.tools.companions = None;
+        self.state.session.companions = None;
         self.find_companions();
         self.refresh_mask();
         self.show_selection();
@@ -117,18 +130,18 @@ impl App {
             Workspace::Export => Workspace::Export,
             _ => Workspace::Paint,
         };
-        let tabs = &mut self.state.tabs;
+        let tabs = &mut self.state.session.tabs;
         let Some(place) = tabs.parked.iter().position(|canvas| canvas.id == id) else {
             return;
         };
         let canvas = tabs.parked.remove(place);
-        tabs.parked.extend(self.state.canvas.take());
+        tabs.parked.extend(self.state.session.canvas.take());
         self.show_canvas(canvas);
     }
 
     fn step_tab(&mut self, step: i64) {
-        let order = &self.state.tabs.order;
-        let now = self.state.canvas.as_ref().map(|canvas| canvas.id);
+        let order = &self.state.session.tabs.order;
+        let now = self.state.session.canvas.as_ref().map(|canvas| canvas.id);
         let place = order.iter().position(|id| Some(*id) == now);
         if let Some(place) = place {
             let next = (place as i64 + step).rem_euclid(order.len() as i64) as usize;
@@ -140,12 +153,18 @@ impl App {
         if self.is_stroke_open() {
             return;
         }
-        let tabs = &mut self.state.tabs;
+        let tabs = &mut self.state.session.tabs;
         let place = tabs.order.iter().position(|other| *other == id);
         tabs.order.retain(|other| *other != id);
         tabs.parked.retain(|canvas| canvas.id != id);
-        if self.state.canvas.as_ref().is_some_and(|c| c.id == id) {
-            self.state.canvas = None;
+        if self
+            .state
+            .session
+            .canvas
+            .as_ref()
+            .is_some_and(|c| c.id == id)
+        {
+            self.state.session.canvas = None;
             let last = tabs.order.len().saturating_sub(1);
             let beside = place.and_then(|place| tabs.order.get(place.min(last)).copied());
             if let Some(beside) = beside {
@@ -156,12 +175,13 @@ impl App {
 
     fn is_stroke_open(&self) -> bool {
         self.state.tools.gesture.is_some()
-            || (self.state.canvas.as_ref()).is_some_and(|canvas| canvas.document.is_stroke_open())
+            || (self.state.session.canvas.as_ref())
+                .is_some_and(|canvas| canvas.document.is_stroke_open())
     }
 
     /// Says so where the open picture is being encoded anew and may not change meanwhile.
     pub(super) fn is_being_encoded(&mut self) -> bool {
-        let is_busy = self.state.has_job(Purpose::Rewrap);
+        let is_busy = self.state.has_job::<RewrapJob>();
         if is_busy {
             self.state.notices.say(
                 Severity::Info,
@@ -172,35 +192,37 @@ impl App {
     }
 
     fn toggle_wrap(&mut self, change: fn(&mut Wrap)) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let (id, mut wrap) = (canvas.id, canvas.document.wrap());
         change(&mut wrap);
         // What is painted must be in the file first: it is read from there.
         let rewrap = DocumentCommand::Rewrap(id, wrap);
-        self.after_desk.push(Command::Document(rewrap));
+        self.state
+            .session
+            .after_desk
+            .push(Command::Document(rewrap));
         self.ctx.request_repaint();
     }
 
     fn rewrap(&mut self, document: DocumentId, wrap: Wrap) {
-        if self.state.has_job(Purpose::Rewrap) {
+        if self.state.has_job::<RewrapJob>() {
             return;
         }
         if self.is_stroke_open() {
             let again = DocumentCommand::Rewrap(document, wrap);
-            self.after_desk.push(Command::Document(again));
+            self.state.session.after_desk.push(Command::Document(again));
             return;
         }
         let device = self.device();
         if let Some(project) = self.storage() {
-            let job = RewrapJob {
+            self.submit_opening(RewrapJob {
                 project,
                 document,
                 wrap,
                 device,
-            };
-            self.submit(Lane::Foreground, Purpose::Rewrap, job);
+            });
         }
     }
 
@@ -208,9 +230,9 @@ impl App {
         self.state.overlay = None;
         self.state.workspace = Workspace::Paint;
         let code = self.state.paint.code.get(Level::Structure);
-        let (model, device) = (self.state.training.model, self.device());
+        let (model, device) = (self.state.session.training.model, self.device());
         if let Some(project) = self.storage() {
-            let job = BlankJob {
+            self.submit_opening(BlankJob {
                 project,
                 name: "Untitled".into(),
                 width: canvas.width,
@@ -219,8 +241,7 @@ impl App {
                 code,
                 model,
                 device,
-            };
-            self.submit(Lane::Foreground, Purpose::OpenDocument, job);
+            });
         }
     }
 
@@ -229,7 +250,7 @@ impl App {
         let Some(project) = self.storage() else {
             return;
         };
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let job = ReframeJob {
@@ -239,17 +260,17 @@ impl App {
             model: canvas.model.clone(),
             to,
         };
-        self.submit(Lane::Foreground, Purpose::OpenDocument, job);
+        self.submit_opening(job);
     }
 
     fn reskin(&mut self, choice: Option<CheckpointChoice>) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         match choice {
             Some(choice) => {
                 canvas.wants_reskin = true;
-                self.submit_reskin(choice, None);
+                self.submit_reskin(choice);
             }
             None => {
                 canvas.wants_reskin = false;
@@ -261,30 +282,26 @@ impl App {
         }
     }
 
-    fn submit_reskin(&mut self, checkpoint: CheckpointChoice, out: Option<ExportTarget>) {
-        let device = self.device();
-        let Some(project) = self.storage() else {
-            return;
-        };
-        let Some(canvas) = &self.state.canvas else {
-            return;
-        };
-        let purpose = match out {
-            Some(_) => Purpose::Export,
-            None => Purpose::Reskin,
-        };
-        let job = ReskinJob {
+    fn submit_reskin(&mut self, checkpoint: CheckpointChoice) {
+        if let Some(job) = self.reskin_job(checkpoint) {
+            self.submit(job, Self::reskinned);
+        }
+    }
+
+    fn reskin_job(&mut self, checkpoint: CheckpointChoice) -> Option<ReskinJob> {
+        let (project, device) = (self.storage()?, self.device());
+        let canvas = self.state.session.canvas.as_ref()?;
+        Some(ReskinJob {
             project,
             id: canvas.id,
             document: Box::new(canvas.document.clone()),
             checkpoint,
-            out,
             device,
-        };
-        self.submit(Lane::Background, purpose, job);
+        })
     }
 
-    pub(in crate::app) fn reskinned(&mut self, reskin: &Arc<Reskin>) {
+    fn reskinned(&mut self, reskin: Reskin) {
+        let reskin = Arc::new(reskin);
         let found = (self.state.canvases_mut()).find(|canvas| canvas.id == reskin.document);
         let Some(canvas) = found else {
             return;
@@ -302,18 +319,18 @@ impl App {
 
     /// What is painted is soon seen through the other model as well.
     pub(in crate::app) fn refresh_reskin(&mut self) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let Some(reskin) = &canvas.reskin else { return };
         let is_old = reskin.revision != canvas.document.revision();
-        if is_old && !canvas.document.is_stroke_open() && !self.state.has_job(Purpose::Reskin) {
-            self.submit_reskin(reskin.choice, None);
+        if is_old && !canvas.document.is_stroke_open() && !self.state.has_job::<ReskinJob>() {
+            self.submit_reskin(reskin.choice);
         }
     }
 
     fn export_reskin(&mut self) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let Some(reskin) = &canvas.reskin else { return };
@@ -324,11 +341,13 @@ impl App {
             existing: form.existing,
             has_restore_data: false,
         };
-        self.submit_reskin(reskin.choice, Some(out));
+        if let Some(reskin) = self.reskin_job(reskin.choice) {
+            self.submit_export(ExportReskinJob { reskin, out });
+        }
     }
 
     fn write_timelapse(&mut self) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             self.state.notices.push(
                 Severity::Warning,
                 Notice::new(
@@ -367,6 +386,9 @@ impl App {
             path,
             existing,
         };
-        self.submit(Lane::Background, Purpose::Export, job);
+        self.submit(job, |app, written| {
+            (app.state.notices).say(Severity::Success, written.to_string());
+            app.state.session.last_export = Some(written.file);
+        });
     }
 }

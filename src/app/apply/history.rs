@@ -3,19 +3,20 @@
 use std::ops::Range;
 
 use super::super::command::Command;
-use super::super::state::{Canvas, Lane, Purpose};
+use super::super::state::Canvas;
 use super::super::textures::of_raster;
 use super::super::{App, Severity};
 use crate::engine::{Thumbnails, ThumbnailsJob};
 use crate::error::Result;
-use crate::project::{NamedState, now_ms};
+use crate::foundation::time::now_ms;
+use crate::project::NamedState;
 
 impl App {
     pub(super) fn apply_history(&mut self, command: Command) {
         if self.is_being_encoded() {
             return;
         }
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         let cursor = canvas.document.history().cursor();
@@ -56,7 +57,7 @@ impl App {
 
     /// Has pictures made of strokes that have none yet.
     fn draw_history(&mut self, rows: Range<usize>) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         if canvas.document.is_stroke_open() {
@@ -79,10 +80,10 @@ impl App {
             model: canvas.model.clone(),
             strokes: lacking,
         };
-        self.submit(Lane::Background, Purpose::Thumbnails, job);
+        self.submit(job, |app, made| app.history_drawn(&made));
     }
 
-    pub(in crate::app) fn history_drawn(&mut self, made: &Thumbnails) {
+    fn history_drawn(&mut self, made: &Thumbnails) {
         let mut all = self.state.canvases_mut();
         let Some(canvas) = all.find(|canvas| canvas.id == made.id) else {
             return;
@@ -96,7 +97,7 @@ impl App {
     }
 
     fn go_to_history(&mut self, to: usize) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         if canvas.document.is_stroke_open() {
@@ -130,7 +131,7 @@ impl App {
     }
 
     fn take_snapshot(&mut self) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         let number = 1 + canvas.snapshots.iter().map(|s| s.number).max().unwrap_or(0);
@@ -157,7 +158,7 @@ impl App {
             document,
             snapshots,
             ..
-        }) = &mut self.state.canvas
+        }) = &mut self.state.session.canvas
         else {
             return Ok(());
         };

@@ -12,7 +12,7 @@ impl App {
         if self.is_being_encoded() {
             return;
         }
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         if canvas.document.is_stroke_open() {

@@ -18,12 +18,8 @@ mod window;
 pub use export::file_path as export_path;
 
 use super::command::Command;
-use super::state::Purpose;
 use super::{App, Severity};
-use crate::engine::Job;
 use crate::error::Error;
-
-use super::state::{JobKey, Lane};
 
 impl App {
     /// Does what was asked. What goes wrong is told and not returned: there is nobody else to handle it.
@@ -137,20 +133,5 @@ impl App {
 
     pub(super) fn tell(&mut self, error: Error) {
         self.state.notices.push(Severity::Error, *error.notice);
-    }
-
-    pub(super) fn submit(
-        &mut self,
-        lane: Lane,
-        purpose: Purpose,
-        job: impl Into<Job>,
-    ) -> Option<JobKey> {
-        match self.lanes.submit(&mut self.state, lane, purpose, job) {
-            Ok(key) => Some(key),
-            Err(error) => {
-                self.tell(error);
-                None
-            }
-        }
     }
 }

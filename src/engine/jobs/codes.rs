@@ -1,23 +1,24 @@
 //! Pictures to codes and back, as files.
 
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
+use super::edit::check_png;
 use crate::canvas;
 use crate::dataset::{Limits, read_file};
 use crate::document::{CodeGrid, Codes, Geometry, Wrap};
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::encodings::Encodings;
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Report};
 use crate::engine::model::{Model, ModelSource};
 use crate::engine::pictures;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
-use crate::export::{Existing, Metadata, Provenance, write_bytes, write_png};
+use crate::export::{Existing, Metadata, Provenance, check_writable, write_bytes, write_png};
 use crate::project::ContentHash;
 
 const FORMAT: u32 = 1;
@@ -47,8 +48,47 @@ pub struct EncodeJob {
     pub device: DeviceChoice,
 }
 
-impl EncodeJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// A picture's codes that were written.
+#[derive(Debug, Serialize)]
+pub struct Encoded {
+    /// Hash of the model.
+    pub model: String,
+    /// Pixels.
+    pub width: u32,
+    pub height: u32,
+    #[serde(skip)]
+    pub structure_cells: usize,
+    #[serde(skip)]
+    pub detail_cells: usize,
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+impl fmt::Display for Encoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Encoded into {} structure and {} detail codes.",
+            self.structure_cells, self.detail_cells
+        )
+    }
+}
+
+impl Report for Encoded {
+    fn files(&self) -> Vec<&Path> {
+        vec![&self.file]
+    }
+}
+
+impl Job for EncodeJob {
+    type Output = Encoded;
+
+    fn title(&self) -> &'static str {
+        "Encoding a picture"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Encoded> {
+        check_writable(&self.out, self.existing)?;
         let model = self.model.load(&open_device(self.device)?.device)?;
         let indexed = match self.model.project() {
             Some(project) => indexed_codes(project, &model, &self.image)?,
@@ -80,12 +120,14 @@ impl EncodeJob {
             )
         })?;
         write_bytes(&self.out, self.existing, &bytes)?;
-        Ok(Outcome::new(format!(
-            "Encoded into {} structure and {} detail codes.",
-            cells.0, cells.1
-        ))
-        .with_report(json!({ "model": file.model, "width": file.width, "height": file.height }))
-        .with_file(&self.out))
+        Ok(Encoded {
+            model: file.model,
+            width: file.width,
+            height: file.height,
+            structure_cells: cells.0,
+            detail_cells: cells.1,
+            file: self.out,
+        })
     }
 }
 
@@ -122,8 +164,39 @@ pub struct DecodeJob {
     pub device: DeviceChoice,
 }
 
-impl DecodeJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// A picture that was decoded from codes.
+#[derive(Debug, Serialize)]
+pub struct DecodedCodes {
+    /// Pixels.
+    #[serde(skip)]
+    pub width: u32,
+    #[serde(skip)]
+    pub height: u32,
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+impl fmt::Display for DecodedCodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Decoded {} × {} pixels.", self.width, self.height)
+    }
+}
+
+impl Report for DecodedCodes {
+    fn files(&self) -> Vec<&Path> {
+        vec![&self.file]
+    }
+}
+
+impl Job for DecodeJob {
+    type Output = DecodedCodes;
+
+    fn title(&self) -> &'static str {
+        "Decoding codes"
+    }
+
+    fn run(self, context: &JobContext) -> Result<DecodedCodes> {
+        check_png(&self.out, self.existing)?;
         let model = self.model.load(&open_device(self.device)?.device)?;
         let file = read_codes(&self.codes)?;
         if file.model != model.hash {
@@ -148,14 +221,17 @@ impl DecodeJob {
         if self.structure_only {
             codes.detail = CodeGrid::filled(codes.detail.width(), codes.detail.height(), None);
         }
-        let size = (file.width, file.height);
         let decoded = pictures::decode(&model.codec, &codes, geometry, context)?;
         let metadata = Metadata {
             provenance: Some(Provenance::Generated),
             restore: None,
         };
         write_png(&self.out, self.existing, &decoded, &metadata)?;
-        Ok(Outcome::new(format!("Decoded {} × {} pixels.", size.0, size.1)).with_file(&self.out))
+        Ok(DecodedCodes {
+            width: file.width,
+            height: file.height,
+            file: self.out,
+        })
     }
 }
 

@@ -1,9 +1,10 @@
 //! Folders and files → the project's dataset index.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::edit::open_in;
 use crate::dataset::{
@@ -12,7 +13,7 @@ use crate::dataset::{
 };
 use crate::engine::device::DeviceChoice;
 use crate::engine::documents::{self, Opened};
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Report, WhenLeft, pictures};
 use crate::engine::model::{CheckpointChoice, ModelSource};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -39,8 +40,75 @@ pub struct ImportJob {
     pub device: DeviceChoice,
 }
 
-impl ImportJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// What an import found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Imported {
+    /// Pictures found.
+    pub imported: u64,
+    /// Pictures that the project did not know.
+    pub added: u64,
+    pub changed: u64,
+    pub unchanged: u64,
+    pub moved: u64,
+    pub missing: u64,
+    /// How many pictures got each flag.
+    pub flags: BTreeMap<String, u64>,
+    /// Pictures with at least one flag.
+    #[serde(skip)]
+    pub flagged: u64,
+    /// Files that somebody may have expected among the pictures, each with its reason.
+    pub rejected: Vec<Notice>,
+    /// Other files: texts and the like.
+    pub skipped: u64,
+    /// Exported pictures that became documents again.
+    pub restored_documents: u64,
+}
+
+impl fmt::Display for Imported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Imported {} ({} new, {} unchanged",
+            pictures(self.imported),
+            self.added,
+            self.unchanged
+        )?;
+        if self.missing > 0 {
+            write!(f, ", {} missing", self.missing)?;
+        }
+        write!(
+            f,
+            "); {} flagged, {} rejected, {} other files skipped.",
+            self.flagged,
+            self.rejected.len(),
+            self.skipped
+        )?;
+        if self.restored_documents > 0 {
+            write!(
+                f,
+                " {} brought back as editable documents.",
+                self.restored_documents
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Report for Imported {}
+
+impl Job for ImportJob {
+    type Output = Imported;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Finish;
+
+    fn title(&self) -> &'static str {
+        "Importing pictures"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Imported> {
+        for path in &self.paths {
+            std::fs::metadata(path)
+                .map_err(|source| Error::io("could not import", path, &source))?;
+        }
         let mut total = ImportReport::default();
         let mut summary = ImportSummary::default();
         let mut restored = 0;
@@ -50,41 +118,25 @@ impl ImportJob {
             let (report, stored) = import_root(&self.project, &root, &self.options, context)?;
             add_report(&mut total, report);
             add_summary(&mut summary, stored);
-            restored += usize::from(self.restore_document(&root, context)?);
+            restored += u64::from(self.restore_document(&root, context)?);
         }
-        let text = format!(
-            "Imported {} ({} new, {} unchanged{}); {} flagged, {} rejected, {} other files skipped.",
-            pictures(total.imported),
-            summary.added,
-            summary.unchanged,
-            if summary.missing > 0 {
-                format!(", {} missing", summary.missing)
-            } else {
-                String::new()
-            },
-            total.flagged,
-            total.rejected.len(),
-            total.skipped_total,
-        );
-        let text = if restored > 0 {
-            format!("{text} {restored} brought back as editable documents.")
-        } else {
-            text
-        };
-        Ok(Outcome::new(text).with_report(json!({
-            "imported": total.imported,
-            "added": summary.added,
-            "changed": summary.changed,
-            "unchanged": summary.unchanged,
-            "moved": summary.moved,
-            "missing": summary.missing,
-            "flags": total.flag_counts,
-            "rejected": total.rejected,
-            "skipped": total.skipped_total,
-            "restored_documents": restored,
-        })))
+        Ok(Imported {
+            imported: total.imported,
+            added: summary.added,
+            changed: summary.changed,
+            unchanged: summary.unchanged,
+            moved: summary.moved,
+            missing: summary.missing,
+            flags: total.flag_counts,
+            flagged: total.flagged,
+            rejected: total.rejected,
+            skipped: total.skipped_total,
+            restored_documents: restored,
+        })
     }
+}
 
+impl ImportJob {
     /// A single file that Tessera exported also becomes a document again.
     fn restore_document(&self, path: &Path, context: &JobContext) -> Result<bool> {
         if !path.is_file() {
@@ -354,12 +406,4 @@ fn add_summary(total: &mut ImportSummary, summary: ImportSummary) {
     total.moved += summary.moved;
     total.missing += summary.missing;
     total.notices += summary.notices;
-}
-
-pub(super) fn pictures(count: u64) -> String {
-    if count == 1 {
-        "1 picture".into()
-    } else {
-        format!("{count} pictures")
-    }
 }

@@ -1,15 +1,16 @@
 //! The index of encoded pictures, filled.
 
+use std::fmt;
+
 use serde::Serialize;
 
-use super::import::pictures;
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::encodings::{Encodings, FillReport, fill, forget_superseded};
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Report, pictures};
 use crate::engine::model::ModelSource;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::project::{EncodingsOf, PictureFilter};
 
 /// Encodes the project's usable pictures whose codes under a model are missing or of other content, and forgets the codes of
@@ -37,29 +38,32 @@ pub struct IndexReport {
     pub forgotten: u64,
 }
 
-impl IndexJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+impl Job for IndexJob {
+    type Output = IndexReport;
+    const IS_QUIET: bool = true;
+
+    fn title(&self) -> &'static str {
+        "Encoding the pictures"
+    }
+
+    fn run(self, context: &JobContext) -> Result<IndexReport> {
         let model = self.model.load(&open_device(self.device)?.device)?;
         let encodings = Encodings::new(&self.project, &model)?;
         let usable = [EncodingsOf::Matching(PictureFilter::usable())];
         let filled = fill(&encodings, &model, usable, self.verify, context)?;
-        let report = IndexReport {
+        Ok(IndexReport {
             forgotten: forget_superseded(&encodings, context)?,
             model: model.name,
             model_hash: model.hash,
             pictures: filled,
-        };
-        let value = serde_json::to_value(&report).map_err(|source| {
-            let what = "could not report on the index";
-            Error::new(Kind::Internal, what, source.to_string(), "")
-        })?;
-        Ok(Outcome::new(report.summary()).with_report(value))
+        })
     }
 }
 
-impl IndexReport {
-    /// In one sentence.
-    pub fn summary(&self) -> String {
+impl Report for IndexReport {}
+
+impl fmt::Display for IndexReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let FillReport {
             new,
             stale,
@@ -77,7 +81,8 @@ impl IndexReport {
             parts.push(format!("{failed} failed"));
         }
         let all = new + stale + damaged + kept;
-        format!(
+        write!(
+            f,
             "{} in the index ({}). Model: {}.",
             pictures(all),
             parts.join(", "),

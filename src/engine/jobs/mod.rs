@@ -11,6 +11,7 @@ pub mod edit;
 pub mod files;
 pub mod import;
 pub mod index;
+pub mod info;
 pub mod project;
 pub mod quality;
 pub mod reconstruct;

@@ -1,16 +1,20 @@
 //! Fine-tuning: frozen settings → training loop → metrics and checkpoints in the project.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use candle_core::Device;
+use serde::Serialize;
 use serde_json::json;
 
 use super::import::for_each_picture;
+use crate::codec::checkpoint::describe;
 use crate::codec::{Codec, CodecConfig};
 use crate::dataset::{Fingerprint, Source, split_held_out};
 use crate::engine::background::in_background;
 use crate::engine::device::{DeviceChoice, open_device, reduced_precision};
-use crate::engine::event::{Metrics, Outcome, Preview};
+use crate::engine::event::{Metrics, Preview};
+use crate::engine::job::{Job, Lane, Report, WhenLeft};
 use crate::engine::model::{CheckpointChoice, MODEL_HASH, ModelSource, config_json};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -20,7 +24,8 @@ use crate::project::{
     CheckpointKind, MetricRow, NewCheckpoint, NewRun, PictureFilter, RunId, RunStatus,
 };
 use crate::train::{
-    self, Budget, Checkpoint, Ended, Evaluation, Pictures, Run, StepFigures, TrainConfig, TrainSink,
+    self, Budget, Checkpoint, Ended, Evaluation, Pictures, Run, StateWanted, StepFigures,
+    TrainConfig, TrainSink,
 };
 
 /// Trains on a project's pictures.
@@ -40,8 +45,51 @@ pub enum TrainStart {
     Resume { budget: Option<Budget> },
 }
 
-impl TrainJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// A fine-tune that came to its end.
+#[derive(Debug, Serialize)]
+pub struct Trained {
+    pub run: RunId,
+    pub steps: u64,
+    pub device: String,
+    /// Why this device, in words.
+    pub device_reason: String,
+    /// Scores on held-out pictures before the first step, and the best ones.
+    pub first: Option<Evaluation>,
+    pub best: Option<Evaluation>,
+    /// Whether it stopped before its budget was used up because the scores no longer rose.
+    #[serde(skip)]
+    pub is_early: bool,
+}
+
+impl fmt::Display for Trained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trained {} steps", self.steps)?;
+        if self.is_early {
+            f.write_str(" and stopped because the held-out score no longer rose")?;
+        }
+        if let (Some(first), Some(best)) = (&self.first, &self.best) {
+            write!(
+                f,
+                "; held-out PSNR {:.2} dB, from {:.2} dB at the start",
+                best.psnr_db, first.psnr_db
+            )?;
+        }
+        f.write_str(".")
+    }
+}
+
+impl Report for Trained {}
+
+impl Job for TrainJob {
+    type Output = Trained;
+    const LANE: Lane = Lane::Training;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Pause;
+
+    fn title(&self) -> &'static str {
+        "Fine-tuning"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Trained> {
         let chosen = open_device(self.device)?;
         let pictures = usable_pictures(&self.project)?;
         if !pictures.is_separate {
@@ -64,44 +112,38 @@ impl TrainJob {
             context,
             run: id,
             metrics: Vec::new(),
-            first: None,
             best: None,
         };
         let _precision = reduced_precision(&chosen);
         let ended = in_background(|| run.run(&mut sink, context));
-        let (first, best) = (sink.first.take(), sink.best.take());
-        let ended = settle(&self.project, id, ended)?;
-        let step = run.progress().step;
-        let gain = match (&first, &best) {
-            (Some(first), Some(best)) => format!(
-                "; held-out PSNR {:.2} dB, from {:.2} dB at the start",
-                best.psnr_db, first.psnr_db
-            ),
-            _ => String::new(),
+        // A run that failed still keeps the best model it had.
+        let kept = sink.store_rest();
+        let ended = settle(
+            &self.project,
+            id,
+            ended.and_then(|ended| kept.map(|()| ended)),
+        )?;
+        let progress = run.progress();
+        let step = progress.step;
+        let stopped = |kept: String| {
+            let mut error = Error::cancelled();
+            error.notice.next = kept;
+            Err(error)
         };
-        let kept = format!("Step {step} is kept; `tessera-cli train --resume` goes on from it");
         match ended {
-            Ended::Paused | Ended::Cancelled => {
-                let mut error = Error::cancelled();
-                error.notice.next = kept;
-                Err(error)
-            }
-            Ended::Finished | Ended::NoMoreGain => Ok(Outcome::new(format!(
-                "Trained {step} steps{}{gain}.",
-                if ended == Ended::NoMoreGain {
-                    " and stopped because the held-out score no longer rose"
-                } else {
-                    ""
-                }
-            ))
-            .with_report(json!({
-                "run": id,
-                "steps": step,
-                "device": chosen.name,
-                "device_reason": chosen.reason,
-                "first": first,
-                "best": best,
-            }))),
+            Ended::Paused => stopped(format!(
+                "Step {step} is kept; `tessera-cli train --resume` goes on from it"
+            )),
+            Ended::Cancelled => stopped(format!("The model of step {step} is kept")),
+            Ended::Finished | Ended::NoMoreGain => Ok(Trained {
+                run: id,
+                steps: step,
+                device: chosen.name,
+                device_reason: chosen.reason,
+                first: progress.first.clone(),
+                best: progress.best.clone(),
+                is_early: ended == Ended::NoMoreGain,
+            }),
         }
     }
 }
@@ -206,7 +248,7 @@ fn resume(
     device: &Device,
     observer: &dyn Observer,
 ) -> Result<(RunId, Run)> {
-    let (id, base, state) = project.call(|project| {
+    let (id, base, checkpoint, state, model) = project.call(|project| {
         let nothing = || {
             Error::new(
                 Kind::NotFound,
@@ -220,25 +262,21 @@ fn resume(
         let state = project
             .checkpoint_training_state(checkpoint.id)?
             .ok_or_else(nothing)?;
-        // What was noted after this state will be measured again.
-        project.delete_metrics_after(row.id, checkpoint.step)?;
-        project.set_run_status(row.id, RunStatus::Running, None)?;
-        Ok((row.id, row.base_checkpoint, state))
+        let model = project.checkpoint_weights(checkpoint.id)?;
+        Ok((row.id, row.base_checkpoint, checkpoint, state, model))
     })?;
-    let run = Run::resume(&state, pictures, budget, device, observer);
-    match run {
-        Ok(run) => match base.map(CheckpointChoice::Id) {
-            Some(base) => {
-                let base = ModelSource::Project(project.clone(), base).load(device)?;
-                Ok((id, run.with_first_look(base.codec)))
-            }
-            None => Ok((id, run)),
-        },
-        Err(error) => {
-            project.call(move |project| project.set_run_status(id, RunStatus::Paused, None))?;
-            Err(error)
-        }
+    let mut run = Run::resume(&state, Some(&model), pictures, budget, device, observer)?;
+    if let Some(base) = base.map(CheckpointChoice::Id) {
+        let base = ModelSource::Project(project.clone(), base).load(device)?;
+        run = run.with_first_look(base.codec);
     }
+    // Nothing can go wrong any more: until here the run is paused, as it was.
+    project.call(move |project| {
+        // What was noted after this state will be measured again.
+        project.delete_metrics_after(id, checkpoint.step)?;
+        project.set_run_status(id, RunStatus::Running, None)
+    })?;
+    Ok((id, run))
 }
 
 /// Writes into the project how the run ended.
@@ -257,6 +295,9 @@ fn settle(project: &Storage, id: RunId, ended: Result<Ended>) -> Result<Ended> {
         Ok(Ended::Cancelled) => (RunStatus::Cancelled, None),
         Err(error) => (RunStatus::Failed, Some((*error.notice).clone())),
     };
+    if let Err(error) = project.give_space_back() {
+        log::warn!("{error}");
+    }
     let stored = project.call(move |project| project.set_run_status(id, status, notice.as_ref()));
     // The run's own error tells more than one about noting it.
     let ended = ended?;
@@ -272,11 +313,51 @@ struct ProjectSink<'a> {
     /// Figures since the last checkpoint: they are stored with it, so that a run that is resumed has
     /// exactly the figures of its steps.
     metrics: Vec<MetricRow>,
-    first: Option<Evaluation>,
-    best: Option<Evaluation>,
+    /// The best model since then. Scores rise every minute, and each model is 24 MB: it is written when the run's state is.
+    best: Option<Checkpoint>,
 }
 
 impl ProjectSink<'_> {
+    /// Stores what waits for the next state.
+    fn store_rest(&mut self) -> Result<()> {
+        let (metrics, run) = (std::mem::take(&mut self.metrics), self.run);
+        (self.project).call(move |project| project.add_metrics(run, &metrics))?;
+        match self.best.take() {
+            Some(best) => self.store(best),
+            None => Ok(()),
+        }
+    }
+
+    /// The storage lane gets finished bytes, in pieces.
+    fn store(&self, checkpoint: Checkpoint) -> Result<()> {
+        let (config, hash) = match &checkpoint.model {
+            Some(bytes) => {
+                let (config, hash) = describe(bytes)?;
+                (config_json(&config)?, hash)
+            }
+            // Before the codebooks exist there is a state to go on from, but nothing to paint with.
+            None => (serde_json::Value::Null, String::new()),
+        };
+        self.project.save_checkpoint(NewCheckpoint {
+            run: Some(self.run),
+            kind: match checkpoint.kind {
+                train::CheckpointKind::Best => CheckpointKind::Best,
+                train::CheckpointKind::Last => CheckpointKind::Last,
+            },
+            step: checkpoint.step,
+            name: "",
+            config,
+            metrics: json!({
+                MODEL_HASH: hash,
+                "evaluation": checkpoint.evaluation,
+                "reseeded": checkpoint.reseeded,
+            }),
+            weights: checkpoint.model.unwrap_or_default().into(),
+            training_state: checkpoint.state.map(Into::into),
+        })?;
+        Ok(())
+    }
+
     fn note(&mut self, phase: &'static str, step: u64, values: BTreeMap<String, f64>) {
         let numbers = values
             .iter()
@@ -297,11 +378,6 @@ impl TrainSink for ProjectSink<'_> {
     }
 
     fn evaluation(&mut self, evaluation: &Evaluation) {
-        self.first.get_or_insert_with(|| evaluation.clone());
-        let is_better = (self.best.as_ref()).is_none_or(|best| evaluation.psnr_db > best.psnr_db);
-        if is_better {
-            self.best = Some(evaluation.clone());
-        }
         self.note("eval", evaluation.step, evaluation.values());
     }
 
@@ -311,38 +387,25 @@ impl TrainSink for ProjectSink<'_> {
         }
     }
 
+    fn state_wanted(&self, ended: Option<Ended>) -> StateWanted {
+        match ended {
+            None | Some(Ended::Paused) => StateWanted::BesideModel,
+            // Nobody goes on from there.
+            Some(Ended::Finished | Ended::NoMoreGain | Ended::Cancelled) => StateWanted::Nothing,
+        }
+    }
+
     fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        let metrics = std::mem::take(&mut self.metrics);
-        let run = self.run;
-        self.project.call(move |project| {
-            project.add_metrics(run, &metrics)?;
-            let (weights, config, hash) = match &checkpoint.model {
-                Some(bytes) => {
-                    let codec = Codec::load_bytes(bytes, &Device::Cpu)?;
-                    (bytes.as_slice(), config_json(&codec)?, codec.model_hash()?)
-                }
-                // Before the codebooks exist there is a state to go on from, but nothing to paint with.
-                None => (&[][..], serde_json::Value::Null, String::new()),
-            };
-            project.save_checkpoint(&NewCheckpoint {
-                run: Some(run),
-                kind: match checkpoint.kind {
-                    train::CheckpointKind::Best => CheckpointKind::Best,
-                    train::CheckpointKind::Last => CheckpointKind::Last,
-                },
-                step: checkpoint.step,
-                name: "",
-                config,
-                metrics: json!({
-                    MODEL_HASH: hash,
-                    "evaluation": checkpoint.evaluation,
-                    "reseeded": checkpoint.reseeded,
-                }),
-                weights,
-                training_state: checkpoint.state.as_deref(),
-            })?;
-            Ok(())
-        })
+        match checkpoint.kind {
+            train::CheckpointKind::Best => {
+                self.best = Some(checkpoint);
+                Ok(())
+            }
+            train::CheckpointKind::Last => {
+                self.store_rest()?;
+                self.store(checkpoint)
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use eframe::egui::{TextEdit, Ui};
 use lucide_icons::Icon;
 
-use crate::app::{Command, Existing, ExportFormat, Purpose, State, export_path};
+use crate::app::{Command, Existing, ExportFormat, State, export_path};
 use crate::ui::theme;
 use crate::ui::widgets::{
     Commands, check_box, command_button, heading, named_field, primary_button, segmented, small,
@@ -19,7 +19,7 @@ impl ExportPanel {
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
         let mut form = state.export.clone();
         heading(ui, "Export");
-        let Some(canvas) = &state.canvas else {
+        let Some(canvas) = &state.session.canvas else {
             weak(ui, "Open a picture first.");
             return;
         };
@@ -77,13 +77,13 @@ impl ExportPanel {
         let path = export_path(&form, &canvas.name, canvas.model_name());
         small(ui, format!("Goes to {}", path.display()));
         ui.add_space(theme::GAP_S);
-        let is_busy = state.has_job(Purpose::Export);
+        let is_busy = state.is_exporting();
         ui.add_enabled_ui(!is_busy, |ui| {
             if primary_button(ui, Icon::Download, "Export").clicked() {
                 out.push(Command::Export);
             }
         });
-        if let Some(path) = &state.last_export {
+        if let Some(path) = &state.session.last_export {
             ui.add_space(theme::GAP_M);
             weak(ui, format!("Written: {}", path.display()));
             command_button(ui, state, out, Command::RevealInFolder(path.clone()));

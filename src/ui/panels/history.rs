@@ -31,7 +31,9 @@ pub struct HistoryPanel {
 impl HistoryPanel {
     /// At the lower end of the dock.
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
-        let Some(canvas) = &state.canvas else { return };
+        let Some(canvas) = &state.session.canvas else {
+            return;
+        };
         egui::Panel::bottom("history")
             .resizable(true)
             .default_size(150.0)

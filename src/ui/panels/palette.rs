@@ -49,7 +49,7 @@ impl Sorted {
     pub fn codes(&mut self, order: Order, state: &State, view: &PaletteView) -> &[u16] {
         let level = state.paint.level;
         // Use changes with every stroke; the other orders only with the model and the count.
-        let changes = match (order, &state.canvas) {
+        let changes = match (order, &state.session.canvas) {
             (Order::Used, Some(canvas)) => {
                 canvas.opening << 32 | canvas.document.history().cursor() as u64
             }
@@ -87,7 +87,7 @@ pub struct PalettePanel {
 
 impl PalettePanel {
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
-        let Some(view) = &state.palette else {
+        let Some(view) = &state.session.palette else {
             heading(ui, "Codes");
             small(ui, "The codes appear as soon as a picture is open.");
             return;
@@ -119,7 +119,7 @@ impl PalettePanel {
 
 /// Codes that were fine-tuned and are not on the canvas yet.
 fn news(ui: &mut Ui, state: &State, out: &mut Commands) {
-    if !state.training.has_news {
+    if !state.session.training.has_news {
         return;
     }
     card(&tokens(ui)).show(ui, |ui| {
@@ -176,7 +176,7 @@ pub fn codes_in(order: Order, state: &State, view: &PaletteView, level: Level) -
 /// How many cells of the open picture hold each code.
 pub fn counts_here(state: &State, level: Level, codes: usize) -> Vec<u32> {
     let mut counts = vec![0u32; codes];
-    if let Some(canvas) = &state.canvas {
+    if let Some(canvas) = &state.session.canvas {
         for &code in canvas.document.edited().level(level).cells() {
             if let Some(count) = counts.get_mut(usize::from(code)) {
                 *count += 1;
@@ -232,7 +232,7 @@ fn current(ui: &mut Ui, state: &State, view: &PaletteView, out: &mut Commands) {
             out.push(Command::SwapCodes);
         }
         ui.vertical(|ui| {
-            let name = (state.project.as_ref())
+            let name = (state.session.project.as_ref())
                 .and_then(|project| project.marks.name(level, first))
                 .map_or_else(|| format!("Code {first}"), str::to_owned);
             heading(ui, &name);

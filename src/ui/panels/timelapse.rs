@@ -2,12 +2,14 @@
 
 use eframe::egui::{Slider, Ui};
 
-use crate::app::{AnimationFormat, Command, DocumentCommand, Purpose, State};
+use crate::app::{AnimationFormat, Command, DocumentCommand, State};
 use crate::ui::theme;
 use crate::ui::widgets::{Commands, command_button, heading, segmented, small};
 
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
-    let Some(canvas) = &state.canvas else { return };
+    let Some(canvas) = &state.session.canvas else {
+        return;
+    };
     let mut form = state.timelapse;
     ui.add_space(theme::GAP_L);
     heading(ui, "Timelapse");
@@ -46,7 +48,7 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
     let label = small(ui, "Frames per second");
     ui.add(Slider::new(&mut form.frames_per_second, 1.0..=50.0).fixed_decimals(0))
         .labelled_by(label.id);
-    let can = canvas.document.history().can_undo() && !state.has_job(Purpose::Export);
+    let can = canvas.document.history().can_undo() && !state.is_exporting();
     ui.add_enabled_ui(can, |ui| {
         command_button(
             ui,

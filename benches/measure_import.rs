@@ -1,31 +1,32 @@
 //! Measures import and sampling: time and peak memory of a process that does nothing else.
 //!
 //! ```text
-//! cargo run --release --example measure_import -- generate DIR 100000   # many small pictures to import
-//! cargo run --release --example measure_import -- import DIR [THREADS]  # files/s, peak memory
-//! cargo run --release --example measure_import -- again DIR             # into a project twice: seconds and their ratio
-//! cargo run --release --example measure_import -- index COUNT           # reading an index of so many pictures of 384²
-//! cargo run --release --example measure_import -- crops DIR             # crops/s on one core
+//! cargo bench --bench measure_import -- generate DIR 100000   # many small pictures to import
+//! cargo bench --bench measure_import -- import DIR [THREADS]  # files/s, peak memory
+//! cargo bench --bench measure_import -- again DIR             # into a project twice: seconds and their ratio
+//! cargo bench --bench measure_import -- index COUNT           # reading an index of so many pictures of 384²
+//! cargo bench --bench measure_import -- crops DIR             # crops/s on one core
 //! ```
 #![allow(clippy::print_stdout)] // a command line tool
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use candle_core::Device;
 use image::{Rgba, RgbaImage};
 use tessera::dataset::{Crops, CropsConfig, Fingerprint, ImportOptions, Picture, Source, scan};
 use tessera::document::{Codes, Geometry, Level};
 use tessera::engine::encodings::Encodings;
-use tessera::engine::{
-    DeviceChoice, EventKind, ImportJob, ModelSource, Storage, Worker, usable_pictures,
-};
+use tessera::engine::{DeviceChoice, ImportJob, ModelSource, Storage, Worker, usable_pictures};
 use tessera::project::{ContentHash, EncodingModel, NewEncoding, NewPicture, PictureFilter};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         ["generate", dir, count] => generate(Path::new(dir), count.parse()?),
@@ -134,22 +135,10 @@ fn again(dir: &Path) -> Result<(), Box<dyn Error>> {
             options: ImportOptions::default(),
             device: DeviceChoice::Cpu,
         };
-        worker.submit(job.into())?;
-        loop {
-            match worker
-                .events()
-                .pop(Duration::from_secs(1))
-                .map(|event| event.kind)
-            {
-                Some(EventKind::Finished(outcome)) => {
-                    let seconds = start.elapsed().as_secs_f64();
-                    println!("{seconds:.2} s: {}", outcome.summary);
-                    return Ok(seconds);
-                }
-                Some(kind) if kind.is_final() => return Err(format!("{kind:?}").into()),
-                _ => {}
-            }
-        }
+        let imported = worker.run(job, |_| None)?;
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{seconds:.2} s: {imported}");
+        Ok(seconds)
     };
     let first = import()?;
     let second = import()?;

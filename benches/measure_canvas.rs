@@ -1,10 +1,10 @@
 //! Endurance and size of the canvas, without a window. Each prints its figures and fails where a promise is broken.
 //!
 //! ```text
-//! cargo run --release --example measure_canvas -- draw [SECONDS]     # drawing without a pause at 120 events/s on 4096²
-//! cargo run --release --example measure_canvas -- edits [COUNT]      # random edits, saved and reopened
-//! cargo run --release --example measure_canvas -- journal [STROKES]  # how long a long history takes to open
-//! cargo run --release --example measure_canvas -- size WIDTH HEIGHT  # memory and time of a large canvas
+//! cargo bench --bench measure_canvas -- draw [SECONDS]     # drawing without a pause at 120 events/s on 4096²
+//! cargo bench --bench measure_canvas -- edits [COUNT]      # random edits, saved and reopened
+//! cargo bench --bench measure_canvas -- journal [STROKES]  # how long a long history takes to open
+//! cargo bench --bench measure_canvas -- size WIDTH HEIGHT  # memory and time of a large canvas
 //! ```
 //!
 //! `TESSERA_KILL_ROUNDS=200 cargo test --test project_file every_finished_stroke` kills a painting process that often.
@@ -32,7 +32,10 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> Outcome {
     tessera::process::configure();
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let model = ModelSource::Base.load(&Device::Cpu)?;
     match args[..] {
