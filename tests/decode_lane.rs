@@ -80,7 +80,7 @@ impl Window {
         let Samples::Rgba8(samples) = &patch.samples else {
             panic!("8 bits are shown")
         };
-        for (row, pixels) in samples.chunks_exact(width as usize * 4).enumerate() {
+        for (row, pixels) in samples.chunks_exact(width.max(1) as usize * 4).enumerate() {
             let start = ((y as usize + row) * self.width as usize + x as usize) * 4;
             self.shown[start..start + pixels.len()].copy_from_slice(pixels);
         }

@@ -44,7 +44,11 @@ impl Document {
             name: LayerLook::new(format!("{} copy", look.name)).name,
             ..look
         };
-        let copy = layer.copied(self.layers.fresh_id(), look);
+        let mut copy = layer.copied(self.layers.fresh_id(), look);
+        // Only on the lowest layer does a cell without a code have the one as encoded.
+        for index in layer.coordinates_alone() {
+            copy.set(Level::Detail, index, self.encoded.detail.raw_at(index));
+        }
         self.active.layer = id;
         self.insert(label, copy)
     }

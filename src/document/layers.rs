@@ -152,7 +152,7 @@ impl Layer {
     }
 
     /// Cells with a coordinate and the code as encoded.
-    fn coordinates_alone(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(super) fn coordinates_alone(&self) -> impl Iterator<Item = u32> + '_ {
         let has_code = |index: &u32| self.cells(Level::Detail).contains(*index);
         (self.coordinates.iter())
             .map(|(index, _)| index)
