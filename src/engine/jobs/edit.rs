@@ -73,6 +73,7 @@ impl ExportTarget {
         restore: Option<&[u8]>,
     ) -> Result<()> {
         let metadata = |restore| Metadata {
+            notes: None,
             provenance,
             restore,
         };
