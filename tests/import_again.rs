@@ -267,6 +267,12 @@ fn copies_are_told_anew_when_their_original_is_gone() {
     scene.import("");
     assert!(flags("a.bmp").is_empty());
     assert!(flags("A0.bmp")[0].contains("“a.bmp”"));
+    // A file that was only touched is the same original.
+    scene.let_time_pass();
+    let before = flags("b.bmp");
+    write(&scene.path("a.bmp"), &bmp(1));
+    assert_eq!(count(&scene.import(""), "unchanged"), 4);
+    assert_eq!(flags("b.bmp"), before);
     scene.let_time_pass();
     fs::remove_file(scene.path("a.bmp")).unwrap();
     let (decoded, report) = scene.decoded(|| scene.import(""));

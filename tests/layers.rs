@@ -183,6 +183,28 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
+/// Advice is for the window and the command line alike: how to say it there is added where it is printed.
+#[test]
+fn messages_do_not_tell_painters_of_the_command_line() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut faults = Vec::new();
+    for file in rust_files(&source) {
+        let relative = file.strip_prefix(&source).expect("walked from source");
+        // Printed on a terminal, where no window opens.
+        if relative.starts_with("bin") || relative == Path::new("app/libraries.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("a source file");
+        let lines = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        for line in lines.filter(|line| line.contains("`--") || line.contains("`tessera-cli")) {
+            faults.push(format!("{}: {}", relative.display(), line.trim()));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
 #[test]
 fn modules_import_only_what_their_layer_allows() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -8,15 +8,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::command::Command;
 use super::session::SessionId;
+use crate::dataset::readable_endings;
 use crate::document::brushes::PACK_EXTENSION;
 use crate::engine::Wake;
 use crate::error::{Error, Result};
 use crate::project::EXTENSION;
-
-/// Name extensions of picture files.
-pub(super) const PICTURES: &[&str] = &[
-    "png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ico",
-];
 
 /// Nobody sees a dialog and cancels it so fast: the system could not show one, and says no more than that.
 const TOO_FAST: Duration = Duration::from_millis(150);
@@ -148,7 +144,7 @@ pub fn system_picker() -> Picker {
             match question {
                 Question::Picture => dialog
                     .set_title("Open a picture")
-                    .add_filter("Pictures", PICTURES)
+                    .add_filter("Pictures", &readable_endings())
                     .pick_file()
                     .await
                     .map(one),
@@ -164,7 +160,7 @@ pub fn system_picker() -> Picker {
                     .map(many),
                 Question::ImportFiles => dialog
                     .set_title("Import pictures")
-                    .add_filter("Pictures", PICTURES)
+                    .add_filter("Pictures", &readable_endings())
                     .pick_files()
                     .await
                     .map(many),

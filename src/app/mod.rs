@@ -44,17 +44,17 @@ pub use session::{Session, SessionId};
 pub use shortcuts::{conflicts, of as shortcut_of, parse as parse_shortcut, text_for, text_of};
 pub use spec::Spec;
 pub use state::{
-    Canvas, CanvasLook, CodeMarks, CropsView, Durations, ExemplarView, ExportForm, ExportFormat,
-    Gallery, JobKey, LeftJob, OpenProject, Overlay, Paint, PaletteView, PerLevel, PreviewView,
-    RunningJob, State, Thumbnail, TrainForm, Training, ViewWish, Workspace, name_of,
+    Canvas, CanvasLook, CodeMarks, CropsView, Durations, ExemplarView, ExportForm, Gallery, JobKey,
+    LeftJob, OpenProject, Overlay, Paint, PaletteView, PerLevel, PreviewView, RunningJob, State,
+    Thumbnail, TrainForm, Training, ViewWish, Workspace, name_of,
 };
 pub use tools::{Gesture, Hold, StrokeStep, TintKind, Tool, ToolBox, ToolOption};
 
 // What the panels name of the layers below.
 pub use crate::engine::{
-    AnimationFormat, CheckpointChoice, CountUsageJob, DeviceInUse, Existing, ImportJob, Imported,
-    Lane, OpenProjectJob, Overview, Palette, PaletteLevel, PictureRole, Preset, Reframe, Reskin,
-    ReskinJob, RewrapJob, SAMPLES,
+    ANIMATION_WRITERS, AnimationWriter, CheckpointChoice, CountUsageJob, DeviceInUse, Existing,
+    ImportJob, Imported, Lane, OpenProjectJob, Overview, Palette, PaletteLevel, PictureRole,
+    Preset, Reframe, Reskin, ReskinJob, RewrapJob, SAMPLES, WRITERS, Writer,
 };
 pub use crate::project::{
     CheckpointKind, CheckpointRow, DocumentRow, MetricRow, PictureCounts, PictureFilter, PictureId,
@@ -336,7 +336,7 @@ impl State {
         let export = ExportForm {
             folder: (settings.export_folder.clone())
                 .unwrap_or_else(|| folders.data.join("Exports")),
-            format: ExportFormat::Png,
+            writer: &WRITERS[0],
             pattern: "{name}".into(),
             has_dated_folder: false,
             has_restore_data: true,
@@ -358,7 +358,7 @@ impl State {
             tools: ToolBox::default(),
             export,
             timelapse: TimelapseForm {
-                format: AnimationFormat::Gif,
+                writer: &ANIMATION_WRITERS[0],
                 longest_px: 720,
                 frames_per_second: 12.0,
             },

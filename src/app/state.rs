@@ -19,7 +19,7 @@ use crate::codec::Codec;
 use crate::document::{Brush, DetailPolicy, Document, Level, Shape};
 use crate::engine::{
     CheckpointChoice, DeviceInUse, Existing, JobId, Journal, Lane, Model, Overview, Palette,
-    PictureRole, Preset, Reskin, Storage, WhenLeft,
+    PictureRole, Preset, Reskin, Storage, WhenLeft, Writer,
 };
 use crate::project::{
     DocumentId, MetricRow, NamedState, PictureFilter, PictureId, PictureRow, RunId,
@@ -616,28 +616,11 @@ impl Training {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExportFormat {
-    Png,
-    WebP,
-}
-
-impl ExportFormat {
-    pub const ALL: [ExportFormat; 2] = [ExportFormat::Png, ExportFormat::WebP];
-
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Png => "png",
-            Self::WebP => "webp",
-        }
-    }
-}
-
 /// How a picture is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportForm {
     pub folder: PathBuf,
-    pub format: ExportFormat,
+    pub writer: &'static Writer,
     /// With `{name}`, `{date}`, `{time}`, `{model}`. A name that is taken gets a number behind it.
     pub pattern: String,
     /// A folder of its own for each day's exports.

@@ -5,11 +5,17 @@
 //! them as they were. In any doubt its content is read and compared by hash, which is still far cheaper than decoding.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use super::fingerprint::Fingerprint;
 use super::flags::Flag;
 use super::walk::Found;
+use crate::error::{Error, Kind, Result};
+use crate::progress::Observer;
 
 /// Version of what an import measures. Raise it when decoding, flags, fingerprints or thumbnails change: pictures of an older
 /// version are decoded again.
@@ -84,7 +90,7 @@ pub struct KnownFiles {
 
 /// What size and times say of a found file.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Verdict<'a> {
+enum Verdict<'a> {
     /// Nothing is known, or the content is certainly another.
     New,
     /// Only the content can tell.
@@ -109,7 +115,7 @@ impl KnownFiles {
         self.files.is_empty()
     }
 
-    pub(super) fn judge(&self, found: &Found) -> Verdict<'_> {
+    fn judge(&self, found: &Found) -> Verdict<'_> {
         let Some(known) = self.files.get(&found.path) else {
             return Verdict::New;
         };
@@ -139,6 +145,98 @@ impl KnownFiles {
         }
         Verdict::Same(known)
     }
+}
+
+/// A file with the known content.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Same<'a> {
+    pub known: &'a KnownFile,
+    /// Whether the content was compared.
+    pub was_read: bool,
+}
+
+/// Which of `files` have the content that is known, `None` for the others: in doubt their content is compared, on so many
+/// threads. `settled` is called for each one that was compared and found the same.
+///
+/// # Errors
+/// `Cancelled`. A file that cannot be read is not the same.
+pub(super) fn unchanged<'a>(
+    files: &[Found],
+    known: &'a KnownFiles,
+    threads: usize,
+    observer: &dyn Observer,
+    settled: &mut dyn FnMut(),
+) -> Result<Vec<Option<Same<'a>>>> {
+    let verdicts: Vec<Verdict<'a>> = files.iter().map(|found| known.judge(found)).collect();
+    let mut same: Vec<Option<Same<'a>>> = (verdicts.iter())
+        .map(|verdict| match verdict {
+            Verdict::Same(known) => Some(Same {
+                known,
+                was_read: false,
+            }),
+            _ => None,
+        })
+        .collect();
+    let doubtful: Vec<(usize, &'a KnownFile)> = (verdicts.iter().enumerate())
+        .filter_map(|(index, verdict)| match verdict {
+            Verdict::Doubtful(known) => Some((index, *known)),
+            _ => None,
+        })
+        .collect();
+    let (next, is_stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (sender, compared) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for i in 0..threads.min(doubtful.len()) {
+            let sender = sender.clone();
+            let (doubtful, next, is_stopped) = (&doubtful, &next, &is_stopped);
+            let work = move || {
+                while let Some(&(index, known)) = doubtful.get(next.fetch_add(1, Ordering::Relaxed))
+                    && !is_stopped.load(Ordering::Relaxed)
+                {
+                    let is_same =
+                        hash_of(&files[index].path).is_ok_and(|hash| hash == known.content_hash);
+                    // Nobody listens any more where the scan was stopped.
+                    let _ = sender.send((index, is_same.then_some(known)));
+                }
+            };
+            std::thread::Builder::new()
+                .name(format!("compare-{i}"))
+                .spawn_scoped(scope, work)
+                .map_err(|source| {
+                    let (why, next) = (source.to_string(), "Close other programs and try again");
+                    Error::new(Kind::Io, "could not start the import", why, next)
+                })?;
+        }
+        drop(sender);
+        loop {
+            observer
+                .check()
+                .inspect_err(|_| is_stopped.store(true, Ordering::Relaxed))?;
+            match compared.recv_timeout(Duration::from_millis(100)) {
+                Ok((index, Some(known))) => {
+                    same[index] = Some(Same {
+                        known,
+                        was_read: true,
+                    });
+                    settled();
+                }
+                Ok((_, None)) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok::<(), Error>(()),
+            }
+        }
+    })?;
+    Ok(same)
+}
+
+/// BLAKE3 of a plain file, whatever its length.
+fn hash_of(path: &Path) -> std::io::Result<[u8; 32]> {
+    // Opening a pipe would wait for a writer for ever.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path)?)?;
+    Ok(*hasher.finalize().as_bytes())
 }
 
 #[cfg(test)]

@@ -22,19 +22,20 @@ mod known;
 pub mod mixture;
 pub mod pixels;
 pub mod procedural;
+mod readers;
 pub mod sample;
 pub mod scan;
 pub mod split;
 mod walk;
 
+pub use crate::foundation::formats::Format;
 pub use copies::Known;
-pub use decode::{
-    Decoded, Format, Header, Limits, decode_bytes, decode_file, probe_bytes, read_file,
-};
+pub use decode::{Decoded, Header, Limits, decode_bytes, decode_file, probe_bytes, read_file};
 pub use fingerprint::{Fingerprint, NearIndex};
 pub use flags::{Flag, FlagOptions};
 pub use known::{ANALYSIS_VERSION, KnownFile, KnownFiles, KnownFlag};
 pub use mixture::{BatchSource, Mixture};
+pub use readers::{readable, readable_endings};
 pub use sample::{Augment, Crops, CropsConfig, Source, Window};
 pub use scan::{
     ImportOptions, ImportReport, Picture, Scanned, Unchanged, find_pictures, scan, scan_again,

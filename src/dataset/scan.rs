@@ -14,15 +14,15 @@ use serde::{Deserialize, Serialize};
 use super::analysis::Analysis;
 use super::copies::{Copies, Known};
 use super::decode::{
-    self, Content, Format, Limits, SNIFF_LEN, decode_bytes, not_a_picture, other_picture,
-    probe_bytes, sniff,
+    self, Content, Limits, decode_bytes, not_a_picture, other_picture, probe_bytes, sniff,
 };
 use super::fingerprint::Fingerprint;
 use super::flags::{self, Flag, FlagOptions};
 use super::gate::Gate;
-use super::known::{KnownFile, KnownFiles, KnownFlag, Verdict};
+use super::known::{KnownFile, KnownFiles, KnownFlag, Same, unchanged};
 use super::walk::{Found, walk};
 use crate::error::{Error, Kind, Notice, Result};
+use crate::foundation::formats::{Format, SNIFF_LEN};
 use crate::foundation::panics::panic_message;
 use crate::progress::Observer;
 
@@ -45,7 +45,7 @@ pub struct Picture {
     /// Upright, px.
     pub width: u32,
     pub height: u32,
-    pub format: Format,
+    pub format: &'static Format,
     /// 8 or 16.
     pub bits_per_channel: u8,
     /// Whether any pixel is not opaque.
@@ -74,6 +74,20 @@ pub struct Unchanged {
     pub was_read: bool,
     /// All its flags, where they are no longer those noted: what it was a copy of is gone or has another name.
     pub flags: Option<Vec<KnownFlag>>,
+}
+
+impl Unchanged {
+    fn new(found: &Found, same: &Same<'_>, flags: Option<Vec<KnownFlag>>) -> Self {
+        Self {
+            id: same.known.id,
+            path: found.path.clone(),
+            label: found.label.clone(),
+            modified_unix_ms: found.modified_unix_ms(),
+            changed_unix_ns: found.changed_unix_ns,
+            was_read: same.was_read,
+            flags,
+        }
+    }
 }
 
 /// What a scan hands over.
@@ -202,25 +216,22 @@ pub fn scan_again(
     let files = walked.files;
     let total = files.len() as u64;
     observer.progress(0, total);
-    let verdicts: Vec<Verdict<'_>> = files.iter().map(|found| known.judge(found)).collect();
-    let to_read: Vec<ToRead<'_>> = (files.iter().zip(&verdicts))
-        .filter_map(|(found, verdict)| match verdict {
-            Verdict::New => Some(ToRead { found, known: None }),
-            Verdict::Doubtful(known) => Some(ToRead {
-                found,
-                known: Some(known),
-            }),
-            Verdict::Same(_) => None,
-        })
-        .collect();
-    let mut copies = Renewed::default();
-    if files.len() - to_read.len() < known.len() || !to_read.is_empty() {
-        copies = Renewed::of(&files, &verdicts, &options.known);
-    }
     let threads = match options.threads {
         0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(8)),
         n => n,
     };
+    let mut done = 0;
+    let same = unchanged(&files, known, threads, observer, &mut || {
+        done += 1;
+        observer.progress(done, total);
+    })?;
+    let to_read: Vec<&Found> = (files.iter().zip(&same))
+        .filter_map(|(found, same)| same.is_none().then_some(found))
+        .collect();
+    let mut copies = Renewed::default();
+    if files.len() - to_read.len() < known.len() || !to_read.is_empty() {
+        copies = Renewed::of(&files, &same, &options.known);
+    }
     let queue = Queue::new(&to_read);
     let gate = Gate::new(options.memory_budget_bytes);
     std::thread::scope(|scope| {
@@ -228,10 +239,10 @@ pub fn scan_again(
         let _closing = CloseOnDrop(&queue);
         for i in 0..threads.min(to_read.len()) {
             let worker = || {
-                while let Some((index, file)) = queue.take() {
+                while let Some((index, found)) = queue.take() {
                     // A worker that died without an answer would be waited for for ever.
-                    let outcome = catch_unwind(AssertUnwindSafe(|| look_at(file, options, &gate)))
-                        .unwrap_or_else(|p| Outcome::Rejected(defect(file.found, p.as_ref())));
+                    let outcome = catch_unwind(AssertUnwindSafe(|| look_at(found, options, &gate)))
+                        .unwrap_or_else(|p| Outcome::Rejected(defect(found, p.as_ref())));
                     queue.give(index, outcome);
                 }
             };
@@ -247,19 +258,27 @@ pub fn scan_again(
                     )
                 })?;
         }
-        for (index, (found, verdict)) in files.iter().zip(&verdicts).enumerate() {
+        for (index, (found, same)) in files.iter().zip(&same).enumerate() {
             observer.check()?;
-            let outcome = match verdict {
-                Verdict::Same(_) => Outcome::Same,
-                _ => loop {
-                    observer.check()?;
-                    if let Some(outcome) = queue.next(Duration::from_millis(100)) {
-                        break outcome;
-                    }
-                },
+            if let Some(same) = same {
+                let flags = copies.flags.remove(&index);
+                let names = flags.as_ref().unwrap_or(&same.known.flags).iter();
+                report.count(names.map(|flag| flag.name.as_str()));
+                sink(Scanned::Unchanged(Unchanged::new(found, same, flags)))?;
+                if !same.was_read {
+                    done += 1;
+                    observer.progress(done, total);
+                }
+                continue;
+            }
+            let outcome = loop {
+                observer.check()?;
+                if let Some(outcome) = queue.next(Duration::from_millis(100)) {
+                    break outcome;
+                }
             };
-            match (outcome, verdict) {
-                (Outcome::Picture(mut picture), _) => {
+            match outcome {
+                Outcome::Picture(mut picture) => {
                     copies.flag(&mut picture);
                     for warning in &picture.warnings {
                         observer.warning(warning.clone());
@@ -267,34 +286,14 @@ pub fn scan_again(
                     report.count(picture.flags.iter().map(Flag::name));
                     sink(Scanned::Picture(picture))?;
                 }
-                (Outcome::Same, Verdict::Same(known) | Verdict::Doubtful(known)) => {
-                    let was_read = matches!(verdict, Verdict::Doubtful(_));
-                    let flags = if was_read {
-                        copies.renewed_flags(found, known)
-                    } else {
-                        copies.flags.remove(&index)
-                    };
-                    let stored = flags.as_ref().unwrap_or(&known.flags);
-                    report.count(stored.iter().map(|flag| flag.name.as_str()));
-                    sink(Scanned::Unchanged(Unchanged {
-                        id: known.id,
-                        path: found.path.clone(),
-                        label: found.label.clone(),
-                        modified_unix_ms: found.modified_unix_ms(),
-                        changed_unix_ns: found.changed_unix_ns,
-                        was_read,
-                        flags,
-                    }))?;
-                }
-                // Only known files are compared.
-                (Outcome::Same, Verdict::New) => {}
-                (Outcome::Skipped(notice), _) => report.skip(notice),
-                (Outcome::Rejected(notice), _) => {
+                Outcome::Skipped(notice) => report.skip(notice),
+                Outcome::Rejected(notice) => {
                     observer.warning(notice.clone());
                     report.rejected.push(notice);
                 }
             }
-            observer.progress(index as u64 + 1, total);
+            done += 1;
+            observer.progress(done, total);
         }
         Ok(report)
     })
@@ -310,29 +309,28 @@ struct Renewed {
 }
 
 impl Renewed {
-    fn of(files: &[Found], verdicts: &[Verdict<'_>], elsewhere: &[Known]) -> Self {
-        let same = || {
-            (files.iter().zip(verdicts).enumerate()).filter_map(|(index, (found, verdict))| {
-                match verdict {
-                    Verdict::Same(known) => Some((index, found, *known)),
-                    _ => None,
-                }
-            })
+    fn of(files: &[Found], same: &[Option<Same<'_>>], elsewhere: &[Known]) -> Self {
+        let unchanged = |is_copy: bool| {
+            (files.iter().zip(same).enumerate())
+                .filter_map(|(index, (found, same))| Some((index, found, same.as_ref()?.known)))
+                .filter(move |(.., known)| known.is_copy() == is_copy)
         };
         let mut copies = Copies::new(elsewhere);
-        for (_, found, known) in same().filter(|(.., known)| !known.is_copy()) {
+        for (_, found, known) in unchanged(false) {
             copies.insert(name_of(&found.relative), known.content_hash, known.print());
         }
-        let mut renewed = Self {
-            copies: Some(copies),
-            flags: HashMap::new(),
-        };
-        for (index, found, known) in same().filter(|(.., known)| known.is_copy()) {
-            if let Some(flags) = renewed.renewed_flags(found, known) {
-                renewed.flags.insert(index, flags);
+        let mut flags = HashMap::new();
+        for (index, found, known) in unchanged(true) {
+            let name = || name_of(&found.relative);
+            let flag = copies.flag(name, known.content_hash, known.print());
+            if let Some(renewed) = renewed_flags(known, flag.as_ref()) {
+                flags.insert(index, renewed);
             }
         }
-        renewed
+        Self {
+            copies: Some(copies),
+            flags,
+        }
     }
 
     fn flag(&mut self, picture: &mut Picture) {
@@ -345,27 +343,20 @@ impl Renewed {
         let flag = copies.flag(name, picture.content_hash, print);
         picture.flags.extend(flag);
     }
+}
 
-    /// The flags of an unchanged file, where they are others now.
-    fn renewed_flags(&mut self, found: &Found, known: &KnownFile) -> Option<Vec<KnownFlag>> {
-        let copies = self.copies.as_mut()?;
-        let name = || name_of(&found.relative);
-        if !known.is_copy() {
-            copies.insert(name(), known.content_hash, known.print());
-            return None;
-        }
-        let flag = copies.flag(name, known.content_hash, known.print());
-        let own = known
-            .flags
-            .iter()
-            .filter(|flag| !flag.is_of_copy())
-            .cloned();
-        let mut flags: Vec<_> = own.chain(flag.as_ref().map(KnownFlag::from)).collect();
-        flags.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut before = known.flags.clone();
-        before.sort_by(|a, b| a.name.cmp(&b.name));
-        (flags != before).then_some(flags)
-    }
+/// The flags of an unchanged file that is a copy as `flag` says, where they are not those noted.
+fn renewed_flags(known: &KnownFile, flag: Option<&Flag>) -> Option<Vec<KnownFlag>> {
+    let own = known
+        .flags
+        .iter()
+        .filter(|flag| !flag.is_of_copy())
+        .cloned();
+    let mut flags: Vec<_> = own.chain(flag.map(KnownFlag::from)).collect();
+    flags.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut before = known.flags.clone();
+    before.sort_by(|a, b| a.name.cmp(&b.name));
+    (flags != before).then_some(flags)
 }
 
 fn name_of(relative: &Path) -> String {
@@ -389,24 +380,15 @@ pub fn find_pictures(folder: &Path, observer: &dyn Observer) -> Result<Vec<PathB
         .collect())
 }
 
-/// A file whose content has to be looked at.
-struct ToRead<'a> {
-    found: &'a Found,
-    /// What it may be still.
-    known: Option<&'a KnownFile>,
-}
-
 enum Outcome {
     Picture(Box<Picture>),
-    /// The known content.
-    Same,
     Skipped(Notice),
     Rejected(Notice),
 }
 
 /// Hands out files in order and returns outcomes in the same order. Workers wait when they are a window ahead.
 struct Queue<'a> {
-    files: &'a [ToRead<'a>],
+    files: &'a [&'a Found],
     state: Mutex<QueueState>,
     changed: Condvar,
     is_closed: AtomicBool,
@@ -420,7 +402,7 @@ struct QueueState {
 }
 
 impl<'a> Queue<'a> {
-    fn new(files: &'a [ToRead<'a>]) -> Self {
+    fn new(files: &'a [&'a Found]) -> Self {
         Self {
             files,
             state: Mutex::default(),
@@ -429,7 +411,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    fn take(&self) -> Option<(usize, &'a ToRead<'a>)> {
+    fn take(&self) -> Option<(usize, &'a Found)> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self
             .changed
@@ -441,9 +423,9 @@ impl<'a> Queue<'a> {
             return None;
         }
         let index = state.next_file;
-        let file = self.files.get(index)?;
+        let found = self.files.get(index)?;
         state.next_file += 1;
-        Some((index, file))
+        Some((index, found))
     }
 
     fn give(&self, index: usize, outcome: Outcome) {
@@ -500,18 +482,17 @@ fn looks_like_a_picture(path: &Path) -> bool {
         .is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
 }
 
-fn look_at(file: &ToRead<'_>, options: &ImportOptions, gate: &Gate) -> Outcome {
-    let found = file.found;
+fn look_at(found: &Found, options: &ImportOptions, gate: &Gate) -> Outcome {
     match read_start(&found.path) {
         Err(error) => return Outcome::Rejected(*error.notice),
         Ok(start) => {
             let error = match sniff(&start) {
                 Content::Picture(_) => None,
-                Content::OtherPicture("SVG") => {
+                Content::OtherPicture(format) if format == Format::SVG => {
                     let why = "SVG files are drawings without pixels";
                     return Outcome::Skipped(Notice::new("skipped", why, "").at(&found.path));
                 }
-                Content::OtherPicture(name) => Some(other_picture(name)),
+                Content::OtherPicture(format) => Some(other_picture(format)),
                 Content::Other(what) => Some(not_a_picture(what)),
                 Content::Unknown => Some(not_a_picture("of no known kind")),
             };
@@ -530,9 +511,8 @@ fn look_at(file: &ToRead<'_>, options: &ImportOptions, gate: &Gate) -> Outcome {
             }
         }
     }
-    match read_picture(file, options, gate) {
-        Ok(Some(picture)) => Outcome::Picture(Box::new(picture)),
-        Ok(None) => Outcome::Same,
+    match read_picture(found, options, gate) {
+        Ok(picture) => Outcome::Picture(Box::new(picture)),
         Err(error) => Outcome::Rejected(error.notice.at(&found.path)),
     }
 }
@@ -545,21 +525,10 @@ fn read_start(path: &Path) -> Result<Vec<u8>> {
     Ok(start)
 }
 
-/// `None` where the content is the known one.
-fn read_picture(
-    file: &ToRead<'_>,
-    options: &ImportOptions,
-    gate: &Gate,
-) -> Result<Option<Picture>> {
-    let found = file.found;
+fn read_picture(found: &Found, options: &ImportOptions, gate: &Gate) -> Result<Picture> {
     let limits = &options.limits;
     let mut pass = gate.enter(found.len_bytes.min(limits.max_file_bytes));
     let mut bytes = decode::read_file(&found.path, limits)?;
-    if let Some(known) = file.known
-        && *blake3::hash(&bytes).as_bytes() == known.content_hash
-    {
-        return Ok(None);
-    }
     let header = probe_bytes(&bytes, limits)?;
     if !pass.try_grow(header.decode_bytes) {
         // Others are decoding: let go of the file while waiting for room.
@@ -584,7 +553,7 @@ fn read_picture(
         .collect();
     drop(decoded);
     drop(pass);
-    Ok(Some(Picture {
+    Ok(Picture {
         path: found.path.clone(),
         relative: found.relative.clone(),
         label: found.label.clone(),
@@ -601,5 +570,5 @@ fn read_picture(
         fingerprint: Fingerprint::of(analysis.miniature()),
         thumbnail: analysis.thumbnail()?,
         warnings,
-    }))
+    })
 }

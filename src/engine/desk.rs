@@ -206,6 +206,7 @@ impl Desk {
     /// Looks whether there is something at a path: [`DeskReply::Found`], or `Failed` with `what` in its notice.
     pub fn look_for(&self, path: PathBuf, what: &'static str) {
         let shared = self.shared.clone();
+        let turn = shared.lock().turn;
         self.run(move || {
             std::fs::metadata(&path).map_err(|source| match source.kind() {
                 std::io::ErrorKind::NotFound => Error::new(
@@ -217,7 +218,7 @@ impl Desk {
                 .at(&path),
                 _ => Error::io(what, &path, &source),
             })?;
-            shared.reply(DeskReply::Found(path));
+            shared.reply(turn, DeskReply::Found(path));
             Ok(())
         });
     }
@@ -350,7 +351,7 @@ fn next(shared: &Shared) -> Option<(u64, Work)> {
                 return Some((turn, Work::Overview(project)));
             }
             if let Some(request) = state.strokes.take() {
-                return Some(Work::Strokes(project, request));
+                return Some((turn, Work::Strokes(project, request)));
             }
             if let Some(request) = state.page.take() {
                 return Some((turn, Work::Page(project, request)));

@@ -159,9 +159,7 @@ fn objection(report: &SelfTestReport) -> Option<String> {
     let names: Vec<_> = failed.map(|check| check.name.as_str()).collect();
     (!names.is_empty()).then(|| {
         let (device, names) = (&report.device, names.join(", "));
-        format!(
-            "{device} computes wrongly ({names}); `tessera-cli selftest` tells more and looks again"
-        )
+        format!("{device} computes wrongly ({names})")
     })
 }
 
@@ -178,7 +176,7 @@ fn refused(choice: DeviceChoice, why: String) -> Error {
         Kind::Device,
         format!("could not use the device {choice}"),
         why,
-        "Use `--device cpu`, or leave the option out",
+        "Choose another device, or let Tessera choose",
     )
 }
 

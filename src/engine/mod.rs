@@ -70,7 +70,9 @@ pub use worker::{JobContext, Ticket, Worker};
 // What callers of the engine need of the modules below it.
 pub use crate::dataset::ImportOptions;
 pub use crate::document::{Level, Wrap};
-pub use crate::export::{AnimationFormat, Existing, write_bytes};
+pub use crate::export::{
+    ANIMATION_WRITERS, AnimationWriter, Existing, WRITERS, Writer, write_bytes,
+};
 pub use crate::kernels::set_plain_ops;
 pub use crate::train::quality::QualityOptions;
 pub use crate::train::{Budget, Preset};

@@ -162,7 +162,7 @@ fn open_error(sidecar: &Path, error: &std::io::Error) -> Error {
             Kind::ReadOnly,
             "could not open the project for writing",
             "its folder is read-only",
-            "Copy the project to a folder you may write to, or view it with `tessera-cli info`",
+            "Copy the project to a folder you may write to, and open the copy",
         )
         .at(sidecar);
     }

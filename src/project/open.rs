@@ -217,7 +217,7 @@ pub(super) fn check_writable(path: &Path) -> Result<()> {
             Kind::ReadOnly,
             "could not open the project for writing",
             why,
-            "Copy the project to a place you may write to, or view it with `tessera-cli info`",
+            "Copy the project to a place you may write to, and open the copy",
         )
         .at(path)
     };

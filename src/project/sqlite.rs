@@ -10,8 +10,7 @@ use serde::de::DeserializeOwned;
 use super::limits::{MAX_JSON_BYTES, MAX_NAME_BYTES};
 use crate::error::{Error, Kind, Result};
 
-const DAMAGED_NEXT: &str =
-    "Open a copy saved earlier, or run `tessera-cli check` to see what is affected";
+const DAMAGED_NEXT: &str = "Open a copy saved earlier";
 
 /// Turns SQLite's result into ours: `doing` completes the sentence "could not …".
 pub(super) trait Doing<T> {
@@ -39,7 +38,7 @@ pub(super) fn not_found(what: &str, path: &Path) -> Error {
         Kind::NotFound,
         format!("could not find {what}"),
         "the project has no such entry",
-        "Look at `tessera-cli info` for what it has",
+        "Look at the project's lists for what it has",
     )
     .at(path)
 }

@@ -3,7 +3,8 @@
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
 use tessera::app::{
-    AnimationFormat, CheckpointChoice, Command, DocumentCommand, NewCanvas, Reframe, TimelapseForm,
+    ANIMATION_WRITERS, CheckpointChoice, Command, DocumentCommand, NewCanvas, Reframe,
+    TimelapseForm,
 };
 use tessera::document::{Document, Level, Wrap};
 use tessera::engine::ReplaceJob;
@@ -240,7 +241,7 @@ fn the_picture_is_seen_through_a_checkpoint_and_written_as_a_timelapse() {
     );
 
     let form = TimelapseForm {
-        format: AnimationFormat::Apng,
+        writer: &ANIMATION_WRITERS[1],
         longest_px: 128,
         frames_per_second: 10.0,
     };

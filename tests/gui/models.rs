@@ -44,7 +44,7 @@ fn leave_checkpoints(window: &mut Window) -> [CheckpointId; 2] {
                 name: kind_name(kind),
                 config: json!({}),
                 metrics: json!({ "model_hash": hash }),
-                weights: &bytes,
+                weights: bytes.as_slice().into(),
                 training_state: None,
             })
         };

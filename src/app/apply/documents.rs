@@ -5,16 +5,16 @@ use std::sync::Arc;
 use super::super::document_command::{DocumentCommand, NewCanvas};
 use super::super::history_pictures::HistoryPictures;
 use super::super::jobs::Ended;
-use super::super::state::{Canvas, ExportFormat, ViewWish, Workspace};
+use super::super::state::{Canvas, ViewWish, Workspace};
 use super::super::textures::Wanted;
 use super::super::thumb::Thumb;
 use super::super::{App, Command, Severity};
 use super::export::{file_path, free_of_extension};
 use crate::document::{Level, Wrap};
 use crate::engine::{
-    AnimationFormat, BlankJob, CheckpointChoice, ExportReskinJob, ExportTarget, Job, Journal,
-    LAST_DOCUMENT, OpenDocument, Reframe, ReframeJob, Reskin, ReskinJob, RewrapJob, TimelapseJob,
-    TimelapseLook, TimelapseOf,
+    BlankJob, CheckpointChoice, ExportReskinJob, ExportTarget, Job, Journal, LAST_DOCUMENT,
+    OpenDocument, Reframe, ReframeJob, Reskin, ReskinJob, RewrapJob, TimelapseJob, TimelapseLook,
+    TimelapseOf,
 };
 use crate::error::{Error, Kind, Notice};
 use crate::project::DocumentId;
@@ -425,16 +425,11 @@ impl App {
         };
         let form = self.state.timelapse;
         let existing = self.state.export.existing;
-        let export = super::super::state::ExportForm {
-            format: ExportFormat::Png,
-            ..self.state.export.clone()
-        };
         let name = format!("{} timelapse", canvas.name);
-        let plain = free_of_extension(&file_path(&export, &name, canvas.model_name()));
-        let path = match form.format {
-            AnimationFormat::Gif => plain.with_added_extension("gif"),
-            AnimationFormat::Apng => plain.with_added_extension("png"),
-            AnimationFormat::PngFolder => plain,
+        let plain = free_of_extension(&file_path(&self.state.export, &name, canvas.model_name()));
+        let path = match form.writer.endings.first() {
+            Some(ending) => plain.with_added_extension(ending),
+            None => plain,
         };
         let job = TimelapseJob {
             of: TimelapseOf::Open {
@@ -447,7 +442,7 @@ impl App {
                 frames_per_second: form.frames_per_second,
                 ..TimelapseLook::default()
             },
-            format: Some(form.format),
+            writer: Some(form.writer),
             path,
             existing,
         };

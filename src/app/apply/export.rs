@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::super::command::Command;
 use super::super::dialogs::Question;
-use super::super::state::{ExportForm, ExportFormat, file_name};
+use super::super::state::{ExportForm, file_name};
 use super::super::{App, Severity};
 use crate::engine::{ExportTarget, Job, SnapshotJob};
 use crate::error::Notice;
@@ -45,7 +45,7 @@ impl App {
             out: ExportTarget {
                 path,
                 existing: form.existing,
-                has_restore_data: form.has_restore_data && form.format == ExportFormat::Png,
+                has_restore_data: form.has_restore_data && form.writer.restores,
             },
         };
         self.submit_export(job);
@@ -77,7 +77,7 @@ pub fn file_path(form: &ExportForm, name: &str, model: &str) -> PathBuf {
     folder.join(format!(
         "{}.{}",
         safe_file_name(&text),
-        form.format.extension()
+        form.writer.ending()
     ))
 }
 
@@ -109,13 +109,13 @@ fn safe_file_name(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Existing;
+    use crate::engine::{Existing, WRITERS};
 
     #[test]
     fn patterns_become_safe_names() {
         let form = |pattern: &str| ExportForm {
             folder: PathBuf::from("/out"),
-            format: ExportFormat::Png,
+            writer: &WRITERS[0],
             pattern: pattern.into(),
             has_dated_folder: false,
             has_restore_data: true,

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::super::command::Command;
-use super::super::dialogs::{PICTURES, Question};
+use super::super::dialogs::Question;
 use super::super::jobs::Ended;
 use super::super::state::{Overlay, Workspace, file_name};
 use super::super::{App, Severity};
+use crate::dataset::readable_endings;
 use crate::document::brushes::PACK_EXTENSION;
 use crate::engine::{
     CarryOverJob, DeviceChoice, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile,
@@ -221,7 +222,7 @@ impl App {
             [one] if has_extension(one, &[PACK_EXTENSION]) => {
                 self.apply(Command::ImportBrushesFrom(one.clone()));
             }
-            [one] if has_extension(one, PICTURES) => {
+            [one] if has_extension(one, &readable_endings()) => {
                 if is_waiting {
                     // Opened as soon as there is a project to keep it in.
                     self.waiting_files.extend(others);

@@ -96,7 +96,7 @@ impl App {
     }
 
     fn history_drawn(&mut self, made: &Thumbnails) {
-        let mut all = self.state.session.canvases_mut();
+        let mut all = self.state.canvases_mut();
         let Some(canvas) = all.find(|canvas| canvas.id == made.id) else {
             return;
         };
@@ -156,7 +156,7 @@ impl App {
         last: u64,
         strokes: Vec<Stroke>,
     ) {
-        let mut canvases = self.state.session.canvases_mut();
+        let mut canvases = self.state.canvases_mut();
         let Some(canvas) = canvases.find(|canvas| canvas.id == id) else {
             return;
         };

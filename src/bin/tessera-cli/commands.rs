@@ -219,7 +219,7 @@ pub fn run(args: &Args, runner: &Runner, printer: &mut Printer) -> Result<()> {
                     strokes_per_frame: *strokes_per_frame,
                     hold_ms: *hold,
                 },
-                format: None,
+                writer: None,
                 path: out.clone(),
                 existing,
             };

@@ -90,9 +90,10 @@ impl Printer {
                 say(format_args!("Stopped. {kept}"));
                 self.has_shown_failure = true;
             }
-            EventKind::Failed { notice, .. } => {
+            EventKind::Failed { kind, notice } => {
                 self.end_bar();
                 say(format_args!("error: {notice}"));
+                advise(*kind);
                 self.has_shown_failure = true;
             }
         }
@@ -142,6 +143,7 @@ impl Printer {
             self.json(&EventKind::failed(error.clone()));
         } else {
             say(format_args!("error: {error}"));
+            advise(error.kind);
         }
     }
 
@@ -244,6 +246,16 @@ fn figures(metrics: &tessera::engine::Metrics) -> String {
 /// A line of talk. Where nobody hears it, work goes on.
 fn say(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// How to do here what an error advises.
+fn advise(kind: Kind) {
+    let hint = match kind {
+        Kind::Device => "`--device cpu` computes on the CPU; `tessera-cli selftest` tells more",
+        Kind::ReadOnly => "`tessera-cli info` shows a project that may not be written to",
+        _ => return,
+    };
+    say(format_args!("{hint}."));
 }
 
 /// A report's top level as aligned lines; a list has one line for each entry.

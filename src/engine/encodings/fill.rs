@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::encode::{encode_source, load_source};
 use super::{Encodings, IDS_AT_ONCE};
+use crate::engine::background::in_background;
 use crate::engine::model::{MODEL_HASH, Model};
 use crate::error::{Error, Notice, Result};
 use crate::progress::Observer;
@@ -39,8 +40,8 @@ pub struct FillReport {
     pub failures: Vec<Notice>,
 }
 
-/// Encodes the pictures whose codes are missing. `verify`: rows that are there are read and checked too, else only those that
-/// are read later are.
+/// Encodes the pictures whose codes are missing, on threads that give way to painting. `verify`: rows that are there are read
+/// and checked too, else only those that are read later are.
 ///
 /// # Errors
 /// `Cancelled`, with what was done kept; those of the project. A picture that cannot be encoded is no error.
@@ -66,14 +67,10 @@ pub fn fill(
         if verify {
             filling.verify(of)?;
         }
-        let (model, of) = (encodings.model, of.clone());
-        let counts =
-            (encodings.project).call(move |project| project.encoding_counts(&model, &of))?;
-        filling.report.kept += counts.current;
-        filling.total += counts.stale + counts.missing;
+        filling.count(of)?;
     }
-    for of in &asked {
-        filling.encode_all(of)?;
+    if filling.total > 0 {
+        in_background(|| asked.iter().try_for_each(|of| filling.encode_all(of)))?;
     }
     Ok(filling.report)
 }
@@ -111,6 +108,15 @@ impl Filling<'_> {
             self.damaged.extend(&page.damaged);
             self.encodings.forget(page.damaged)?;
         }
+    }
+
+    fn count(&mut self, of: &EncodingsOf) -> Result<()> {
+        let (model, of) = (self.encodings.model, of.clone());
+        let counts =
+            (self.encodings.project).call(move |project| project.encoding_counts(&model, &of))?;
+        self.report.kept += counts.current;
+        self.total += counts.stale + counts.missing;
+        Ok(())
     }
 
     fn encode_all(&mut self, of: &EncodingsOf) -> Result<()> {

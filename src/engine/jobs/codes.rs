@@ -243,7 +243,7 @@ fn read_codes(path: &Path) -> Result<CodesFile> {
             Kind::Damaged,
             "could not read the codes",
             why,
-            "Encode the picture again with `tessera-cli encode`",
+            "Encode the picture again",
         )
         .at(path)
     };

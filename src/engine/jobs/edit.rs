@@ -19,9 +19,8 @@ use crate::engine::model::{CheckpointChoice, Model, ModelSource};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
-use crate::export::{
-    Existing, Metadata, Provenance, check_writable, encode_restore_data, write_png, write_webp,
-};
+use crate::export::{Existing, Metadata, Provenance, Writer, check_writable, encode_restore_data};
+use crate::foundation::formats::Format;
 use crate::progress::Observer;
 use crate::project::DocumentId;
 
@@ -49,45 +48,24 @@ impl ExportTarget {
 
     /// Whether it can be written, before the work that makes it.
     fn check(&self) -> Result<()> {
-        self.check_format()?;
+        Writer::of(&self.path)?;
         check_writable(&self.path, self.existing)
     }
 
-    fn check_format(&self) -> Result<()> {
-        match self.extension().as_deref() {
-            Some("png" | "webp") => Ok(()),
-            _ => Err(Error::usage(
-                "could not export",
-                "the file name ends neither in .png nor in .webp",
-                "Name a .png or .webp file",
-            )
-            .at(&self.path)),
-        }
-    }
-
-    /// Writes a picture in the format that the name says; a WebP carries no `restore`.
+    /// Writes a picture in the format that the name says; `restore` only where the format carries it.
     pub(super) fn write(
         &self,
         raster: &Raster,
         provenance: Option<Provenance>,
         restore: Option<&[u8]>,
     ) -> Result<()> {
-        let metadata = |restore| Metadata {
+        let writer = Writer::of(&self.path)?;
+        let metadata = Metadata {
             notes: None,
             provenance,
-            restore,
+            restore: restore.filter(|_| writer.restores),
         };
-        self.check_format()?;
-        match self.extension().as_deref() {
-            Some("webp") => write_webp(&self.path, self.existing, raster, &metadata(None)),
-            _ => write_png(&self.path, self.existing, raster, &metadata(restore)),
-        }
-    }
-
-    /// In small letters.
-    fn extension(&self) -> Option<String> {
-        let extension = self.path.extension()?.to_str()?;
-        Some(extension.to_ascii_lowercase())
+        writer.write(&self.path, self.existing, raster, &metadata)
     }
 }
 
@@ -384,7 +362,7 @@ impl Job for SnapshotJob {
 
 /// Whether a PNG can be written here, before the work that makes it.
 pub(super) fn check_png(path: &Path, existing: Existing) -> Result<()> {
-    let is_other = (path.extension()).is_some_and(|ending| !ending.eq_ignore_ascii_case("png"));
+    let is_other = (path.extension()).is_some_and(|ending| !Format::PNG.has_ending(ending));
     if is_other {
         return Err(Error::usage(
             "could not write the picture",
@@ -520,11 +498,9 @@ fn write(
     settings: serde_json::Value,
 ) -> Result<()> {
     let provenance = document.is_edited().then_some(Provenance::Edited);
-    let restore = match target.extension().as_deref() {
-        Some("png") if target.has_restore_data => {
-            Some(encode_restore_data(document, raster, settings)?)
-        }
-        _ => None,
+    let restore = match target.has_restore_data && Writer::of(&target.path)?.restores {
+        true => Some(encode_restore_data(document, raster, settings)?),
+        false => None,
     };
     target.write(raster, provenance, restore.as_deref())
 }

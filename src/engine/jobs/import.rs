@@ -375,7 +375,7 @@ fn new_picture(picture: Picture) -> NewPicture {
         analysis: ANALYSIS_VERSION,
         width: picture.width,
         height: picture.height,
-        format: picture.format.name().to_owned(),
+        format: picture.format.name.to_owned(),
         bit_depth: picture.bits_per_channel,
         has_alpha: picture.has_alpha,
         phash: Some(picture.fingerprint.to_bytes().to_vec()),

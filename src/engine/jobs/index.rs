@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::engine::background::in_background;
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::encodings::{Encodings, FillReport, fill, forget_superseded};
 use crate::engine::job::{Job, Report, pictures};
@@ -51,7 +50,7 @@ impl Job for IndexJob {
         let model = self.model.load(&open_device(self.device)?.device)?;
         let encodings = Encodings::new(&self.project, &model)?;
         let usable = [EncodingsOf::Matching(PictureFilter::usable())];
-        let filled = in_background(|| fill(&encodings, &model, usable, self.verify, context))?;
+        let filled = fill(&encodings, &model, usable, self.verify, context)?;
         Ok(IndexReport {
             forgotten: forget_superseded(&encodings, context)?,
             model: model.name,

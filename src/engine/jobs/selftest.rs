@@ -68,7 +68,7 @@ impl Job for SelfTestJob {
                 Kind::Device,
                 format!("the device {} does not compute as it should", chosen.name),
                 format!("{failed} of {} checks failed", report.checks.len()),
-                "Use `--device cpu`, update the driver, and report this with the lines above",
+                "Compute on the CPU, update the driver, and report this with the lines above",
             ));
         }
         Ok(DeviceSound {

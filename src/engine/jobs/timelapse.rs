@@ -15,9 +15,7 @@ use crate::engine::model::Model;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Result};
-use crate::export::{
-    AnimationFormat, AnimationSize, Existing, Frame, Shrunk, check_writable, write_animation,
-};
+use crate::export::{AnimationSize, AnimationWriter, Existing, Frame, Shrunk};
 use crate::progress::Observer;
 
 /// Frames where the user does not say how many strokes each shows.
@@ -68,7 +66,7 @@ pub struct TimelapseJob {
     pub of: TimelapseOf,
     pub look: TimelapseLook,
     /// `None`: as the path says.
-    pub format: Option<AnimationFormat>,
+    pub writer: Option<&'static AnimationWriter>,
     pub path: PathBuf,
     pub existing: Existing,
 }
@@ -115,9 +113,9 @@ impl Job for TimelapseJob {
     }
 
     fn run(self, context: &JobContext) -> Result<TimelapseWritten> {
-        let format = match self.format {
-            Some(format) => format,
-            None => AnimationFormat::of(&self.path)?,
+        let writer = match self.writer {
+            Some(writer) => writer,
+            None => AnimationWriter::of(&self.path)?,
         };
         if !(0.1..=100.0).contains(&self.look.frames_per_second) {
             return Err(Error::usage(
@@ -132,13 +130,7 @@ impl Job for TimelapseJob {
             (true, Existing::Refuse) => free_path(&self.path),
             _ => self.path,
         };
-        // Its folder is made when there is something to write.
-        let has_folder = path
-            .parent()
-            .is_none_or(|folder| folder.exists() || folder == "");
-        if format != AnimationFormat::PngFolder && has_folder {
-            check_writable(&path, self.existing)?;
-        }
+        writer.check(&path, self.existing)?;
         let (name, document, model) = match self.of {
             TimelapseOf::Open {
                 name,
@@ -170,7 +162,7 @@ impl Job for TimelapseJob {
             std::fs::create_dir_all(folder)
                 .map_err(|source| Error::io("could not make the folder", folder, &source))?;
         }
-        write_animation(&path, self.existing, format, size, &mut next)?;
+        writer.write(&path, self.existing, size, &mut next)?;
         Ok(TimelapseWritten {
             document: name,
             strokes: applied,

@@ -131,9 +131,7 @@ impl Job for TrainJob {
             Err(error)
         };
         match ended {
-            Ended::Paused => stopped(format!(
-                "Step {step} is kept; `tessera-cli train --resume` goes on from it"
-            )),
+            Ended::Paused => stopped(format!("Step {step} is kept; resuming goes on from it")),
             Ended::Cancelled => stopped(format!("The model of step {step} is kept")),
             Ended::Finished | Ended::NoMoreGain => Ok(Trained {
                 run: id,
@@ -254,7 +252,7 @@ fn resume(
                 Kind::NotFound,
                 "there is no run to go on with",
                 "no run of this project was interrupted after its first checkpoint",
-                "Start one without `--resume`",
+                "Start a new one",
             )
         };
         let row = project.resumable_run()?.ok_or_else(nothing)?;

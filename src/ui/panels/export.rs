@@ -3,7 +3,7 @@
 use eframe::egui::{TextEdit, Ui};
 use lucide_icons::Icon;
 
-use crate::app::{Command, Existing, ExportFormat, State, export_path};
+use crate::app::{Command, Existing, State, WRITERS, export_path};
 use crate::ui::theme;
 use crate::ui::widgets::{
     Commands, check_box, command_button, heading, named_field, primary_button, segmented, small,
@@ -25,20 +25,10 @@ impl ExportPanel {
         };
         ui.add_space(theme::GAP_S);
         small(ui, "Format");
-        let formats = [
-            (
-                ExportFormat::Png,
-                "PNG",
-                "Every pixel as it is; can bring the document back",
-            ),
-            (
-                ExportFormat::WebP,
-                "WebP",
-                "Every pixel as it is, smaller files",
-            ),
-        ];
-        if let Some(format) = segmented(ui, form.format, &formats) {
-            form.format = format;
+        let writers = WRITERS.each_ref();
+        let writers = writers.map(|writer| (writer, writer.format.name, writer.hint));
+        if let Some(writer) = segmented(ui, form.writer, &writers) {
+            form.writer = writer;
         }
         ui.add_space(theme::GAP_S);
         small(ui, "File name");
@@ -57,7 +47,7 @@ impl ExportPanel {
         }
         command_button(ui, state, out, Command::ChooseExportFolder);
         check_box(ui, &mut form.has_dated_folder, "A folder for each day");
-        ui.add_enabled_ui(form.format == ExportFormat::Png, |ui| {
+        ui.add_enabled_ui(form.writer.restores, |ui| {
             check_box(
                 ui,
                 &mut form.has_restore_data,

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Slider, Ui};
 
-use crate::app::{AnimationFormat, Command, DocumentCommand, State};
+use crate::app::{ANIMATION_WRITERS, Command, DocumentCommand, State};
 use crate::ui::theme;
 use crate::ui::widgets::{Commands, command_button, heading, segmented, small};
 
@@ -18,25 +18,10 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
         "Every stroke again, from the picture as opened to how it is now.",
     );
     ui.add_space(theme::GAP_XS);
-    let formats = [
-        (
-            AnimationFormat::Gif,
-            "GIF",
-            "Plays everywhere; 256 colours for each change",
-        ),
-        (
-            AnimationFormat::Apng,
-            "APNG",
-            "All colours; plays in browsers",
-        ),
-        (
-            AnimationFormat::PngFolder,
-            "PNG files",
-            "A numbered file for each frame, for other programs",
-        ),
-    ];
-    if let Some(format) = segmented(ui, form.format, &formats) {
-        form.format = format;
+    let writers = ANIMATION_WRITERS.each_ref();
+    let writers = writers.map(|writer| (writer, writer.name, writer.hint));
+    if let Some(writer) = segmented(ui, form.writer, &writers) {
+        form.writer = writer;
     }
     let label = small(ui, "Longer side");
     ui.add(

@@ -110,11 +110,8 @@ impl Sweep {
 }
 
 fn canvases(state: &State) -> impl Iterator<Item = &Canvas> {
-    let parked = state
-        .tabs
-        .order
-        .iter()
-        .filter_map(|id| state.session.tabs.parked(*id));
+    let tabs = &state.session.tabs;
+    let parked = tabs.order.iter().filter_map(|id| tabs.parked(*id));
     state.session.canvas.iter().chain(parked)
 }
 
