@@ -110,7 +110,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "canvas",
-        modules: &["codec", "document", "kernels"],
+        modules: &["codec", "document", "kernels", "quilt"],
         banned: &["egui", "eframe", "wgpu", "rusqlite"],
     },
     Layer {

@@ -4,6 +4,7 @@
 //! costs, whatever the size of the canvas; and what lies outside is never touched.
 
 mod cache;
+mod carried;
 mod composite;
 mod decode;
 mod influence;
@@ -15,6 +16,7 @@ mod residual;
 mod stages;
 mod window;
 
+pub use carried::{Carried, Layer, cropped};
 pub use composite::{Version, WindowDecoder, render};
 pub use decode::{Chain, Reach};
 pub use influence::Edits;

@@ -39,6 +39,10 @@ pub use jobs::companions::CompanionsJob;
 pub use jobs::crops::{CropSheet, CropsJob, PictureRole};
 pub use jobs::edit::{EditJob, ExportJob, ExportTarget, OpenJob, SnapshotJob};
 pub use jobs::files::{CheckFilesJob, FilesChecked};
+pub use jobs::generate::{
+    FromPictures, FromProject, GenerateJob, GenerateLook, Generated, GeneratedPicture, Making,
+    SourceShare,
+};
 pub use jobs::import::{ImportJob, Imported};
 pub use jobs::index::{IndexJob, IndexReport};
 pub use jobs::project::{CheckJob, InfoJob, NewJob};
@@ -66,6 +70,7 @@ pub use worker::{JobContext, Ticket, Worker};
 
 // What callers of the engine need of the modules below it.
 pub use crate::dataset::ImportOptions;
+pub use crate::document::{Level, Wrap};
 pub use crate::export::{
     ANIMATION_WRITERS, AnimationWriter, Existing, WRITERS, Writer, write_bytes,
 };

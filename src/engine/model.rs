@@ -101,14 +101,22 @@ impl Model {
     /// # Errors
     /// `Damaged` for codebooks that hold values that are no numbers.
     pub fn alphabet(&self) -> Result<Alphabet> {
+        Ok(Alphabet::new(Arc::new(self.vectors()?)))
+    }
+
+    /// The vectors of its codes.
+    ///
+    /// # Errors
+    /// As [`Self::alphabet`].
+    pub fn vectors(&self) -> Result<Vectors> {
         let of = |codebook: &candle_core::Tensor| {
             let (_, width) = codebook.dims2()?;
             CodeVectors::new(width, codebook.flatten_all()?.to_vec1::<f32>()?)
         };
-        Ok(Alphabet::new(Arc::new(Vectors {
+        Ok(Vectors {
             structure: of(self.codec.structure.codebook())?,
             detail: of(self.codec.detail.codebook())?,
-        })))
+        })
     }
 
     /// Makes the project hold this model and returns the hash that its documents name it by.

@@ -57,6 +57,53 @@ pub struct Quilt {
     pub seam_share: f32,
 }
 
+impl Quilt {
+    /// The same tile cut elsewhere: the structure cell `down` and `right` of its first comes first. Only of axes that wrap.
+    #[must_use]
+    pub fn rolled(self, down: u32, right: u32) -> Self {
+        let (width, height) = (self.codes.structure.width(), self.codes.structure.height());
+        let roll = |scale: u32| {
+            let (width, height) = (width * scale, height * scale);
+            let (down, right) = (down * scale % height, right * scale % width);
+            move |index: usize| {
+                let (y, x) = (index as u32 / width, index as u32 % width);
+                (((y + down) % height) * width + (x + right) % width) as usize
+            }
+        };
+        let grid = |grid: CodeGrid, scale: u32| {
+            let (width, height) = (grid.width(), grid.height());
+            let mut rolled = CodeGrid::filled(width, height, None);
+            let from = roll(scale);
+            for index in 0..grid.cells().len() {
+                rolled.set(index as u32, grid.at(from(index) as u32));
+            }
+            rolled
+        };
+        let places = |at: &[Coordinate], scale: u32| {
+            let from = roll(scale);
+            (0..at.len()).map(|index| at[from(index)]).collect()
+        };
+        let (tall, wide) = (height * 4, width * 4);
+        let (y, x) = self.largest_piece.to;
+        Self {
+            structure_at: places(&self.structure_at, 1),
+            detail_at: places(&self.detail_at, 4),
+            largest_piece: Piece {
+                to: (
+                    (y + tall - down * 4 % tall) % tall,
+                    (x + wide - right * 4 % wide) % wide,
+                ),
+                ..self.largest_piece
+            },
+            codes: Codes {
+                structure: grid(self.codes.structure, 1),
+                detail: grid(self.codes.detail, 4),
+            },
+            ..self
+        }
+    }
+}
+
 /// A result on the way: structure is coarse, detail follows it.
 pub struct Preview<'a> {
     pub codes: Codes,

@@ -313,6 +313,21 @@ fn a_tile_continues_across_its_borders_as_often_as_inside() {
 }
 
 #[test]
+fn a_rolled_tile_is_the_same_tile() {
+    let request = tile(vec![source(20, 20, 3)], 9, 11);
+    let quilt = make(&request).unwrap();
+    let rolled = quilt.clone().rolled(4, 7);
+    check(&request, &rolled);
+    assert_ne!(rolled.codes, quilt.codes);
+    let (y, x) = rolled.largest_piece.to;
+    assert_eq!(
+        rolled.detail_at[(y * 44 + x) as usize],
+        rolled.largest_piece.at
+    );
+    assert!(rolled.rolled(5, 4) == quilt);
+}
+
+#[test]
 fn two_seeds_differ() {
     let mut request = tile(vec![source(24, 24, 1)], 16, 16);
     let first = make(&request).unwrap();

@@ -114,6 +114,11 @@ pub enum Command {
         #[arg(long)]
         structure_only: bool,
     },
+    /// Make new pictures from existing ones: every cell is copied from one of them, and how much in one piece is said.
+    Generate {
+        #[command(subcommand)]
+        what: crate::generate::What,
+    },
     /// Apply an edit script to a picture. With `--project` the document and its strokes are kept there.
     Edit {
         #[command(flatten)]

@@ -12,6 +12,7 @@ use tessera::error::{Error, Result};
 
 use crate::args::{Args, Command, PresetName};
 use crate::demo;
+use crate::generate;
 use crate::print::Printer;
 use crate::runner::Runner;
 
@@ -127,6 +128,9 @@ pub fn run(args: &Args, runner: &Runner, printer: &mut Printer) -> Result<()> {
                 device,
             };
             runner.report(job, printer)
+        }
+        Command::Generate { what } => {
+            runner.report(generate::job(what, existing, device)?, printer)
         }
         Command::Codebook { model, out } => {
             let job = CodebookJob {

@@ -110,6 +110,7 @@ impl Job for CodebookJob {
             draw("Detail codes", &counted, &detail, &usage.detail)?,
         ];
         let metadata = Metadata {
+            notes: None,
             provenance: Some(Provenance::Generated),
             restore: None,
         };

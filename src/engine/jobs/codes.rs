@@ -223,6 +223,7 @@ impl Job for DecodeJob {
         }
         let decoded = pictures::decode(&model.codec, &codes, geometry, context)?;
         let metadata = Metadata {
+            notes: None,
             provenance: Some(Provenance::Generated),
             restore: None,
         };

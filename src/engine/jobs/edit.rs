@@ -62,6 +62,7 @@ impl ExportTarget {
     ) -> Result<()> {
         let writer = Writer::of(&self.path)?;
         let metadata = Metadata {
+            notes: None,
             provenance,
             restore: restore.filter(|_| writer.restores),
         };

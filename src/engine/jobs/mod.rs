@@ -10,6 +10,7 @@ pub mod companions;
 pub mod crops;
 pub mod edit;
 pub mod files;
+pub mod generate;
 pub mod import;
 pub mod index;
 pub mod info;
