@@ -12,6 +12,7 @@ pub mod engine;
 pub mod error;
 pub mod export;
 pub mod kernels;
+pub mod model;
 pub mod process;
 pub mod progress;
 pub mod project;
