@@ -13,6 +13,7 @@ pub mod error;
 pub mod export;
 pub mod foundation;
 pub mod kernels;
+pub mod model;
 pub mod process;
 pub mod progress;
 pub mod project;

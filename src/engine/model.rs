@@ -12,6 +12,7 @@ use super::storage::Storage;
 use crate::codec::{Codec, CodecConfig};
 use crate::document::{Alphabet, CodeVectors, Codebooks, Vectors};
 use crate::error::{Error, Kind, Result};
+use crate::model::read_model_file;
 use crate::project::{
     CheckpointId, CheckpointKind, CheckpointRow, ContentHash, NewCheckpoint, Project, RunRow,
 };
@@ -147,7 +148,7 @@ impl Model {
 /// The key under which a checkpoint's metrics hold [`Model::hash`].
 pub(super) const MODEL_HASH: &str = "model_hash";
 
-pub(super) fn config_json(config: &CodecConfig) -> Result<serde_json::Value> {
+fn config_json(config: &CodecConfig) -> Result<serde_json::Value> {
     serde_json::to_value(config).map_err(|source| {
         Error::new(
             Kind::Internal,
@@ -165,7 +166,7 @@ impl ModelSource {
         match self {
             Self::Base => base_model(device),
             Self::File(path) => {
-                let codec_bytes = crate::codec::read_model_file(path)?;
+                let codec_bytes = read_model_file(path)?;
                 Model::from_bytes(codec_bytes, path.display().to_string(), device)
                     .map_err(|error| error.at(path))
             }

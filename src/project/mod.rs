@@ -74,7 +74,7 @@ pub const EXTENSION: &str = "tessera";
 const PAGE_BYTES: u32 = 8192;
 
 /// What one transaction takes off the file's end, in bytes.
-const GIVE_BACK_BYTES: u64 = 4 << 20;
+const GIVE_BACK_BYTES: u64 = 1 << 20;
 
 /// An open project. One process at a time may write to it; reading may happen beside that.
 ///
@@ -260,6 +260,13 @@ impl Project {
         let outcome = work(&transaction, &self.path)?;
         transaction.commit().doing(doing, &self.path)?;
         Ok(outcome)
+    }
+
+    /// Moves what the write-ahead log holds into the file, as far as no reader stands in the way.
+    fn carry_log_over(&self) -> Result<()> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            .doing("write the log back", &self.path)
     }
 
     /// Shrinks the file until at most `keep_bytes` of it are unused.
