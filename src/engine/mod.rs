@@ -8,6 +8,7 @@ mod device;
 mod documents;
 pub mod encodings;
 mod event;
+mod held_out;
 mod job;
 mod jobs;
 mod model;
