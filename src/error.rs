@@ -171,14 +171,14 @@ impl From<candle_core::Error> for Error {
                 Kind::Device,
                 "the device ran out of memory",
                 why,
-                "Close other programs that use it, or use `--device cpu`",
+                "Close other programs that use it, or compute on the CPU",
             );
         }
         Self::new(
             Kind::Internal,
             "the model could not compute this",
             why,
-            "Try again with `--device cpu`; if it stays, report it with the log",
+            "Try again on the CPU; if it stays, report it with the log",
         )
     }
 }

@@ -11,11 +11,13 @@ pub mod document;
 pub mod engine;
 pub mod error;
 pub mod export;
+pub mod foundation;
 pub mod kernels;
 pub mod model;
 pub mod process;
 pub mod progress;
 pub mod project;
+pub mod quilt;
 #[cfg(feature = "gui")]
 pub mod render;
 pub mod settings;

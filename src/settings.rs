@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::foundation::files::{Existing, write_bytes};
 
 /// Set to keep preferences and the first project in one folder of your choice, for tests and portable use.
 pub const FOLDER_VARIABLE: &str = "TESSERA_HOME";
@@ -207,14 +208,10 @@ impl Settings {
         let failed = |source: &std::io::Error| Error::io(WHAT, file, source);
         let folder = file.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(|source| failed(&source))?;
-        let mut temporary =
-            tempfile::NamedTempFile::new_in(folder).map_err(|source| failed(&source))?;
-        std::io::Write::write_all(&mut temporary, text.as_bytes())
-            .map_err(|source| failed(&source))?;
-        temporary
-            .persist(file)
-            .map_err(|source| failed(&source.error))?;
-        Ok(())
+        write_bytes(file, Existing::Replace, text.as_bytes()).map_err(|mut error| {
+            error.notice.what = WHAT.into();
+            error
+        })
     }
 
     /// Puts a project at the head of the recent ones.

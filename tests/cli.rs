@@ -3,8 +3,9 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tessera::codec::checkpoint::Precision;
@@ -121,10 +122,18 @@ fn the_main_job_from_a_folder_to_an_exported_edit() {
     assert_eq!(size(&bench.path("r/parrot.reconstruction.png")), (255, 256));
     assert!(bench.path("r/sheet.png").exists());
 
+    // Its codes from the picture itself, before the project has an index.
+    bench.ok(&[&["encode", picture, "-o", "direct.json"], &project[..]].concat());
     bench.ok(&[&["codebook", "-o", "codes.png"], &project[..]].concat());
     assert!(size(&bench.path("codes.png")).0 > 500);
+    // The sheet counted all pictures that are used, and what it encoded is kept.
+    let indexed = bench.ok(&["index", "p.tessera"]);
+    let usable = indexed["report"]["kept"].as_u64().unwrap();
+    assert!(usable > 15 && indexed["report"]["new"] == 0, "{indexed}");
 
     bench.ok(&[&["encode", picture, "-o", "k.json"], &project[..]].concat());
+    let read = |name: &str| std::fs::read(bench.path(name)).unwrap();
+    assert_eq!(read("k.json"), read("direct.json"));
     bench.ok(&[&["decode", "k.json", "-o", "k.png"], &project[..]].concat());
     assert_eq!(size(&bench.path("k.png")), (384, 260));
 
@@ -317,4 +326,133 @@ fn mistakes_are_explained_and_nothing_is_lost() {
         std::fs::read(bench.path("x.tessera")).unwrap(),
         b"Dear diary"
     );
+}
+
+/// Runs with both outputs piped, reads `lines` of the first and closes it; gives the exit code and what was said.
+fn leave_after(bench: &Bench, lines: usize, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tessera-cli"))
+        .args(arguments)
+        .current_dir(bench.folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    for _ in 0..lines {
+        out.read_line(&mut String::new()).unwrap();
+    }
+    drop(out);
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_program_quietly_and_keeps_a_fine_tune() {
+    let bench = Bench::new();
+    bench.ok(&["import", "p.tessera", "pictures"]);
+    for arguments in [
+        &["info", "p.tessera"][..],
+        &["--json", "info", "p.tessera"],
+        &["check", "p.tessera", "--json"],
+        &["--help"],
+    ] {
+        let (code, said) = leave_after(&bench, 0, arguments);
+        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+    }
+    let train = ["train", "p.tessera", "--model", "tiny.safetensors"];
+    let train = [&["--json"], &train[..], &["--steps", "100000"]].concat();
+    let (code, said) = leave_after(&bench, 3, &train);
+    assert!(!said.contains("panicked"), "{said}");
+    assert_eq!(code, Some(141), "as one ended by SIGPIPE: {said}");
+    let info = bench.ok(&["info", "p.tessera"]);
+    assert_eq!(info["report"]["runs"][0]["status"], "paused");
+    let resumed = bench.ok(&["train", "p.tessera", "--resume", "--steps", "1"]);
+    assert_eq!(resumed["report"]["run"], info["report"]["runs"][0]["id"]);
+}
+
+#[test]
+fn mistakes_are_found_before_anything_is_done() {
+    let bench = Bench::new();
+    let tiny = ["--model", "tiny.safetensors"];
+    bench.ok(&["new", "p.tessera"]);
+    bench.ok(&["import", "p.tessera", "pictures/pig.png"]);
+    let before = entries(&bench);
+    let steps = ["train", "p.tessera", "--steps", "0"];
+    assert!(bench.fails(2, &steps).contains("--steps"));
+    for minutes in ["0", "-1", "nan", "inf"] {
+        let minutes = format!("--minutes={minutes}");
+        bench.fails(2, &["train", "p.tessera", &minutes]);
+        bench.fails(2, &["demo", "new", &minutes]);
+    }
+    bench.fails(2, &["timelapse", "p.tessera", "-o", "t.gif", "--fps", "0"]);
+    bench.fails(2, &["timelapse", "p.tessera", "-o", "t.doc"]);
+    bench.fails(2, &["bench", "--picture", "100"]);
+
+    // Nothing is made for what is not there, or is no picture.
+    let said = bench.fails(1, &["import", "new.tessera", "pictures", "missing"]);
+    assert!(said.contains("missing"), "{said}");
+    bench.fails(1, &["open", "new.tessera", "missing.png"]);
+    bench.fails(1, &["open", "new.tessera", "tiny.safetensors"]);
+    bench.fails(1, &["reconstruct", "tiny.safetensors", "--out", "r"]);
+    assert_eq!(entries(&bench), before);
+
+    // Nor where the result could not be written.
+    let script = r#"{"tessera_edits": 1, "operations": [
+        {"op": "paint", "level": "structure", "code": 1, "points": [[2.5, 2.5]]}]}"#;
+    std::fs::write(bench.path("s.json"), script).unwrap();
+    let before = entries(&bench);
+    for (out, code) in [
+        ("no/such/folder/e.png", 1),
+        ("pictures", 2),
+        ("tiny.safetensors", 2),
+        ("e.doc", 2),
+        ("s.json", 2),
+    ] {
+        let edit = ["edit", "pictures/pig.png", "--script", "s.json", "-o", out];
+        bench.fails(code, &[&edit[..], &["--project", "p.tessera"]].concat());
+        let codebook = ["codebook", "-o", out];
+        bench.fails(code, &[&codebook[..], &tiny].concat());
+    }
+    // The script is read before the picture is stored, and what it cannot do takes the picture back.
+    let impossible = script.replace("\"code\": 1", "\"code\": 60000");
+    std::fs::write(bench.path("s.json"), impossible).unwrap();
+    let edit = [
+        "edit",
+        "pictures/pig.png",
+        "--script",
+        "s.json",
+        "-o",
+        "e.png",
+    ];
+    let edit = [&edit[..], &["--project", "p.tessera"]].concat();
+    bench.fails(2, &edit);
+    assert_eq!(entries(&bench), before);
+    let info = bench.ok(&["info", "p.tessera"]);
+    assert_eq!(info["report"]["documents"], serde_json::json!([]));
+}
+
+/// The names in the folder.
+fn entries(bench: &Bench) -> Vec<String> {
+    let entries = std::fs::read_dir(bench.folder.path()).unwrap();
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+    let mut names: Vec<String> = entries
+        .map(|entry| name(entry).to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn info_reads_like_a_page() {
+    let bench = Bench::new();
+    bench.ok(&["import", "p.tessera", "pictures"]);
+    let output = bench.run(&["info", "p.tessera"]);
+    let page = String::from_utf8(output.stdout).unwrap();
+    assert!(page.starts_with("p.tessera · "), "{page}");
+    assert!(page.contains("\n22 pictures: "), "{page}");
+    assert!(!page.contains(['{', '[', '"']), "{page}");
 }

@@ -12,7 +12,7 @@ use tessera::document::{
     Brush, DetailPolicy, Document, Ink, LayerLook, Level, Raster, Rect, Samples, Source, Target,
     Wrap,
 };
-use tessera::engine::{DecodeLane, DecodedPatch};
+use tessera::engine::{DecodeLane, DecodedPatch, Shown};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -69,7 +69,7 @@ impl Window {
     }
 
     fn open(&mut self, codec: &Arc<Codec>, document: &Document) {
-        self.lane.open(Arc::clone(codec), document);
+        self.lane.open(Arc::clone(codec), document, Shown::Source);
         self.shown = Raster::from_source(document.source(), 8).rgba8().to_vec();
         self.width = document.width();
     }
@@ -221,7 +221,7 @@ fn nobody_taking_patches_blocks_neither_painting_nor_the_end() {
         })
     })
     .unwrap();
-    lane.open(Arc::clone(&codec), &document);
+    lane.open(Arc::clone(&codec), &document, Shown::Source);
     document.begin("paint").unwrap();
     let mut slowest = Duration::ZERO;
     for step in 0..400u16 {

@@ -12,8 +12,9 @@ use moxcms::{
     ProfileClass,
 };
 use proptest::prelude::*;
-use tessera::dataset::{Format, Limits, decode_bytes};
+use tessera::dataset::{Format, Limits, decode_bytes, readable, readable_endings};
 use tessera::error::Kind;
+use tessera::export::{ANIMATION_WRITERS, WRITERS};
 
 fn limits() -> Limits {
     Limits::default()
@@ -359,7 +360,7 @@ fn ycck_and_rgb_jpegs_have_their_colours() {
 }
 
 /// The same small picture in every format that is read.
-fn one_of_each() -> Vec<(Format, Vec<u8>)> {
+fn one_of_each() -> Vec<(&'static Format, Vec<u8>)> {
     let rgb = DynamicImage::ImageRgb8(colours(40, 30));
     let rgba = {
         let mut image = rgb.to_rgba8();
@@ -374,24 +375,50 @@ fn one_of_each() -> Vec<(Format, Vec<u8>)> {
         out.into_inner()
     };
     vec![
-        (Format::Png, write(&rgba, ImageFormat::Png)),
+        (Format::PNG, write(&rgba, ImageFormat::Png)),
         (
-            Format::Png,
+            Format::PNG,
             write(
                 &DynamicImage::ImageRgba16(rgba.to_rgba16()),
                 ImageFormat::Png,
             ),
         ),
-        (Format::Jpeg, write(&rgb, ImageFormat::Jpeg)),
+        (Format::JPEG, write(&rgb, ImageFormat::Jpeg)),
         (
-            Format::Jpeg,
+            Format::JPEG,
             write(&DynamicImage::ImageLuma8(rgb.to_luma8()), ImageFormat::Jpeg),
         ),
-        (Format::WebP, write(&rgba, ImageFormat::WebP)),
-        (Format::Gif, write(&rgba, ImageFormat::Gif)),
-        (Format::Bmp, write(&rgb, ImageFormat::Bmp)),
-        (Format::Tiff, write(&rgba, ImageFormat::Tiff)),
+        (Format::WEBP, write(&rgba, ImageFormat::WebP)),
+        (Format::GIF, write(&rgba, ImageFormat::Gif)),
+        (Format::BMP, write(&rgb, ImageFormat::Bmp)),
+        (Format::TIFF, write(&rgba, ImageFormat::Tiff)),
+        (Format::ICO, write(&rgba, ImageFormat::Ico)),
     ]
+}
+
+#[test]
+fn all_that_is_offered_is_read_and_all_that_is_read_is_offered() {
+    let offered = readable_endings();
+    let files = one_of_each();
+    for format in Format::ALL {
+        let mut of_it = files.iter().filter(|(of, _)| of == format).peekable();
+        let is_read = of_it.peek().is_some();
+        assert_eq!(readable().any(|read| read == *format), is_read, "{format}");
+        for (_, bytes) in of_it {
+            assert_eq!(decode_bytes(bytes, &limits()).unwrap().format, *format);
+        }
+        for ending in format.endings {
+            assert_eq!(offered.contains(ending), is_read, "{format}: {ending}");
+        }
+    }
+    // What is written is read as well.
+    for writer in &WRITERS {
+        assert!(offered.contains(&writer.ending()));
+    }
+    for writer in &ANIMATION_WRITERS {
+        let mut endings = writer.endings.iter();
+        assert!(endings.all(|ending| offered.contains(ending)), "{writer:?}");
+    }
 }
 
 #[test]

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tessera::engine::{
     Budget, CheckJob, CheckpointChoice, CodebookJob, DecodeJob, DeviceChoice, EditJob, EncodeJob,
-    EventKind, Existing, ExportJob, ExportTarget, ImportJob, ImportOptions, InfoJob, Job, JobId,
-    ModelSource, NewJob, OpenJob, Preset, ReconstructJob, Storage, TrainJob, TrainStart, Worker,
-    write_samples,
+    EventKind, Existing, ExportJob, ExportTarget, ImportJob, ImportOptions, IndexJob, InfoJob, Job,
+    JobContext, JobId, ModelSource, NewJob, OpenJob, Preset, ReconstructJob, Storage, TrainJob,
+    TrainStart, Worker, write_samples,
 };
 use tessera::error::Kind;
 use tessera::progress::Stop;
@@ -25,8 +25,23 @@ fn target(path: &Path) -> ExportTarget {
     }
 }
 
-/// Every job there is, none of which can succeed: nothing that they name exists.
-fn hopeless_jobs(folder: &Path) -> Vec<Job> {
+/// A job of any kind that waits to be submitted.
+struct Waiting {
+    title: &'static str,
+    submit: Box<dyn FnOnce(&Worker) -> JobId>,
+}
+
+impl<J: Job> From<J> for Waiting {
+    fn from(job: J) -> Self {
+        Self {
+            title: job.title(),
+            submit: Box::new(|worker| worker.submit(job).unwrap().job),
+        }
+    }
+}
+
+/// Every job of the command line, none of which can succeed: nothing that they name exists.
+fn hopeless_jobs(folder: &Path) -> Vec<Waiting> {
     let project = Storage::create(&folder.join("p.tessera")).unwrap();
     let missing = folder.join("missing.png");
     let out = folder.join("out.png");
@@ -93,6 +108,13 @@ fn hopeless_jobs(folder: &Path) -> Vec<Job> {
             device,
         }
         .into(),
+        IndexJob {
+            project: project.clone(),
+            model: model.clone(),
+            verify: true,
+            device,
+        }
+        .into(),
         CodebookJob {
             model,
             out: out.clone(),
@@ -142,8 +164,8 @@ fn every_job_that_cannot_work_fails_once_and_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let worker = Worker::start(Arc::new(|| {})).unwrap();
     for job in hopeless_jobs(folder.path()) {
-        let title = job.title();
-        let id = worker.submit(job).unwrap();
+        let title = job.title;
+        let id = (job.submit)(&worker);
         let events = until_final(&worker, id);
         assert_ends_once(&events);
         let Some(EventKind::Failed { kind, notice }) = events.last() else {
@@ -155,6 +177,37 @@ fn every_job_that_cannot_work_fails_once_and_says_why() {
     assert!(!folder.path().join("out.png").exists());
 }
 
+/// Breaks off in the way of a defect.
+struct Boom;
+
+impl Job for Boom {
+    type Output = u32;
+
+    fn title(&self) -> &'static str {
+        "Breaking off"
+    }
+
+    fn run(self, _: &JobContext) -> tessera::error::Result<u32> {
+        panic!("boom")
+    }
+}
+
+#[test]
+fn a_panic_is_a_failure_without_an_output_and_the_worker_goes_on() {
+    let worker = Worker::start(Arc::new(|| {})).unwrap();
+    for _ in 0..2 {
+        let ticket = worker.submit(Boom).unwrap();
+        let events = until_final(&worker, ticket.job);
+        assert_ends_once(&events);
+        let Some(EventKind::Failed { kind, notice }) = events.last() else {
+            panic!("{events:?}")
+        };
+        assert_eq!(*kind, Kind::Internal);
+        assert!(notice.why.contains("boom"), "{notice}");
+        assert!(ticket.take().is_none());
+    }
+}
+
 #[test]
 fn every_job_that_is_stopped_while_it_waits_is_cancelled_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -164,20 +217,14 @@ fn every_job_that_is_stopped_while_it_waits_is_cancelled_once() {
     let busy = Storage::create(&folder.path().join("busy.tessera")).unwrap();
     write_samples(&folder.path().join("pictures")).unwrap();
     worker
-        .submit(
-            ImportJob {
-                project: busy,
-                paths: vec![folder.path().join("pictures")],
-                options: ImportOptions::default(),
-                device: DeviceChoice::Cpu,
-            }
-            .into(),
-        )
+        .submit(ImportJob {
+            project: busy,
+            paths: vec![folder.path().join("pictures")],
+            options: ImportOptions::default(),
+            device: DeviceChoice::Cpu,
+        })
         .unwrap();
-    let ids: Vec<JobId> = jobs
-        .into_iter()
-        .map(|job| worker.submit(job).unwrap())
-        .collect();
+    let ids: Vec<JobId> = jobs.into_iter().map(|job| (job.submit)(&worker)).collect();
     for &id in &ids {
         worker.stop(id, Stop::Cancel);
     }
@@ -203,12 +250,14 @@ fn the_waker_is_called_and_dropping_the_worker_ends_its_thread() {
     })
     .unwrap();
     let path = folder.path().join("n.tessera");
-    let id = worker.submit(NewJob { path: path.clone() }.into()).unwrap();
-    let events = until_final(&worker, id);
+    let ticket = worker.submit(NewJob { path: path.clone() }).unwrap();
+    let events = until_final(&worker, ticket.job);
     assert!(
-        matches!(events.last(), Some(EventKind::Finished(_))),
+        matches!(events.last(), Some(EventKind::Finished)),
         "{events:?}"
     );
+    assert_eq!(ticket.take().unwrap().file, path);
+    assert!(ticket.take().is_none(), "an output is given once");
     drop(worker);
     // Its thread has ended, so every event's wake-up has been counted.
     assert!(wakes.load(Ordering::Relaxed) >= 2);

@@ -18,7 +18,13 @@ const WINDOW: &[&str] = &["egui", "eframe", "wgpu", "egui_wgpu", "rfd"];
 const MODEL: &[&str] = &["candle_core", "candle_nn", "gemm"];
 
 /// `error`, `progress` and `settings` stand below everything and are open to all but the kernels.
-const FOUNDATION: &[&str] = &["error", "progress", "version", "window_thread"];
+const FOUNDATION: &[&str] = &[
+    "error",
+    "foundation",
+    "progress",
+    "version",
+    "window_thread",
+];
 
 const LAYERS: &[Layer] = &[
     Layer {
@@ -28,6 +34,11 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "progress",
+        modules: &[],
+        banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
+    },
+    Layer {
+        module: "foundation",
         modules: &[],
         banned: &["egui", "eframe", "wgpu", "candle_core", "rusqlite", "image"],
     },
@@ -116,6 +127,20 @@ const LAYERS: &[Layer] = &[
         banned: &["egui", "eframe", "wgpu", "rusqlite"],
     },
     Layer {
+        module: "quilt",
+        modules: &["document"],
+        banned: &[
+            "egui",
+            "eframe",
+            "wgpu",
+            "candle_core",
+            "candle_nn",
+            "image",
+            "rusqlite",
+            "std::fs",
+        ],
+    },
+    Layer {
         module: "project",
         modules: &["document"],
         banned: &["egui", "eframe", "wgpu", "candle_core", "candle_nn"],
@@ -129,7 +154,7 @@ const LAYERS: &[Layer] = &[
         module: "engine",
         modules: &[
             "settings", "document", "dataset", "kernels", "model", "codec", "prior", "train",
-            "canvas", "project", "export", "process",
+            "canvas", "project", "export", "process", "quilt",
         ],
         banned: WINDOW,
     },
@@ -170,6 +195,28 @@ const LAYERS: &[Layer] = &[
         banned: WINDOW,
     },
 ];
+
+/// Advice is for the window and the command line alike: how to say it there is added where it is printed.
+#[test]
+fn messages_do_not_tell_painters_of_the_command_line() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut faults = Vec::new();
+    for file in rust_files(&source) {
+        let relative = file.strip_prefix(&source).expect("walked from source");
+        // Printed on a terminal, where no window opens.
+        if relative.starts_with("bin") || relative == Path::new("app/libraries.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("a source file");
+        let lines = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        for line in lines.filter(|line| line.contains("`--") || line.contains("`tessera-cli")) {
+            faults.push(format!("{}: {}", relative.display(), line.trim()));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
 
 #[test]
 fn modules_import_only_what_their_layer_allows() {

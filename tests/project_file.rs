@@ -9,5 +9,7 @@ mod durability;
 mod hostile;
 #[path = "project_file/opening.rs"]
 mod opening;
+#[path = "project_file/pictures.rs"]
+mod pictures;
 #[path = "project_file/support.rs"]
 mod support;

@@ -20,14 +20,14 @@ use tessera::export::read_restore_data;
 const ROUNDS: usize = 10;
 const DEVICE: DeviceChoice = DeviceChoice::Cpu;
 
-fn run(worker: &Worker, job: impl Into<Job>) {
-    let id = worker.submit(job.into()).unwrap();
+fn run(worker: &Worker, job: impl Job) {
+    let id = worker.submit(job).unwrap().job;
     loop {
         let event = worker.events().pop(Duration::from_secs(300)).unwrap();
         if event.job != id || !event.kind.is_final() {
             continue;
         }
-        assert!(matches!(event.kind, EventKind::Finished(_)), "{event:?}");
+        assert!(matches!(event.kind, EventKind::Finished), "{event:?}");
         return;
     }
 }

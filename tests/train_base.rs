@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use candle_core::Device;
 use tessera::codec::{CodecConfig, EmbeddingHead, WordsHead};
-use tessera::engine::{DeviceChoice, EventKind, ModelSource, Outcome, TrainBaseJob, Worker};
+use tessera::engine::{BaseTrained, DeviceChoice, EventKind, ModelSource, TrainBaseJob, Worker};
 use tessera::train::recipe::{DataRecipe, Group, Recipe};
 use tessera::train::{Budget, EmbeddingTraining, EvaluationConfig, Sharpening, TrainConfig};
 
@@ -80,7 +80,7 @@ fn recipe() -> Recipe {
     }
 }
 
-fn train(worker: &Worker, folder: &Path, minutes: Option<f64>) -> Outcome {
+fn train(worker: &Worker, folder: &Path, minutes: Option<f64>) -> BaseTrained {
     let job = TrainBaseJob {
         recipe: folder.join("recipe.json"),
         data: folder.to_path_buf(),
@@ -88,12 +88,12 @@ fn train(worker: &Worker, folder: &Path, minutes: Option<f64>) -> Outcome {
         minutes,
         device: DeviceChoice::Cpu,
     };
-    let id = worker.submit(job.into()).unwrap();
+    let ticket = worker.submit(job).unwrap();
     loop {
         let event = worker.events().pop(Duration::from_secs(300)).unwrap();
-        if event.job == id && event.kind.is_final() {
+        if event.job == ticket.job && event.kind.is_final() {
             match event.kind {
-                EventKind::Finished(outcome) => return outcome,
+                EventKind::Finished => return ticket.take().unwrap(),
                 other => panic!("{other:?}"),
             }
         }
@@ -110,16 +110,12 @@ fn a_recipe_is_trained_in_pieces_to_a_model_that_loads() {
     let worker = Worker::start(Arc::new(|| {})).unwrap();
     // No time at all: it only leaves a state to go on from.
     let paused = train(&worker, folder, Some(0.0));
-    assert!(paused.summary.contains("go on"), "{}", paused.summary);
+    assert!(paused.to_string().contains("go on"), "{paused}");
     assert!(!folder.join("model.safetensors").exists());
 
     let done = train(&worker, folder, None);
-    let steps: Vec<_> = done.report["stages"].as_array().unwrap().iter().collect();
-    assert_eq!(steps.len(), 2);
-    assert_eq!(
-        (&steps[0]["steps"], &steps[1]["steps"]),
-        (&30.into(), &6.into())
-    );
+    let steps: Vec<u64> = done.stages.iter().map(|stage| stage.steps).collect();
+    assert_eq!(steps, [30, 6]);
     let load = |name: &str| {
         let source = ModelSource::File(folder.join(name));
         source.load(&Device::Cpu).unwrap()

@@ -7,15 +7,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::command::Command;
+use super::session::SessionId;
+use crate::dataset::readable_endings;
 use crate::document::brushes::PACK_EXTENSION;
 use crate::engine::Wake;
 use crate::error::{Error, Result};
 use crate::project::EXTENSION;
-
-/// Name extensions of picture files.
-pub(super) const PICTURES: &[&str] = &[
-    "png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ico",
-];
 
 /// Nobody sees a dialog and cancels it so fast: the system could not show one, and says no more than that.
 const TOO_FAST: Duration = Duration::from_millis(150);
@@ -43,10 +40,13 @@ pub enum Question {
 /// Who answers: the system's dialogs, or a script in tests. Runs on a thread of its own; `None` is a cancel.
 pub type Picker = Arc<dyn Fn(&Question) -> Option<Vec<PathBuf>> + Send + Sync>;
 
+/// What was answered, and in which session it was asked.
+type Answer = (SessionId, Command);
+
 pub struct Dialogs {
     picker: Picker,
     wake: Wake,
-    answers: (Sender<Command>, Receiver<Command>),
+    answers: (Sender<Answer>, Receiver<Answer>),
 }
 
 impl Dialogs {
@@ -60,7 +60,7 @@ impl Dialogs {
 
     /// # Errors
     /// `Io` where the system gives no thread.
-    pub fn ask(&self, question: Question) -> Result<()> {
+    pub fn ask(&self, session: SessionId, question: Question) -> Result<()> {
         let (picker, wake, sender) = (
             self.picker.clone(),
             self.wake.clone(),
@@ -77,7 +77,7 @@ impl Dialogs {
                 };
                 if let Some(command) = command {
                     // Nobody is left to answer when the window has closed.
-                    let _ = sender.send(command);
+                    let _ = sender.send((session, command));
                     wake();
                 }
             })
@@ -85,8 +85,22 @@ impl Dialogs {
             .map_err(|source| Error::io("could not open the file dialog", "", &source))
     }
 
-    pub fn take(&self) -> Vec<Command> {
-        self.answers.1.try_iter().collect()
+    /// Answers so far. Those that were asked for another project than the one of `session` are left out, unless they are of
+    /// none.
+    pub fn take(&self, session: SessionId) -> Vec<Command> {
+        let is_of_none = |command: &Command| {
+            matches!(
+                command,
+                Command::OpenProjectAt(_)
+                    | Command::CreateProjectAt(_)
+                    | Command::ExportFolder(_)
+                    | Command::DialogFailed(_)
+            )
+        };
+        let answers = self.answers.1.try_iter();
+        let answers =
+            answers.filter(|(asked_in, command)| *asked_in == session || is_of_none(command));
+        answers.map(|(_, command)| command).collect()
     }
 }
 
@@ -130,7 +144,7 @@ pub fn system_picker() -> Picker {
             match question {
                 Question::Picture => dialog
                     .set_title("Open a picture")
-                    .add_filter("Pictures", PICTURES)
+                    .add_filter("Pictures", &readable_endings())
                     .pick_file()
                     .await
                     .map(one),
@@ -146,7 +160,7 @@ pub fn system_picker() -> Picker {
                     .map(many),
                 Question::ImportFiles => dialog
                     .set_title("Import pictures")
-                    .add_filter("Pictures", PICTURES)
+                    .add_filter("Pictures", &readable_endings())
                     .pick_files()
                     .await
                     .map(many),

@@ -5,7 +5,7 @@ use lucide_icons::Icon;
 
 use super::spec::Spec;
 use crate::document::Wrap;
-use crate::engine::{AnimationFormat, CheckpointChoice, Reframe};
+use crate::engine::{AnimationWriter, CheckpointChoice, Reframe};
 use crate::project::DocumentId;
 
 /// A canvas that one code fills.
@@ -20,7 +20,7 @@ pub struct NewCanvas {
 /// How a timelapse is written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TimelapseForm {
-    pub format: AnimationFormat,
+    pub writer: &'static AnimationWriter,
     pub longest_px: u32,
     pub frames_per_second: f32,
 }

@@ -3,9 +3,9 @@
 
 use eframe::egui::Context;
 
-use super::state::{JobKey, Lane, Purpose, RunningJob, State};
+use super::state::JobKey;
 use super::textures::Textures;
-use crate::engine::{DecodeLane, Desk, Event, Job, JobId, Wake, Worker};
+use crate::engine::{DecodeLane, Desk, Event, Job, JobId, Lane, Ticket, Wake, Worker};
 use crate::error::Result;
 use crate::progress::Stop;
 use crate::render::Gpu;
@@ -41,33 +41,12 @@ impl Lanes {
         }
     }
 
-    /// Queues a job and notes it in the state.
+    /// Queues a job on its lane.
     ///
     /// # Errors
     /// `Limit` where too many wait.
-    pub fn submit(
-        &self,
-        state: &mut State,
-        lane: Lane,
-        purpose: Purpose,
-        job: impl Into<Job>,
-    ) -> Result<JobKey> {
-        let job = job.into();
-        let title = job.title().to_owned();
-        let id = self.worker(lane).submit(job)?;
-        let key = JobKey { lane, id };
-        state.jobs.insert(
-            key,
-            RunningJob {
-                purpose,
-                title,
-                done: 0,
-                total: 0,
-                eta_secs: None,
-                warnings: 0,
-            },
-        );
-        Ok(key)
+    pub fn submit<J: Job>(&self, job: J) -> Result<Ticket<J::Output>> {
+        self.worker(J::LANE).submit(job)
     }
 
     pub fn stop(&self, key: JobKey, stop: Stop) {

@@ -7,13 +7,16 @@ mod dialogs;
 mod document_command;
 mod events;
 mod history_pictures;
+mod jobs;
 mod lanes;
 mod layer_command;
 #[cfg(target_os = "linux")]
 mod libraries;
 mod notices;
 mod pace;
+mod place;
 mod run;
+mod session;
 mod shortcuts;
 mod spec;
 mod state;
@@ -22,6 +25,7 @@ mod thumb;
 mod tool_command;
 mod tools;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,38 +36,43 @@ pub use apply::export_path;
 pub use command::Command;
 pub use dialogs::{Picker, Question, system_picker};
 pub use document_command::{DocumentCommand, NewCanvas, TimelapseForm};
+pub use jobs::ShownJob;
 pub use layer_command::LayerCommand;
 pub use notices::{Entry, Notices, Severity};
 pub use run::run;
+pub use session::{Session, SessionId};
 pub use shortcuts::{conflicts, of as shortcut_of, parse as parse_shortcut, text_for, text_of};
 pub use spec::Spec;
 pub use state::{
-    Canvas, CanvasLook, CodeMarks, CropsView, DeviceInUse, Durations, ExemplarView, ExportForm,
-    ExportFormat, Gallery, ImportReport, JobKey, Lane, OpenProject, Overlay, Paint, PaletteView,
-    PerLevel, PreviewView, Purpose, RunningJob, State, Thumbnail, TrainForm, Training, ViewWish,
-    Workspace, name_of,
+    Canvas, CanvasLook, CodeMarks, CropsView, Durations, ExemplarView, ExportForm, Gallery, JobKey,
+    LeftJob, OpenProject, Overlay, Paint, PaletteView, PerLevel, PreviewView, RunningJob, State,
+    Thumbnail, TrainForm, Training, ViewWish, Workspace, name_of,
 };
 pub use tools::{Gesture, Hold, StrokeStep, TintKind, Tool, ToolBox, ToolOption};
 
 // What the panels name of the layers below.
 pub use crate::engine::{
-    AnimationFormat, CheckpointChoice, Existing, Overview, Palette, PaletteLevel, PictureRole,
-    Preset, Reframe, Reskin, SAMPLES,
+    ANIMATION_WRITERS, AnimationWriter, CheckpointChoice, CountUsageJob, DeviceInUse, Existing,
+    ImportJob, Imported, Lane, OpenProjectJob, Overview, Palette, PaletteLevel, PictureRole,
+    Preset, Reframe, Reskin, ReskinJob, RewrapJob, SAMPLES, WRITERS, Writer,
 };
 pub use crate::project::{
     CheckpointKind, CheckpointRow, DocumentRow, MetricRow, PictureCounts, PictureFilter, PictureId,
-    PictureRow, RunRow, RunStatus, utc_text,
+    PictureRow, RunRow, RunStatus,
 };
 
-use crate::engine::{ProjectFile, Wake};
+use crate::document::History;
+use crate::engine::{ProjectFile, Wake, WeakStorage};
 use crate::error::Result;
 use crate::progress::Stop;
 use crate::render::{Compare, Gpu};
 use crate::settings::{Folders, Settings, ThemeChoice};
 use crate::ui::Shell;
 use dialogs::Dialogs;
+use jobs::Ended;
 use lanes::Lanes;
 use pace::Pace;
+use textures::Wanted;
 
 /// The sample that a first start opens.
 const FIRST_SAMPLE: &str = "kitten-on-lawn.jpg";
@@ -88,18 +97,13 @@ pub struct App {
     shell: Shell,
     /// Asked for while drawing.
     pending: Vec<Command>,
-    /// To be done when the desk has done what it was told.
-    after_desk: Vec<Command>,
     /// Named before a project was open.
     waiting_files: Vec<PathBuf>,
-    /// Whether the project's first list is still to come, and with it a document to show.
-    needs_document: bool,
-    /// Whether nothing more is tried when a project does not open.
-    has_tried_new_project: bool,
     applied_look: Option<(ThemeChoice, f32)>,
     openings: u64,
     pace: Pace,
-    files_checked: Option<Instant>,
+    /// Projects that may still be open here, though another one is shown.
+    known_projects: Vec<WeakStorage>,
 }
 
 impl App {
@@ -127,14 +131,11 @@ impl App {
             ctx,
             shell: Shell::default(),
             pending: Vec::new(),
-            after_desk: Vec::new(),
             waiting_files: Vec::new(),
-            needs_document: false,
-            has_tried_new_project: false,
             applied_look: None,
             openings: 0,
             pace: Pace::default(),
-            files_checked: None,
+            known_projects: Vec::new(),
         };
         app.state.tools.overlay = crate::render::CellOverlay::new(gpu.as_ref());
         app.start(options.files);
@@ -147,18 +148,49 @@ impl App {
         if !files.is_empty() {
             self.apply(Command::OpenFiles(files));
         }
-        if self.state.has_job(Purpose::OpenProject) {
+        if self.state.has_job::<OpenProjectJob>() {
             return;
         }
         match self.state.settings.recent_projects.first().cloned() {
-            Some(path) => self.open_project(path, ProjectFile::Open, Purpose::OpenProject),
+            Some(path) => self.open_project(path, ProjectFile::Open),
             None => self.open_first_project(),
         }
     }
 
+    /// Opens the project of somebody who chose none, or a new one where that is not to be had.
     fn open_first_project(&mut self) {
-        let path = self.state.folders.first_project();
-        self.open_project(path, ProjectFile::OpenOrCreate, Purpose::OpenFirstProject);
+        let first = self.state.folders.first_project();
+        self.open_at_start(first, |app| {
+            // Another window may hold it.
+            let name = format!("Project {}.tessera", std::process::id());
+            app.open_at_start(app.state.folders.data.join(name), |_| {});
+        });
+    }
+
+    fn open_at_start(&mut self, path: PathBuf, otherwise: impl FnOnce(&mut Self) + 'static) {
+        let job = OpenProjectJob {
+            path,
+            file: ProjectFile::OpenOrCreate,
+            known: self.known_projects.clone(),
+        };
+        self.submit_for_window(job, |app, ended| match ended {
+            Ended::Finished(storage) => app.project_opened(storage),
+            Ended::Failed if app.state.session.project.is_none() => otherwise(app),
+            Ended::Failed | Ended::Cancelled => {}
+        });
+    }
+
+    /// Has something made ready for the screen, for the open project.
+    fn want(&self, wanted: Wanted) {
+        self.lanes.textures.want(self.state.session.id, wanted);
+    }
+
+    /// Whether all that was done so far has reached the screen and the project's file.
+    pub fn is_settled(&self) -> bool {
+        self.lanes.decode.is_settled()
+            && self.lanes.desk.is_settled()
+            && self.state.session.after_desk.is_empty()
+            && self.pending.is_empty()
     }
 
     /// Takes in what came back and what was pressed, and does it.
@@ -167,8 +199,17 @@ impl App {
             self.take_event(key, event);
         }
         self.pace.did("events");
-        for loaded in self.lanes.textures.take() {
-            self.take_loaded(loaded);
+        for (session, loaded) in self.lanes.textures.take() {
+            if session == self.state.session.id {
+                self.take_loaded(loaded);
+            }
+        }
+        // No picture takes the pointer away from a stroke.
+        let is_pressed = ctx.input(|input| input.pointer.any_down());
+        if !is_pressed && !self.is_stroke_open() {
+            for (opened, surface) in std::mem::take(&mut self.state.session.opened) {
+                self.document_opened(&opened, surface);
+            }
         }
         self.pace.did("textures");
         let (replies, has_more) = self.lanes.desk.take(MAX_REPLIES);
@@ -183,8 +224,12 @@ impl App {
             self.take_patch(patch);
         }
         self.pace.did("patches");
-        let mut commands = self.dialogs.take();
-        commands.extend(shortcuts::pressed(ctx, &self.state.settings));
+        let mut commands = self.dialogs.take(self.state.session.id);
+        commands.extend(shortcuts::pressed(
+            ctx,
+            &self.state.settings,
+            self.state.workspace,
+        ));
         let dropped: Vec<PathBuf> = ctx.input(|input| {
             (input.raw.dropped_files.iter())
                 .map(|file| file.path().to_path_buf())
@@ -193,8 +238,9 @@ impl App {
         if !dropped.is_empty() {
             commands.push(Command::OpenFiles(dropped));
         }
-        if !self.after_desk.is_empty() && self.lanes.desk.is_settled() {
-            commands.append(&mut self.after_desk);
+        let after_desk = &mut self.state.session.after_desk;
+        if !after_desk.is_empty() && self.lanes.desk.is_settled() {
+            commands.append(after_desk);
         }
         for command in commands {
             self.apply(command);
@@ -259,15 +305,20 @@ impl eframe::App for App {
             log::info!("{} {what}: {}", durations.count(), durations.summary());
         }
         // A run that is only paused goes on at the next start.
-        let Some(key) = self.state.training.job else {
-            return;
-        };
-        self.lanes.stop(key, Stop::Pause);
+        let left = state
+            .left_jobs
+            .keys()
+            .filter(|key| key.lane == Lane::Training);
+        let runs = state.session.training.job.iter().chain(left);
+        let mut runs: BTreeSet<JobKey> = runs.copied().collect();
+        for run in &runs {
+            self.lanes.stop(*run, Stop::Pause);
+        }
         let deadline = Instant::now() + PAUSE_ON_EXIT;
-        while Instant::now() < deadline {
-            for (other, event) in self.lanes.events() {
-                if other == key && event.kind.is_final() {
-                    return;
+        while !runs.is_empty() && Instant::now() < deadline {
+            for (key, event) in self.lanes.events() {
+                if event.kind.is_final() {
+                    runs.remove(&key);
                 }
             }
             std::thread::sleep(std::time::Duration::from_millis(20));
@@ -285,37 +336,18 @@ impl State {
         let export = ExportForm {
             folder: (settings.export_folder.clone())
                 .unwrap_or_else(|| folders.data.join("Exports")),
-            format: ExportFormat::Png,
+            writer: &WRITERS[0],
             pattern: "{name}".into(),
             has_dated_folder: false,
             has_restore_data: true,
             existing: Existing::Refuse,
-        };
-        let training = Training {
-            form: TrainForm {
-                preset: Preset::Quick,
-                minutes: None,
-                seed: 0,
-                starts_from: CheckpointChoice::Best,
-            },
-            job: None,
-            started: None,
-            is_stopping: false,
-            figures: Default::default(),
-            previews: Vec::new(),
-            selected_run: None,
-            metrics: Default::default(),
-            model: CheckpointChoice::Best,
-            has_news: false,
         };
         Self {
             overlay: (!settings.welcome_seen).then_some(Overlay::Welcome),
             folders,
             settings,
             workspace: Workspace::Paint,
-            project: None,
-            canvas: None,
-            tabs: Default::default(),
+            session: Session::new(SessionId::default(), None, TrainForm::default()),
             look: CanvasLook {
                 has_grid: false,
                 compare: Compare::Now,
@@ -324,19 +356,16 @@ impl State {
             },
             paint: Paint::default(),
             tools: ToolBox::default(),
-            palette: None,
-            gallery: Gallery::default(),
-            training,
             export,
             timelapse: TimelapseForm {
-                format: AnimationFormat::Gif,
+                writer: &ANIMATION_WRITERS[0],
                 longest_px: 720,
                 frames_per_second: 12.0,
             },
-            last_export: None,
-            import_report: None,
-            jobs: Default::default(),
+            window_jobs: Default::default(),
+            left_jobs: Default::default(),
             notices: Notices::default(),
+            most_history_cells: History::MAX_CELLS,
             device: None,
             renderer,
             frames: Durations::default(),

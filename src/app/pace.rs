@@ -58,7 +58,9 @@ impl Pace {
 
     /// Notes dabs as soon as they are in the document.
     pub fn watch(&mut self, state: &State) {
-        let Some(canvas) = &state.canvas else { return };
+        let Some(canvas) = &state.session.canvas else {
+            return;
+        };
         let revision = canvas.document.revision();
         if self.opening != canvas.opening {
             self.opening = canvas.opening;
@@ -72,14 +74,14 @@ impl Pace {
 
     /// The frame is drawn.
     pub fn end(&mut self, state: &mut State) {
-        if let Some(canvas) = &state.canvas {
+        if let Some(canvas) = &state.session.canvas {
             while let Some((_, since)) = self
                 .dabs
                 .pop_front_if(|(revision, _)| *revision <= canvas.shown_revision)
             {
                 state.dabs.push(milliseconds(since));
             }
-            if !self.is_paintable && state.palette.is_some() {
+            if !self.is_paintable && state.session.palette.is_some() {
                 self.is_paintable = true;
                 log::info!("ready to paint");
             }

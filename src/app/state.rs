@@ -1,5 +1,6 @@
 //! What the window knows. `ui` reads it; only `app` changes it.
 
+use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,15 +10,17 @@ use eframe::egui::TextureHandle;
 
 use super::document_command::TimelapseForm;
 use super::history_pictures::HistoryPictures;
+use super::jobs::AtItsEnd;
 use super::notices::Notices;
+use super::session::Session;
 use super::thumb::Thumb;
 use super::tools::{Tool, ToolBox};
+use crate::codec::Codec;
 use crate::document::{Brush, DetailPolicy, Document, Level, Shape};
 use crate::engine::{
-    CheckpointChoice, Existing, JobId, Model, Overview, Palette, PictureRole, Preset, Reskin,
-    Storage,
+    CheckpointChoice, DeviceInUse, Existing, JobId, Journal, Lane, Model, Overview, Palette,
+    PictureRole, Preset, Reskin, Storage, WhenLeft, Writer,
 };
-use crate::error::Notice;
 use crate::project::{
     DocumentId, MetricRow, NamedState, PictureFilter, PictureId, PictureRow, RunId,
 };
@@ -60,15 +63,11 @@ pub enum Overlay {
     About,
 }
 
-/// The worker that runs a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lane {
-    /// Fine-tuning.
-    Training,
-    /// Importing, counting, exporting: minutes.
-    Background,
-    /// Opening things: somebody waits for it.
-    Foreground,
+impl Overlay {
+    /// Whether it asks about something of the open project.
+    pub(super) fn is_of_project(self) -> bool {
+        matches!(self, Self::BrushPack | Self::CanvasSize | Self::NewCanvas)
+    }
 }
 
 /// Jobs are numbered per lane.
@@ -79,63 +78,31 @@ pub struct JobKey {
 }
 
 /// A job that waits or runs.
-#[derive(Debug, Clone)]
 pub struct RunningJob {
-    pub purpose: Purpose,
+    pub(super) kind: TypeId,
     pub title: String,
+    /// Upkeep that nobody asked for.
+    pub is_quiet: bool,
+    pub(super) when_left: WhenLeft,
     pub done: u64,
     /// 0 while unknown.
     pub total: u64,
     pub eta_secs: Option<f64>,
     pub warnings: usize,
+    pub(super) at_its_end: AtItsEnd,
 }
 
-/// What the window does with a job's end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    OpenProject,
-    /// The first project of somebody who chose none.
-    OpenFirstProject,
-    OpenDocument,
-    Import,
-    /// Whether the pictures' files are still there.
-    CheckFiles,
-    /// What training does to one picture.
-    Crops,
-    Train,
-    Palette,
-    CountUsage,
-    Companions,
-    ImportBrushes,
-    ExportBrushes,
-    Export,
-    SaveCopy,
-    Device,
-    /// The open picture is encoded anew.
-    Rewrap,
-    Reskin,
-    /// A code is replaced in documents that are not open.
-    Replace,
-    /// Small pictures for the history.
-    Thumbnails,
-}
-
-impl Purpose {
-    /// Short work of the window's own that nobody asked for: the status bar does not tell.
-    pub(super) fn is_quiet(self) -> bool {
-        matches!(self, Self::CheckFiles | Self::Crops | Self::Thumbnails)
-    }
-}
-
-/// What jobs compute on.
-#[derive(Debug, Clone, serde::Deserialize)]
-pub struct DeviceInUse {
-    pub name: String,
-    /// Why this one, in words.
-    pub reason: String,
-    /// Whether the one that was asked for does not work.
-    #[serde(default)]
-    pub falls_back: bool,
+/// A job whose project was left for another one. Its output is for nobody.
+#[derive(Debug)]
+pub struct LeftJob {
+    /// With the project's name.
+    pub title: String,
+    pub is_quiet: bool,
+    pub(super) when_left: WhenLeft,
+    pub done: u64,
+    /// 0 while unknown.
+    pub total: u64,
+    pub(super) project: PathBuf,
 }
 
 pub struct State {
@@ -143,23 +110,20 @@ pub struct State {
     pub settings: Settings,
     pub workspace: Workspace,
     pub overlay: Option<Overlay>,
-    pub project: Option<OpenProject>,
-    pub canvas: Option<Canvas>,
-    pub tabs: Tabs,
+    /// All that belongs to the open project.
+    pub session: Session,
     pub look: CanvasLook,
     pub paint: Paint,
     pub tools: ToolBox,
-    pub palette: Option<PaletteView>,
-    pub gallery: Gallery,
-    pub training: Training,
     pub export: ExportForm,
     pub timelapse: TimelapseForm,
-    /// The file written last.
-    pub last_export: Option<PathBuf>,
-    /// The newest report of an import.
-    pub import_report: Option<ImportReport>,
-    pub jobs: BTreeMap<JobKey, RunningJob>,
+    /// Jobs that belong to no project.
+    pub window_jobs: BTreeMap<JobKey, RunningJob>,
+    /// Jobs of projects that were left.
+    pub left_jobs: BTreeMap<JobKey, LeftJob>,
     pub notices: Notices,
+    /// Cell changes that each open document's history keeps in memory.
+    pub most_history_cells: usize,
     /// `None` until it is known.
     pub device: Option<DeviceInUse>,
     /// What draws the window, in words.
@@ -176,27 +140,6 @@ pub struct State {
     pub memory_bytes: Option<u64>,
 }
 
-/// What an import found.
-#[derive(Debug, Clone, Default, serde::Deserialize)]
-#[serde(default)]
-pub struct ImportReport {
-    pub imported: u64,
-    pub added: u64,
-    pub unchanged: u64,
-    pub missing: u64,
-    /// Files that somebody may have expected among the pictures, each with its reason.
-    pub rejected: Vec<Notice>,
-    /// Other files: texts and the like.
-    pub skipped: u64,
-    pub restored_documents: u64,
-}
-
-impl ImportReport {
-    pub(super) fn read(report: &serde_json::Value) -> Option<Self> {
-        serde_json::from_value(report.clone()).ok()
-    }
-}
-
 /// The project that is open.
 pub struct OpenProject {
     pub path: PathBuf,
@@ -208,6 +151,11 @@ pub struct OpenProject {
 }
 
 impl OpenProject {
+    /// The project's file.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
     pub fn name(&self) -> String {
         name_of(&self.path)
     }
@@ -218,6 +166,14 @@ pub fn name_of(path: &Path) -> String {
     path.file_stem().map_or_else(
         || path.display().to_string(),
         |stem| stem.to_string_lossy().into_owned(),
+    )
+}
+
+/// The last part of a path, for messages.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
     )
 }
 
@@ -304,6 +260,12 @@ pub struct Canvas {
     pub opening: u64,
     /// The newest revision whose pixels have arrived.
     pub shown_revision: u64,
+    /// The arrangement of its layers that the decode lane was told last.
+    pub(super) asked_arrangement: u64,
+    /// The revision at which it could not be decoded, until pixels of it have arrived after all.
+    pub(super) failed_at: Option<u64>,
+    /// What the project's file lacks of its history.
+    pub(super) journal: Arc<Journal>,
 }
 
 impl Canvas {
@@ -314,6 +276,16 @@ impl Canvas {
 
     pub fn model_hash(&self) -> &str {
         &self.model.hash
+    }
+
+    /// What decodes this document.
+    pub fn codec(&self) -> &Codec {
+        &self.model.codec
+    }
+
+    /// Whether the project's file lacks strokes of it: they wait to be written, or could not be.
+    pub fn is_unstored(&self) -> bool {
+        self.journal.is_behind()
     }
 }
 
@@ -330,6 +302,11 @@ impl Tabs {
     /// A picture that is not on the canvas.
     pub fn parked(&self, id: DocumentId) -> Option<&Canvas> {
         self.parked.iter().find(|canvas| canvas.id == id)
+    }
+
+    pub(super) fn take_parked(&mut self, id: DocumentId) -> Option<Canvas> {
+        let place = self.parked.iter().position(|canvas| canvas.id == id)?;
+        Some(self.parked.remove(place))
     }
 }
 
@@ -421,6 +398,13 @@ impl Paint {
         }
     }
 
+    /// Forgets which codes were in hand: they are the project's.
+    pub(super) fn leave_project(&mut self) {
+        self.code = PerLevel::default();
+        self.second_code = PerLevel::default();
+        self.recent.clear();
+    }
+
     /// Puts the code in hand first among those used lately.
     pub(super) fn remember_code(&mut self) {
         let used = (self.level, self.current_code());
@@ -491,6 +475,17 @@ pub struct Gallery {
     /// What training does to it, once it has been cut.
     pub crops: Option<CropsView>,
     pub(super) crops_round: u64,
+    /// What was left out or taken back in since the project was opened, oldest first.
+    pub(super) choices: Vec<Exclusion>,
+    /// How many of those have not been taken back.
+    pub(super) applied_choices: usize,
+}
+
+/// Pictures that were left out, or taken back in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Exclusion {
+    pub pictures: Vec<PictureId>,
+    pub excluded: bool,
 }
 
 /// Crops of a picture as training sees them.
@@ -517,6 +512,16 @@ impl Gallery {
         self.chunks
             .get(&(index / Self::CHUNK))?
             .get((index % Self::CHUNK) as usize)
+    }
+
+    /// Whether a choice of pictures can be taken back.
+    pub fn can_undo(&self) -> bool {
+        self.applied_choices > 0
+    }
+
+    /// Whether one that was taken back can be made again.
+    pub fn can_redo(&self) -> bool {
+        self.applied_choices < self.choices.len()
     }
 
     pub fn thumbnail(&self, picture: PictureId) -> Option<&Thumbnail> {
@@ -557,7 +562,7 @@ pub struct Training {
     pub metrics: BTreeMap<RunId, Vec<MetricRow>>,
     /// Which model new documents get.
     pub model: CheckpointChoice,
-    /// Whether a run has ended whose codes are not on the canvas yet.
+    /// Whether a run has ended since the user was told of the last one: see [`State::has_news`].
     pub has_news: bool,
 }
 
@@ -567,7 +572,43 @@ pub struct PreviewView {
     pub texture: TextureHandle,
 }
 
+impl TrainForm {
+    /// The same, but for what it starts from, which is the project's.
+    pub(super) fn for_next_project(self) -> Self {
+        Self {
+            starts_from: CheckpointChoice::Best,
+            ..self
+        }
+    }
+}
+
+impl Default for TrainForm {
+    fn default() -> Self {
+        Self {
+            preset: Preset::Quick,
+            minutes: None,
+            seed: 0,
+            starts_from: CheckpointChoice::Best,
+        }
+    }
+}
+
 impl Training {
+    pub(super) fn new(form: TrainForm) -> Self {
+        Self {
+            form,
+            job: None,
+            started: None,
+            is_stopping: false,
+            figures: BTreeMap::new(),
+            previews: Vec::new(),
+            selected_run: None,
+            metrics: BTreeMap::new(),
+            model: CheckpointChoice::Best,
+            has_news: false,
+        }
+    }
+
     pub const MAX_PREVIEWS: usize = 60;
 
     pub fn is_running(&self) -> bool {
@@ -575,28 +616,11 @@ impl Training {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExportFormat {
-    Png,
-    WebP,
-}
-
-impl ExportFormat {
-    pub const ALL: [ExportFormat; 2] = [ExportFormat::Png, ExportFormat::WebP];
-
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Png => "png",
-            Self::WebP => "webp",
-        }
-    }
-}
-
 /// How a picture is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportForm {
     pub folder: PathBuf,
-    pub format: ExportFormat,
+    pub writer: &'static Writer,
     /// With `{name}`, `{date}`, `{time}`, `{model}`. A name that is taken gets a number behind it.
     pub pattern: String,
     /// A folder of its own for each day's exports.
@@ -652,12 +676,26 @@ impl Durations {
 }
 
 impl State {
+    /// Whether a fine-tune has ended whose codes the picture on the canvas does not have.
+    pub fn has_news(&self) -> bool {
+        let session = &self.session;
+        let overview = session.project.as_ref().and_then(|p| p.overview.as_ref());
+        let newest = overview.and_then(Overview::best_model_hash);
+        let shown = session.canvas.as_ref().map(Canvas::model_hash);
+        session.training.has_news && newest.is_some() && shown.is_some() && newest != shown
+    }
+
     /// Why fine-tuning cannot start now, in words; `None` where it can.
     pub fn why_no_training(&self) -> Option<String> {
-        if self.training.is_running() {
+        if self.session.training.is_running() {
             return Some("a fine-tune is running".into());
         }
-        let Some(overview) = self.project.as_ref().and_then(|p| p.overview.as_ref()) else {
+        let Some(overview) = self
+            .session
+            .project
+            .as_ref()
+            .and_then(|p| p.overview.as_ref())
+        else {
             return Some("no project is open yet".into());
         };
         match overview.counts.usable {
@@ -672,39 +710,21 @@ impl State {
         }
     }
 
-    /// The job that the status bar shows, the oldest that somebody waits for.
-    pub fn shown_job(&self) -> Option<(JobKey, &RunningJob)> {
-        let rank = |key: &JobKey| match key.lane {
-            Lane::Foreground => 0,
-            Lane::Background => 1,
-            Lane::Training => 2,
-        };
-        self.told_jobs()
-            .min_by_key(|(key, _)| (rank(key), key.id))
-            .map(|(key, job)| (*key, job))
-    }
-
-    /// Jobs that the status bar tells of.
-    pub fn told_jobs(&self) -> impl Iterator<Item = (&JobKey, &RunningJob)> {
-        (self.jobs.iter()).filter(|(_, job)| !job.purpose.is_quiet())
-    }
-
     /// All pictures that are open; the one on the canvas, where there is one, first.
     pub(super) fn canvases_mut(&mut self) -> impl Iterator<Item = &mut Canvas> {
-        self.canvas.iter_mut().chain(&mut self.tabs.parked)
+        self.session
+            .canvas
+            .iter_mut()
+            .chain(&mut self.session.tabs.parked)
     }
 
     /// What the artist said about the open project's codes.
     pub fn marks(&self) -> Option<&CodeMarks> {
-        self.project.as_ref().map(|project| &project.marks)
+        self.session.project.as_ref().map(|project| &project.marks)
     }
 
     /// Whether a code is not to be offered.
     pub fn is_muted(&self, level: Level, code: u16) -> bool {
         (self.marks()).is_some_and(|marks| marks.is_muted(level, code))
-    }
-
-    pub fn has_job(&self, purpose: Purpose) -> bool {
-        self.jobs.values().any(|job| job.purpose == purpose)
     }
 }

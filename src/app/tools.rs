@@ -1,16 +1,13 @@
 //! The tools of the canvas, how they are set, and what one of them is in the middle of.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use lucide_icons::Icon;
 
-use crate::document::brushes::{BrushPack, SavedBrush};
 use crate::document::tools::{
     AreaShape, BrushStroke, GradientShape, Layout, Outline, Path, Symmetry,
 };
-use crate::document::{Alphabet, Block, Combine, Companions, Selection, Turn};
-use crate::project::DocumentId;
+use crate::document::{Block, Combine, Turn};
 use crate::render::CellOverlay;
 
 /// A tool of the canvas.
@@ -223,18 +220,6 @@ pub struct ToolBox {
     pub clone_source: Option<(f32, f32)>,
     /// Cells from a painted cell to the one it is cloned from.
     pub clone_offset: Option<(i64, i64)>,
-    /// Per document, for as long as the program runs.
-    pub(super) selections: HashMap<DocumentId, Arc<Selection>>,
-    /// The last one that was let go, of the same document.
-    pub(super) let_go: Option<(DocumentId, Arc<Selection>)>,
-    /// Of the codes on the screen, with the hash of their model.
-    pub(super) alphabet: Option<(String, Alphabet)>,
-    /// The project's.
-    pub brushes: Vec<SavedBrush>,
-    /// A pack that was made for another codebook, and why that is so: the user is asked.
-    pub waiting_pack: Option<(Arc<BrushPack>, String)>,
-    /// For the open document, once it is known.
-    pub companions: Option<Arc<Companions>>,
     pub tint: Option<TintKind>,
     pub overlay: CellOverlay,
 }
@@ -258,12 +243,6 @@ impl Default for ToolBox {
             gesture: None,
             clone_source: None,
             clone_offset: None,
-            selections: HashMap::new(),
-            let_go: None,
-            alphabet: None,
-            brushes: Vec::new(),
-            waiting_pack: None,
-            companions: None,
             tint: None,
             overlay: CellOverlay::default(),
         }
@@ -271,9 +250,26 @@ impl Default for ToolBox {
 }
 
 impl ToolBox {
-    /// What restricts the tools on a document.
-    pub fn selection(&self, document: DocumentId) -> Option<&Arc<Selection>> {
-        self.selections.get(&document)
+    /// Drops what was taken from a project; how the tools are set stays.
+    pub(super) fn leave_project(&mut self) {
+        let mut overlay = std::mem::take(&mut self.overlay);
+        overlay.set_selection(None);
+        overlay.set_tint(None);
+        *self = Self {
+            path: self.path,
+            symmetry: self.symmetry,
+            layout: self.layout,
+            is_aligned: self.is_aligned,
+            smudge_percent: self.smudge_percent,
+            erases_to_empty: self.erases_to_empty,
+            tolerance_percent: self.tolerance_percent,
+            is_contiguous: self.is_contiguous,
+            gradient_shape: self.gradient_shape,
+            combine: self.combine,
+            tint: self.tint,
+            overlay,
+            ..Self::default()
+        };
     }
 
     /// The block as it is laid.

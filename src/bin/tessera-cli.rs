@@ -1,8 +1,9 @@
 //! Tessera without a window: arguments → job → events printed → exit code.
-#![allow(clippy::print_stdout)] // this is the program that prints
 
 #[path = "tessera-cli/args.rs"]
 mod args;
+#[path = "tessera-cli/commands.rs"]
+mod commands;
 #[path = "tessera-cli/demo.rs"]
 mod demo;
 #[path = "tessera-cli/print.rs"]
@@ -16,20 +17,25 @@ use clap::Parser;
 use tessera::error::{Kind, Result};
 use tessera::settings::Folders;
 
-use args::{Args, Command};
+use args::Args;
 use print::Printer;
 use runner::Runner;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
+const READER_LEFT: u8 = 141;
 
 fn main() -> ExitCode {
     tessera::process::configure();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     let args = Args::parse();
     let mut printer = Printer::new(args.json, args.quiet);
-    match run(&args, &mut printer) {
+    let done = run(&args, &mut printer);
+    let printed = printer.end();
+    match done.and(printed) {
         Ok(()) => ExitCode::SUCCESS,
+        // As a program that ends by SIGPIPE: whoever read the output knows that it is not whole.
+        Err(_) if printer.has_lost_its_reader() => ExitCode::from(READER_LEFT),
         Err(error) => {
             printer.error(&error);
             ExitCode::from(match error.kind {
@@ -48,11 +54,5 @@ fn run(args: &Args, printer: &mut Printer) -> Result<()> {
         tessera::engine::remember_devices_in(&folders.devices_file());
     }
     let runner = Runner::start()?;
-    if let Command::Demo { out, minutes } = &args.command {
-        return demo::run(&runner, out, *minutes, args.device, printer);
-    }
-    if let Some(job) = args.job()? {
-        runner.run(job, printer)?;
-    }
-    Ok(())
+    commands::run(args, &runner, printer)
 }

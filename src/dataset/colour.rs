@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformExecutor, TransformOptions};
 
-use super::decode::panic_message;
 use crate::error::Notice;
+use crate::foundation::panics::panic_message;
 
 /// Pixels converted at once: small enough for the cache, large enough to hide the call.
 const CHUNK_PX: usize = 4096;

@@ -4,9 +4,8 @@
 //! pixels are allocated. The decoders are other people's code fed with strangers' bytes: a panic in one
 //! becomes an [`Error`].
 
-use std::fmt;
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -14,12 +13,13 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, RgbaImage};
 use serde::{Deserialize, Serialize};
 
+use super::readers::{Decoder, Opened, reader_of};
 use super::{colour, jpeg};
 use crate::error::{Error, Kind, Notice, Result};
+use crate::foundation::formats::{Format, SNIFF_LEN, begins_with, text_of};
+use crate::foundation::panics::panic_message;
 
 const WHAT: &str = "could not read the picture";
-/// What a PNG decoder may need besides the pixels: rows, profiles, text.
-const PNG_EXTRA_BYTES: u64 = 64 << 20;
 
 /// Limits on one picture. They are checked on the header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,111 +46,36 @@ impl Default for Limits {
     }
 }
 
-/// The formats that are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    Png,
-    Jpeg,
-    WebP,
-    Gif,
-    Bmp,
-    Tiff,
-}
-
-impl Format {
-    /// The name people know it by, such as "JPEG".
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Png => "PNG",
-            Self::Jpeg => "JPEG",
-            Self::WebP => "WebP",
-            Self::Gif => "GIF",
-            Self::Bmp => "BMP",
-            Self::Tiff => "TIFF",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 /// What the first bytes of a file say it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
-    Picture(Format),
-    /// A picture of a format that is not read, by its name.
-    OtherPicture(&'static str),
+    Picture(&'static Format),
+    /// A picture of a format that is not read.
+    OtherPicture(&'static Format),
     /// Something else, in words: "an HTML page".
     Other(&'static str),
     Unknown,
 }
 
-/// Bytes that [`sniff`] wants to see (it works with fewer).
-pub const SNIFF_LEN: usize = 64;
-
-/// Tells what a file is from its first bytes.
+/// Tells what a file is from its first [`SNIFF_LEN`](crate::foundation::formats::SNIFF_LEN) bytes.
 pub fn sniff(start: &[u8]) -> Content {
     use Content as C;
-    let at = |offset: usize, magic: &[u8]| {
-        start
-            .get(offset..)
-            .is_some_and(|rest| rest.starts_with(magic))
-    };
-    let text = start.trim_ascii_start();
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let begins =
-        |word: &[u8]| text.len() >= word.len() && text[..word.len()].eq_ignore_ascii_case(word);
-    if start.is_empty() {
-        C::Other("empty (0 bytes)")
-    } else if at(0, b"\x89PNG\r\n\x1a\n") {
-        C::Picture(Format::Png)
-    } else if at(0, b"\xff\xd8\xff") {
-        C::Picture(Format::Jpeg)
-    } else if at(0, b"RIFF") && at(8, b"WEBP") {
-        C::Picture(Format::WebP)
-    } else if at(0, b"GIF87a") || at(0, b"GIF89a") {
-        C::Picture(Format::Gif)
-    } else if at(0, b"II*\0") || at(0, b"MM\0*") {
-        C::Picture(Format::Tiff)
-    } else if at(0, b"BM") && start.len() >= 18 && start[14..18] != [0; 4] && at(15, b"\0\0\0") {
-        // "BM" alone also begins many texts; the header's length that follows is a small number.
-        C::Picture(Format::Bmp)
-    } else if at(4, b"ftyp") {
-        match start.get(8..12) {
-            Some(b"avif" | b"avis") => C::OtherPicture("AVIF"),
-            Some(b"heic" | b"heix" | b"hevc" | b"mif1" | b"msf1") => C::OtherPicture("HEIC"),
-            Some(b"crx ") => C::OtherPicture("camera raw"),
-            _ => C::Other("a film"),
+    let text = text_of(start);
+    let begins = |magic: &[u8]| start.starts_with(magic);
+    if let Some(format) = Format::of_content(start) {
+        match reader_of(format) {
+            Some(_) => C::Picture(format),
+            None => C::OtherPicture(format),
         }
-    } else if at(0, b"8BPS") {
-        C::OtherPicture("Photoshop")
-    } else if at(0, b"\x76\x2f\x31\x01") {
-        C::OtherPicture("OpenEXR")
-    } else if at(0, b"#?RADIANCE") || at(0, b"#?RGBE") {
-        C::OtherPicture("Radiance HDR")
-    } else if at(0, b"\0\0\x01\0") && start.len() >= 22 {
-        C::OtherPicture("ICO")
-    } else if at(0, b"\xff\x0a") || at(0, b"\0\0\0\x0cJXL ") {
-        C::OtherPicture("JPEG XL")
-    } else if at(0, b"\0\0\0\x0cjP  ") {
-        C::OtherPicture("JPEG 2000")
-    } else if at(0, b"qoif") {
-        C::OtherPicture("QOI")
-    } else if at(0, b"DDS ") {
-        C::OtherPicture("DDS")
-    } else if at(0, b"gimp xcf") {
-        C::OtherPicture("GIMP")
-    } else if begins(b"<!doctype html") || begins(b"<html") {
+    } else if start.is_empty() {
+        C::Other("empty (0 bytes)")
+    } else if start.get(4..8) == Some(b"ftyp") {
+        C::Other("a film")
+    } else if begins_with(text, b"<!doctype html") || begins_with(text, b"<html") {
         C::Other("an HTML page")
-    } else if begins(b"<svg") || (begins(b"<?xml") && contains(text, b"<svg")) {
-        C::OtherPicture("SVG")
-    } else if at(0, b"%PDF") {
+    } else if begins(b"%PDF") {
         C::Other("a PDF")
-    } else if at(0, b"PK\x03\x04") {
+    } else if begins(b"PK\x03\x04") {
         C::Other("an archive")
     } else if std::str::from_utf8(start)
         .map_or_else(|e| e.valid_up_to() + 4 > start.len(), |_| true)
@@ -164,14 +89,10 @@ pub fn sniff(start: &[u8]) -> Content {
     }
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|w| w == needle)
-}
-
 /// What the header says, before any pixel is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    pub format: Format,
+    pub format: &'static Format,
     /// As stored: before the EXIF orientation is applied.
     pub stored_width: u32,
     pub stored_height: u32,
@@ -190,7 +111,7 @@ pub struct Decoded {
     pub rgba8: Vec<u8>,
     /// The same at full depth, where the file has more than 8 bits per channel.
     pub rgba16: Option<Vec<u16>>,
-    pub format: Format,
+    pub format: &'static Format,
     /// 8 or 16.
     pub bits_per_channel: u8,
     /// Whether any pixel is not fully opaque.
@@ -218,7 +139,10 @@ pub fn decode_file(path: impl AsRef<Path>, limits: &Limits) -> Result<Decoded> {
 }
 
 /// The whole content of a plain file that is not longer than the limit.
-pub(super) fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// `Unsupported` for anything but a plain file, `Limit` for one longer than [`Limits::max_file_bytes`], `Io`.
+pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
     let io = |e: std::io::Error| Error::io(WHAT, path, &e);
     // `metadata` does not open the file: opening a pipe would wait for a writer for ever.
     let meta = std::fs::metadata(path).map_err(io)?;
@@ -270,9 +194,9 @@ pub fn decode_bytes(bytes: &[u8], limits: &Limits) -> Result<Decoded> {
     crate::window_thread::count_blocking("decoding a picture");
     guarded(|| {
         let opened = open(bytes, limits)?;
-        match opened.reader {
-            Reader::Jpeg(jpeg) => decode_jpeg(bytes, &jpeg, opened.header),
-            Reader::Image(decoder) => decode_image(decoder, opened.header),
+        match opened.decoder {
+            Decoder::Jpeg(jpeg) => decode_jpeg(bytes, &jpeg, opened.header),
+            Decoder::Image(decoder) => decode_image(decoder, opened.header),
         }
     })
 }
@@ -287,95 +211,22 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-pub(super) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
-    payload
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no reason given".to_owned())
-}
-
-enum Reader<'a> {
-    Jpeg(jpeg::Info),
-    Image(Box<dyn ImageDecoder + 'a>),
-}
-
-struct Opened<'a> {
-    header: Header,
-    reader: Reader<'a>,
-}
-
 fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Opened<'a>> {
     let format = match sniff(&bytes[..bytes.len().min(SNIFF_LEN)]) {
         Content::Picture(format) => format,
-        Content::OtherPicture(name) => return Err(other_picture(name)),
+        Content::OtherPicture(format) => return Err(other_picture(format)),
         Content::Other(what) => return Err(not_a_picture(what)),
         Content::Unknown => return Err(not_a_picture("of no known kind")),
     };
     if bytes.len() as u64 > limits.max_file_bytes {
         return Err(too_long(bytes.len() as u64, limits));
     }
-    if format == Format::Jpeg {
-        let info = jpeg::read_info(bytes)?;
-        let decode_bytes = info.decode_bytes();
-        let header = check(format, info.width, info.height, 8, decode_bytes, limits)?;
-        return Ok(Opened {
-            header,
-            reader: Reader::Jpeg(info),
-        });
-    }
-    let cursor = Cursor::new(bytes);
-    let mut decoder: Box<dyn ImageDecoder + 'a> = match format {
-        Format::Png => {
-            let mut png_limits = image::Limits::no_limits();
-            png_limits.max_alloc = Some(PNG_EXTRA_BYTES);
-            Box::new(
-                image::codecs::png::PngDecoder::with_limits(cursor, png_limits)
-                    .map_err(|e| from_image(&e))?,
-            )
-        }
-        Format::WebP => {
-            Box::new(image::codecs::webp::WebPDecoder::new(cursor).map_err(|e| from_image(&e))?)
-        }
-        Format::Gif => {
-            Box::new(image::codecs::gif::GifDecoder::new(cursor).map_err(|e| from_image(&e))?)
-        }
-        Format::Bmp => {
-            Box::new(image::codecs::bmp::BmpDecoder::new(cursor).map_err(|e| from_image(&e))?)
-        }
-        Format::Tiff => {
-            Box::new(image::codecs::tiff::TiffDecoder::new(cursor).map_err(|e| from_image(&e))?)
-        }
-        Format::Jpeg => unreachable!("handled above"),
-    };
-    let (width, height) = decoder.dimensions();
-    let color = decoder.color_type();
-    let pixels = u64::from(width) * u64::from(height);
-    let wide = color.bytes_per_pixel() > color.channel_count();
-    // Native pixels, RGBA8, RGBA16 and what turning them upright needs.
-    let native = u64::from(color.bytes_per_pixel());
-    let per_pixel = native + if wide { 12 + 8 } else { 4 + 4 };
-    let header = check(
-        format,
-        width,
-        height,
-        if wide { 16 } else { 8 },
-        pixels.saturating_mul(per_pixel),
-        limits,
-    )?;
-    let mut image_limits = image::Limits::no_limits();
-    image_limits.max_alloc = Some(limits.max_decode_bytes);
-    decoder
-        .set_limits(image_limits)
-        .map_err(|e| from_image(&e))?;
-    Ok(Opened {
-        header,
-        reader: Reader::Image(decoder),
-    })
+    let reader = reader_of(format).ok_or_else(|| other_picture(format))?;
+    (reader.open)(bytes, limits)
 }
 
-fn check(
-    format: Format,
+pub(super) fn check(
+    format: &'static Format,
     width: u32,
     height: u32,
     bits_per_channel: u8,
@@ -520,8 +371,8 @@ pub(super) fn unsupported(why: &str) -> Error {
     )
 }
 
-pub(super) fn other_picture(name: &str) -> Error {
-    unsupported(&format!("{name} files are not read"))
+pub(super) fn other_picture(format: &Format) -> Error {
+    unsupported(&format!("{format} files are not read"))
 }
 
 pub(super) fn not_a_picture(content: &str) -> Error {
@@ -533,7 +384,7 @@ pub(super) fn not_a_picture(content: &str) -> Error {
     )
 }
 
-fn from_image(error: &ImageError) -> Error {
+pub(super) fn from_image(error: &ImageError) -> Error {
     match error {
         ImageError::Limits(_) => Error::new(
             Kind::Limit,

@@ -246,7 +246,7 @@ impl Codebooks {
                     "there is no {level} code {code}; this model has {level} codes 0 to {}",
                     self.size(level).saturating_sub(1)
                 ),
-                "Choose a code from the codebook sheet (`tessera-cli codebook`)",
+                "Choose a code that the codebook has",
             )),
             None if level == Level::Structure => Err(Error::usage(
                 "could not empty a structure cell",

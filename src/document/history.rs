@@ -61,6 +61,12 @@ impl Stroke {
         self.deltas.is_empty() && self.edits.is_empty()
     }
 
+    /// Cells that it holds, of layers as well: what it takes of the memory.
+    pub(super) fn cells(&self) -> usize {
+        let layers: usize = self.edits.iter().map(LayerEdit::cells).sum();
+        self.deltas.len() + layers
+    }
+
     /// Checks a stroke from a file before it is applied.
     ///
     /// # Errors
@@ -324,14 +330,22 @@ impl OpenStroke {
     }
 }
 
-/// Every stroke since the document was opened, and how many of them are applied.
+/// The strokes of a document, and how many of them are applied. The oldest may be in the project's file only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
+    /// Applied strokes older than `strokes`.
+    older: u64,
     strokes: Vec<Arc<Stroke>>,
     cursor: usize,
+    /// Cells that all strokes in memory change.
+    cells: usize,
 }
 
 impl History {
+    /// Cell changes kept in memory for one document: 12 bytes each, 200 MB. Older strokes stay in the project's
+    /// file and are read from there when they are taken back.
+    pub const MAX_CELLS: usize = 1 << 24;
+
     /// From stored strokes, the first `cursor` of them applied.
     ///
     /// # Errors
@@ -345,21 +359,42 @@ impl History {
                 "",
             ));
         }
-        Ok(Self { strokes, cursor })
+        Ok(Self {
+            older: 0,
+            cells: strokes.iter().map(|stroke| stroke.cells()).sum(),
+            strokes,
+            cursor,
+        })
     }
 
-    /// All strokes, oldest first; those from [`History::cursor`] on are undone.
+    /// The same with this many applied strokes before its first one.
+    #[must_use]
+    pub fn after(self, older: u64) -> Self {
+        Self { older, ..self }
+    }
+
+    /// The strokes in memory, oldest first; those from [`History::cursor`] on are undone.
     pub fn strokes(&self) -> &[Arc<Stroke>] {
         &self.strokes
     }
 
-    /// How many strokes are applied.
+    /// How many of the strokes in memory are applied.
     pub const fn cursor(&self) -> usize {
         self.cursor
     }
 
+    /// How many applied strokes are not in memory: all of them are older than those that are.
+    pub const fn older(&self) -> u64 {
+        self.older
+    }
+
+    /// How many strokes are applied, those that are not in memory included: the number of the last one.
+    pub const fn applied(&self) -> u64 {
+        self.older + self.cursor as u64
+    }
+
     pub fn can_undo(&self) -> bool {
-        self.cursor > 0
+        self.applied() > 0
     }
 
     pub fn can_redo(&self) -> bool {
@@ -368,7 +403,10 @@ impl History {
 
     /// Adds an applied stroke; undone strokes are forgotten, as everywhere.
     pub(super) fn push(&mut self, stroke: Arc<Stroke>) {
-        self.strokes.truncate(self.cursor);
+        for undone in self.strokes.drain(self.cursor..) {
+            self.cells -= undone.cells();
+        }
+        self.cells += stroke.cells();
         self.strokes.push(stroke);
         self.cursor += 1;
     }
@@ -382,6 +420,32 @@ impl History {
         let stroke = self.strokes.get(self.cursor).cloned()?;
         self.cursor += 1;
         Some(stroke)
+    }
+
+    /// Lets the oldest applied strokes go until the rest changes at most `cells` cells, except the last one
+    /// applied and those with a number above `stored`.
+    pub(super) fn forget(&mut self, cells: usize, stored: u64) {
+        let mut count = 0;
+        while self.cells > cells && count + 1 < self.cursor && self.older + (count as u64) < stored
+        {
+            self.cells -= self.strokes[count].cells();
+            count += 1;
+        }
+        self.strokes.drain(..count);
+        self.older += count as u64;
+        self.cursor -= count;
+    }
+
+    /// Takes strokes back into memory that come right before those there. `false` where they do not.
+    pub(super) fn recall(&mut self, first: u64, strokes: Vec<Arc<Stroke>>) -> bool {
+        if first + strokes.len() as u64 != self.older + 1 {
+            return false;
+        }
+        self.older -= strokes.len() as u64;
+        self.cursor += strokes.len();
+        self.cells += strokes.iter().map(|stroke| stroke.cells()).sum::<usize>();
+        self.strokes.splice(..0, strokes);
+        true
     }
 }
 

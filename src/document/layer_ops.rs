@@ -128,6 +128,11 @@ impl Document {
         self.rearranged();
     }
 
+    /// Whether a layer is shown otherwise than the history says: see [`Document::try_opacity`].
+    pub const fn is_trying(&self) -> bool {
+        self.tried.is_some()
+    }
+
     /// The layer tried out is as it was.
     pub(super) fn end_trial(&mut self) {
         if let Some((id, look)) = self.tried.take() {

@@ -369,6 +369,22 @@ impl LayerStack {
         stack
     }
 
+    /// The same layers with other codes; empty detail stays empty.
+    #[must_use]
+    pub fn recoded(&self, map: impl Fn(Level, u16) -> u16) -> Self {
+        let mut stack = self.clone();
+        for (layer, old) in stack.layers.iter_mut().zip(&self.layers) {
+            for level in Level::ALL {
+                for (index, raw) in old.cells(level).iter() {
+                    if let Some(code) = super::code_from_raw(raw) {
+                        layer.set(level, index, Some(map(level, code)));
+                    }
+                }
+            }
+        }
+        stack
+    }
+
     /// How the picture is put together: layers in full strength that lie on each other are one pass, one
     /// decode. There is always at least one.
     pub fn passes(&self) -> Vec<Pass> {
@@ -468,6 +484,21 @@ pub enum LayerEdit {
 }
 
 impl LayerEdit {
+    /// Cells that it holds.
+    pub(super) fn cells(&self) -> usize {
+        let of_layer = |layer: &Layer| -> usize {
+            (Level::ALL.iter())
+                .map(|level| layer.cells(*level).len() + layer.hidden(*level).len())
+                .sum()
+        };
+        let of_stack = |stack: &LayerStack| stack.layers.iter().map(of_layer).sum::<usize>();
+        match self {
+            Self::Insert { layer, .. } | Self::Remove { layer, .. } => of_layer(layer),
+            Self::Replace { before, after } => of_stack(before) + of_stack(after),
+            Self::Move { .. } | Self::Look { .. } => 0,
+        }
+    }
+
     pub(super) fn inverse(&self) -> Self {
         match self.clone() {
             Self::Insert { place, layer } => Self::Remove { place, layer },

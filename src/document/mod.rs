@@ -242,6 +242,19 @@ impl Document {
         &self.history
     }
 
+    /// Lets the oldest applied strokes go until the others change at most `cells` cells. They can be taken back
+    /// only after [`Document::recall_strokes`]: those with a number above `stored` are kept.
+    pub fn forget_strokes(&mut self, cells: usize, stored: u64) {
+        self.history.forget(cells, stored);
+    }
+
+    /// Takes applied strokes back into the history that come right before its first one; `first` is the number of
+    /// the oldest. `false`, and nothing changes, where they do not or do not fit the picture.
+    pub fn recall_strokes(&mut self, first: u64, strokes: Vec<Arc<Stroke>>) -> bool {
+        let fit = strokes.iter().all(|s| s.check(self.geometry).is_ok());
+        fit && self.history.recall(first, strokes)
+    }
+
     /// Grows with every change of a cell.
     pub const fn revision(&self) -> u64 {
         self.revision

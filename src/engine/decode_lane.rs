@@ -50,7 +50,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     /// A document to show from now on.
-    opened: Option<Box<(Arc<Codec>, Document)>>,
+    opened: Option<Box<Opened>>,
     /// Cells that have changed, and what they are now.
     changed: BTreeSet<(Level, u32)>,
     now: Option<Now>,
@@ -60,7 +60,25 @@ struct State {
     /// What the window shows, in picture pixels: computed first, and ahead of strokes.
     view: Option<Rect>,
     out: Vec<DecodedPatch>,
+    /// Whether all that was taken over has been decoded.
+    is_idle: bool,
     is_closed: bool,
+}
+
+/// A document to show.
+struct Opened {
+    codec: Arc<Codec>,
+    document: Document,
+    shown: Shown,
+}
+
+/// What the window shows of a document when it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// The source, untouched: only what edits change is decoded.
+    Source,
+    /// Some earlier state, or parts of several: patches for the whole picture follow.
+    Unknown,
 }
 
 /// The state of a document after changes.
@@ -94,10 +112,16 @@ impl DecodeLane {
         })
     }
 
-    /// Shows a document with its edits from now on; what waited for the one before is dropped.
-    pub fn open(&self, codec: Arc<Codec>, document: &Document) {
+    /// Shows a document with its edits from now on; what waited for the one before is dropped. After a patch that
+    /// is an error nothing more comes until this is called again.
+    pub fn open(&self, codec: Arc<Codec>, document: &Document, shown: Shown) {
         let mut state = self.shared.lock();
-        state.opened = Some(Box::new((codec, document.clone())));
+        state.opened = Some(Box::new(Opened {
+            codec,
+            document: document.clone(),
+            shown,
+        }));
+        state.is_idle = false;
         state.changed.clear();
         state.now = None;
         state.out.clear();
@@ -137,6 +161,7 @@ impl DecodeLane {
         }
         state.revision = document.revision();
         state.arrangement = document.arrangement();
+        state.is_idle = false;
         drop(state);
         self.shared.changed.notify_all();
     }
@@ -145,6 +170,12 @@ impl DecodeLane {
     pub fn look_at(&self, view: Rect) {
         self.shared.lock().view = Some(view);
         self.shared.changed.notify_all();
+    }
+
+    /// Whether every change so far has been decoded and its patches taken.
+    pub fn is_settled(&self) -> bool {
+        let state = self.shared.lock();
+        state.is_idle && state.out.is_empty()
     }
 
     /// All patches that are ready, oldest first.
@@ -175,7 +206,7 @@ impl Shared {
 
 /// What the lane does next.
 enum Work {
-    Open(Box<(Arc<Codec>, Document)>),
+    Open(Box<Opened>),
     Change(BTreeSet<(Level, u32)>, Now, u64),
     Warm(Rect),
     Patch,
@@ -206,13 +237,26 @@ fn lane(shared: &Shared) {
                 (Work::Open(opened), canvas) => {
                     dirty.clear();
                     *canvas = None;
-                    let (codec, document) = *opened;
+                    let Opened {
+                        codec,
+                        document,
+                        shown: before,
+                    } = *opened;
                     revision = document.revision();
                     let opened =
                         LiveCanvas::new(codec, &document, LiveCanvas::DEFAULT_BUDGET_BYTES)?;
-                    let edited = document.changes();
-                    let edited = edited.iter().map(|delta| (delta.level, delta.index));
-                    add(&mut dirty, &opened.reached(edited));
+                    match before {
+                        Shown::Source => {
+                            let edited = document.changes();
+                            let edited = edited.iter().map(|delta| (delta.level, delta.index));
+                            add(&mut dirty, &opened.reached(edited));
+                        }
+                        Shown::Unknown => {
+                            let mut whole = Dirty::default();
+                            whole.add(document.geometry().bounds());
+                            add(&mut dirty, &whole);
+                        }
+                    }
                     shown = revision.saturating_sub(u64::from(!dirty.is_empty()));
                     *canvas = Some(opened);
                 }
@@ -258,12 +302,10 @@ fn lane(shared: &Shared) {
         let failed = match result {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error,
-            Err(panic) => {
-                // Its caches may be half changed.
-                canvas = None;
-                from_panic(panic.as_ref())
-            }
+            Err(panic) => from_panic(panic.as_ref()),
         };
+        // Its codes and caches may be half changed, and what waited to be decoded may be what fails.
+        canvas = None;
         dirty.clear();
         give(shared, Err(failed), shown);
     }
@@ -301,6 +343,8 @@ fn next(shared: &Shared, is_open: bool, is_dirty: bool, patch_first: bool) -> Op
         if may_decode {
             return Some(Work::Patch);
         }
+        // Warming makes no patches.
+        state.is_idle = !is_dirty;
         if let Some(view) = state.view.take()
             && is_open
         {

@@ -5,21 +5,23 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use serde_json::Value;
 
+use super::model::MODEL_HASH;
 use super::queue::Wake;
 use super::storage::Storage;
 use super::thread;
 use super::worker::from_panic;
 use crate::dataset::{Limits, decode_bytes};
-use crate::document::{Raster, Samples};
-use crate::error::{Notice, Result};
+use crate::document::{Raster, Samples, Stroke};
+use crate::error::{Error, Kind, Notice, Result};
 use crate::project::{
-    CheckpointRow, DocumentId, DocumentRow, MetricRow, PictureCounts, PictureFilter, PictureId,
-    PictureRow, Project, RunId, RunRow,
+    CheckpointKind, CheckpointRow, DocumentId, DocumentRow, MetricRow, PictureCounts,
+    PictureFilter, PictureId, PictureRow, Project, RunId, RunRow,
 };
 
 /// Metric rows of one run read for its plots.
@@ -40,6 +42,18 @@ pub struct Overview {
     pub brushes: Value,
     /// The setting [`LAST_DOCUMENT`].
     pub last_document: Option<DocumentId>,
+}
+
+impl Overview {
+    /// Hash of the model that [`super::CheckpointChoice::Best`] stands for, where the project has one and knows it.
+    pub fn best_model_hash(&self) -> Option<&str> {
+        let newest = |kind: CheckpointKind| {
+            let of_kind = self.checkpoints.iter().filter(|row| row.kind == kind);
+            of_kind.max_by_key(|row| row.id)
+        };
+        let best = newest(CheckpointKind::Best).or_else(|| newest(CheckpointKind::Base))?;
+        best.metrics.get(MODEL_HASH)?.as_str()
+    }
 }
 
 /// The key of the project's setting with names and favourites of codes.
@@ -72,10 +86,14 @@ pub enum DeskReply {
     /// `None` where the project has none that can be shown.
     Thumbnail(PictureId, Option<Raster>),
     Metrics(RunId, Vec<MetricRow>),
+    /// Strokes of a document up to the one of this number, oldest first.
+    Strokes(DocumentId, u64, Vec<Stroke>),
     /// Bytes that the program uses.
     Memory(u64),
     /// A write or a read that went wrong.
     Failed(Notice),
+    /// What was looked for is there.
+    Found(PathBuf),
 }
 
 type Errand = Box<dyn FnOnce() -> Result<()> + Send>;
@@ -95,10 +113,13 @@ struct Shared {
 #[derive(Default)]
 struct State {
     project: Option<Storage>,
+    /// Counts projects, so that what was read from the one before is thrown away.
+    turn: u64,
     errands: VecDeque<Errand>,
     wants_overview: bool,
     page: Option<PageRequest>,
     metrics: Option<RunId>,
+    strokes: Option<StrokesRequest>,
     /// In the order they are wanted.
     thumbnails: VecDeque<PictureId>,
     /// The one that is being read.
@@ -108,11 +129,15 @@ struct State {
     is_closed: bool,
 }
 
+/// Strokes of a document: up to this number, and how many cells they may change together.
+type StrokesRequest = (DocumentId, u64, usize);
+
 enum Work {
     Errand(Errand),
     Overview(Storage),
     Page(Storage, PageRequest),
     Metrics(Storage, RunId),
+    Strokes(Storage, StrokesRequest),
     Thumbnail(Storage, PictureId),
     Memory,
 }
@@ -142,6 +167,7 @@ impl Desk {
     pub fn turn_to(&self, project: Option<Storage>) {
         let mut state = self.shared.lock();
         let before = std::mem::replace(&mut state.project, project);
+        state.turn += 1;
         // Closing a file is disk work.
         state.errands.push_back(Box::new(move || {
             drop(before);
@@ -149,8 +175,11 @@ impl Desk {
         }));
         state.page = None;
         state.metrics = None;
+        state.strokes = None;
         state.thumbnails.clear();
-        state.out.clear();
+        state.thumbnail = None;
+        // A write that failed is told all the same.
+        (state.out).retain(|reply| matches!(reply, DeskReply::Failed(_)));
         state.wants_overview = state.project.is_some();
         drop(state);
         self.shared.changed.notify_all();
@@ -174,6 +203,26 @@ impl Desk {
         self.shared.changed.notify_all();
     }
 
+    /// Looks whether there is something at a path: [`DeskReply::Found`], or `Failed` with `what` in its notice.
+    pub fn look_for(&self, path: PathBuf, what: &'static str) {
+        let shared = self.shared.clone();
+        let turn = shared.lock().turn;
+        self.run(move || {
+            std::fs::metadata(&path).map_err(|source| match source.kind() {
+                std::io::ErrorKind::NotFound => Error::new(
+                    Kind::NotFound,
+                    what,
+                    "there is nothing at this path",
+                    "Correct it and try again",
+                )
+                .at(&path),
+                _ => Error::io(what, &path, &source),
+            })?;
+            shared.reply(turn, DeskReply::Found(path));
+            Ok(())
+        });
+    }
+
     pub fn read_overview(&self) {
         self.shared.lock().wants_overview = true;
         self.shared.changed.notify_all();
@@ -186,6 +235,12 @@ impl Desk {
 
     pub fn read_metrics(&self, run: RunId) {
         self.shared.lock().metrics = Some(run);
+        self.shared.changed.notify_all();
+    }
+
+    /// The strokes up to the one of this number, as far back as they change at most `cells` cells.
+    pub fn read_strokes(&self, document: DocumentId, last: u64, cells: usize) {
+        self.shared.lock().strokes = Some((document, last, cells));
         self.shared.changed.notify_all();
     }
 
@@ -244,26 +299,29 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reply(&self, reply: DeskReply) {
+    /// Hands over what was read in this `turn`; of another project only failures matter, which may be of writes.
+    fn reply(&self, turn: u64, reply: DeskReply) {
         let mut state = self.lock();
-        if matches!(reply, DeskReply::Thumbnail(..)) {
+        if state.turn == turn && matches!(reply, DeskReply::Thumbnail(..)) {
             state.thumbnail = None;
         }
-        state.out.push_back(reply);
+        if state.turn == turn || matches!(reply, DeskReply::Failed(_) | DeskReply::Memory(_)) {
+            state.out.push_back(reply);
+        }
         drop(state);
         (self.wake)();
     }
 }
 
 fn lane(shared: &Shared) {
-    while let Some(work) = next(shared) {
+    while let Some((turn, work)) = next(shared) {
         let is_errand = matches!(work, Work::Errand(_));
         let done = catch_unwind(AssertUnwindSafe(|| perform(work)))
             .unwrap_or_else(|panic| Err(from_panic(panic.as_ref())));
         match done {
-            Ok(Some(reply)) => shared.reply(reply),
+            Ok(Some(reply)) => shared.reply(turn, reply),
             Ok(None) => {}
-            Err(error) => shared.reply(DeskReply::Failed(*error.notice)),
+            Err(error) => shared.reply(turn, DeskReply::Failed(*error.notice)),
         }
         if is_errand {
             shared.lock().errands.pop_front();
@@ -273,32 +331,37 @@ fn lane(shared: &Shared) {
 }
 
 /// Waits for something to do: writes in their order, then reads.
-fn next(shared: &Shared) -> Option<Work> {
+fn next(shared: &Shared) -> Option<(u64, Work)> {
     let mut state = shared.lock();
     loop {
+        let turn = state.turn;
         if let Some(errand) = state.errands.front_mut() {
             // Its place stays taken until it is done: `is_settled` must not say so earlier.
-            return Some(Work::Errand(std::mem::replace(errand, Box::new(|| Ok(())))));
+            let errand = std::mem::replace(errand, Box::new(|| Ok(())));
+            return Some((turn, Work::Errand(errand)));
         }
         if state.is_closed {
             return None;
         }
         if std::mem::take(&mut state.wants_memory) {
-            return Some(Work::Memory);
+            return Some((turn, Work::Memory));
         }
         if let Some(project) = state.project.clone() {
             if std::mem::take(&mut state.wants_overview) {
-                return Some(Work::Overview(project));
+                return Some((turn, Work::Overview(project)));
+            }
+            if let Some(request) = state.strokes.take() {
+                return Some((turn, Work::Strokes(project, request)));
             }
             if let Some(request) = state.page.take() {
-                return Some(Work::Page(project, request));
+                return Some((turn, Work::Page(project, request)));
             }
             if let Some(run) = state.metrics.take() {
-                return Some(Work::Metrics(project, run));
+                return Some((turn, Work::Metrics(project, run)));
             }
             if let Some(picture) = state.thumbnails.pop_front() {
                 state.thumbnail = Some(picture);
-                return Some(Work::Thumbnail(project, picture));
+                return Some((turn, Work::Thumbnail(project, picture)));
             }
         }
         state = shared
@@ -344,6 +407,11 @@ fn perform(work: Work) -> Result<Option<DeskReply>> {
         Work::Metrics(project, run) => {
             let rows = project.call(move |project| project.metrics(run, 0, MAX_METRIC_ROWS))?;
             Some(DeskReply::Metrics(run, rows))
+        }
+        Work::Strokes(project, (document, last, cells)) => {
+            let strokes =
+                project.call(move |project| project.strokes_up_to(document, last, cells))?;
+            Some(DeskReply::Strokes(document, last, strokes))
         }
         Work::Memory => Some(DeskReply::Memory(crate::process::memory_bytes())),
         Work::Thumbnail(project, picture) => {
@@ -395,6 +463,42 @@ mod tests {
         drop(desk);
         let stored = storage.call(|project| Ok((project.setting("n")?, project.setting("last")?)));
         assert_eq!(stored.unwrap(), (Some(49.into()), Some(true.into())));
+    }
+
+    #[test]
+    fn what_was_read_from_the_project_before_is_not_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (project(folder.path()), folder.path().join("second.tessera"));
+        let second = Storage::create(&second).unwrap();
+        let desk = Desk::start(Arc::new(|| {})).unwrap();
+        desk.turn_to(Some(first.clone()));
+        let settled = replies(&desk, |all| !all.is_empty());
+        assert!(matches!(settled[..], [DeskReply::Overview(_)]));
+        // While the first project's thread is busy, the desk waits for it with a page in hand.
+        let (go, wait) = crossbeam_channel::bounded::<()>(0);
+        let (busy, is_busy) = crossbeam_channel::bounded::<()>(0);
+        let holder = std::thread::spawn(move || {
+            first.call(move |_| {
+                let _ = busy.send(());
+                let _ = wait.recv();
+                Ok(())
+            })
+        });
+        is_busy.recv().unwrap();
+        let filter = PictureFilter::default();
+        desk.read_page(PageRequest {
+            filter,
+            offset: 0,
+            limit: 10,
+        });
+        while desk.shared.lock().page.is_some() {
+            std::thread::yield_now();
+        }
+        desk.turn_to(Some(second));
+        go.send(()).unwrap();
+        holder.join().unwrap().unwrap();
+        let all = replies(&desk, |all| !all.is_empty() && desk.is_settled());
+        assert!(matches!(all[..], [DeskReply::Overview(_)]), "{all:?}");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::precision::Wish;
 use super::selftest::{SelfTestReport, self_test, self_test_reduced};
 use super::verdicts::Verdicts;
-use super::worker::panic_text;
 use crate::error::{Error, Kind, Result, candle_words};
+use crate::foundation::panics::panic_message;
 
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -159,9 +159,7 @@ fn objection(report: &SelfTestReport) -> Option<String> {
     let names: Vec<_> = failed.map(|check| check.name.as_str()).collect();
     (!names.is_empty()).then(|| {
         let (device, names) = (&report.device, names.join(", "));
-        format!(
-            "{device} computes wrongly ({names}); `tessera-cli selftest` tells more and looks again"
-        )
+        format!("{device} computes wrongly ({names})")
     })
 }
 
@@ -178,7 +176,7 @@ fn refused(choice: DeviceChoice, why: String) -> Error {
         Kind::Device,
         format!("could not use the device {choice}"),
         why,
-        "Use `--device cpu`, or leave the option out",
+        "Choose another device, or let Tessera choose",
     )
 }
 
@@ -193,7 +191,7 @@ fn open_cuda(number: usize) -> Result<ChosenDevice, String> {
     let opened = catch_unwind(|| Device::new_cuda(number)).map_err(|panic| {
         format!(
             "the CUDA libraries do not fit this build ({})",
-            panic_text(panic.as_ref())
+            panic_message(panic.as_ref())
         )
     })?;
     let device = opened.map_err(|error| cuda_words(&error, number))?;
@@ -293,8 +291,12 @@ fn open_metal() -> Result<ChosenDevice, String> {
         return Err("this build has no Metal support".into());
     }
     // candle panics where no Metal device is listed.
-    let opened = catch_unwind(|| Device::new_metal(0))
-        .map_err(|panic| format!("no Metal device was found ({})", panic_text(panic.as_ref())))?;
+    let opened = catch_unwind(|| Device::new_metal(0)).map_err(|panic| {
+        format!(
+            "no Metal device was found ({})",
+            panic_message(panic.as_ref())
+        )
+    })?;
     Ok(ChosenDevice {
         device: opened.map_err(|error| candle_words(&error))?,
         name: "Metal".into(),

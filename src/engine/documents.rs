@@ -245,7 +245,7 @@ pub(super) fn find(project: &Project, wanted: Option<&str>) -> Result<DocumentRo
                 [] => "the project has no documents yet".to_owned(),
                 names => format!("the project has: {}", names.join(", ")),
             },
-            "Open a picture with `tessera-cli open` first, or give one of these names",
+            "Open a picture first, or give one of these names",
         )
     })
 }

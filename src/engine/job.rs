@@ -1,92 +1,85 @@
-//! All jobs. A job owns what it needs; nothing is shared with its sender but the project's handle.
+//! What a job is. A job owns what it needs; nothing is shared with its sender but the project's handle.
 
-use super::event::Outcome;
-use super::jobs::bench::BenchJob;
-use super::jobs::brushes::{ExportBrushesJob, ImportBrushesJob};
-use super::jobs::canvas::{BlankJob, ReframeJob, RewrapJob};
-use super::jobs::codebook::{CodebookJob, PaletteJob};
-use super::jobs::codes::{DecodeJob, EncodeJob};
-use super::jobs::companions::CompanionsJob;
-use super::jobs::crops::CropsJob;
-use super::jobs::edit::{EditJob, ExportJob, OpenJob, SnapshotJob};
-use super::jobs::files::CheckFilesJob;
-use super::jobs::import::ImportJob;
-use super::jobs::project::{CheckJob, InfoJob, NewJob};
-use super::jobs::quality::QualityJob;
-use super::jobs::reconstruct::ReconstructJob;
-use super::jobs::replace::ReplaceJob;
-use super::jobs::reskin::ReskinJob;
-use super::jobs::selftest::SelfTestJob;
-use super::jobs::session::{DeviceJob, OpenDocumentJob, OpenProjectJob, SaveCopyJob};
-use super::jobs::thumbnails::ThumbnailsJob;
-use super::jobs::timelapse::TimelapseJob;
-use super::jobs::train::TrainJob;
-use super::jobs::train_base::TrainBaseJob;
+use std::fmt::Display;
+use std::path::Path;
+
+use serde::Serialize;
+
 use super::worker::JobContext;
 use crate::error::Result;
 
-macro_rules! jobs {
-    ($($variant:ident($job:ty) = $title:literal),* $(,)?) => {
-        pub enum Job {
-            $($variant($job)),*
-        }
+/// A piece of work that takes longer than a frame: it runs on a [`Worker`](super::Worker), reports progress and can be stopped.
+pub trait Job: Send + 'static {
+    /// What it hands to its sender when it finishes.
+    type Output: Send + 'static;
 
-        impl Job {
-            /// In words, for the status bar and the log.
-            pub fn title(&self) -> &'static str {
-                match self {
-                    $(Self::$variant(_) => $title),*
-                }
-            }
+    /// Which of a window's workers runs it.
+    const LANE: Lane = Lane::Background;
 
-            pub(super) fn run(self, context: &JobContext) -> Result<Outcome> {
-                match self {
-                    $(Self::$variant(job) => job.run(context)),*
-                }
-            }
-        }
+    /// Whether it is upkeep that nobody asked for and a status bar leaves out.
+    const IS_QUIET: bool = false;
 
-        $(impl From<$job> for Job {
-            fn from(job: $job) -> Self {
-                Self::$variant(job)
-            }
-        })*
-    };
+    /// What becomes of it when the window turns to another project.
+    const WHEN_LEFT: WhenLeft = WhenLeft::Cancel;
+
+    /// In words, for the status bar and the log: "Importing pictures".
+    fn title(&self) -> &'static str;
+
+    /// Does the work.
+    ///
+    /// # Errors
+    /// `Cancelled` soon after the context asks to stop; otherwise what went wrong.
+    fn run(self, context: &JobContext) -> Result<Self::Output>;
 }
 
-jobs! {
-    New(NewJob) = "Making a project",
-    Import(ImportJob) = "Importing pictures",
-    Open(OpenJob) = "Opening a picture",
-    Train(TrainJob) = "Fine-tuning",
-    TrainBase(TrainBaseJob) = "Training the base model",
-    Quality(QualityJob) = "Measuring quality",
-    Reconstruct(ReconstructJob) = "Reconstructing pictures",
-    Encode(EncodeJob) = "Encoding a picture",
-    Decode(DecodeJob) = "Decoding codes",
-    Edit(EditJob) = "Editing a picture",
-    OpenProject(OpenProjectJob) = "Opening a project",
-    OpenDocument(OpenDocumentJob) = "Opening a picture",
-    Rewrap(RewrapJob) = "Encoding the picture anew",
-    Blank(BlankJob) = "Making a canvas",
-    Reframe(ReframeJob) = "Making a canvas of another size",
-    Replace(ReplaceJob) = "Replacing a code in all pictures",
-    Reskin(ReskinJob) = "Looking through another model",
-    Thumbnails(ThumbnailsJob) = "Drawing the history",
-    Timelapse(TimelapseJob) = "Making a timelapse",
-    Device(DeviceJob) = "Looking for the device",
-    CheckFiles(CheckFilesJob) = "Looking for the pictures' files",
-    Crops(CropsJob) = "Cutting crops of a picture",
-    SaveCopy(SaveCopyJob) = "Saving a copy of the project",
-    Palette(PaletteJob) = "Working out the codes",
-    ImportBrushes(ImportBrushesJob) = "Reading brushes",
-    ExportBrushes(ExportBrushesJob) = "Writing brushes",
-    Companions(CompanionsJob) = "Finding textures for structure codes",
-    Snapshot(SnapshotJob) = "Exporting a picture",
-    Codebook(CodebookJob) = "Drawing the codebook",
-    Export(ExportJob) = "Exporting a document",
-    Info(InfoJob) = "Reading the project",
-    Check(CheckJob) = "Checking the project",
-    SelfTest(SelfTestJob) = "Checking the device",
-    Bench(BenchJob) = "Measuring this machine",
+/// The workers of a window. Jobs of one lane run one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Fine-tuning.
+    Training,
+    /// Importing, counting, exporting: minutes.
+    Background,
+    /// Opening things: somebody waits for it.
+    Foreground,
+}
+
+/// What becomes of a job whose project is left for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenLeft {
+    /// It is stopped: it only makes what the window shows.
+    Cancel,
+    /// It is paused, and can be resumed when the project is opened again.
+    Pause,
+    /// It goes on into its own project or file; only a failure is told.
+    Finish,
+}
+
+/// An output that can be told: `Display` says it in a sentence, `Serialize` gives the figures to programs.
+pub trait Report: Serialize + Display {
+    /// The files that were written.
+    fn files(&self) -> Vec<&Path> {
+        Vec::new()
+    }
+
+    /// Lines for reading, in place of a listing of the figures.
+    fn page(&self) -> Option<String> {
+        None
+    }
+}
+
+/// "1 picture", "7 pictures".
+pub(super) fn pictures(count: u64) -> String {
+    if count == 1 {
+        "1 picture".into()
+    } else {
+        format!("{count} pictures")
+    }
+}
+
+/// The last part of a path, for messages.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }

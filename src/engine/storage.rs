@@ -2,8 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,41 @@ struct Shared {
     path: PathBuf,
     sender: Option<Sender<Task>>,
     thread: Option<JoinHandle<()>>,
+    /// Nothing ever comes; it breaks off when the file is closed.
+    closed: Receiver<()>,
+}
+
+/// A project that may still be open here: a job of the session that was left can hold it.
+#[derive(Clone)]
+pub struct WeakStorage {
+    path: PathBuf,
+    shared: Weak<Shared>,
+    closed: Receiver<()>,
+}
+
+impl WeakStorage {
+    /// The project, where `path` names it and it is open; where it is being closed, waits until it is. `None` where it can be
+    /// opened as any other.
+    pub(super) fn reopened(&self, path: &Path) -> Option<Storage> {
+        let same = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        if same(&self.path) != same(path) {
+            return None;
+        }
+        let shared = self.shared.upgrade();
+        if shared.is_none() {
+            // Broken off is what it waits for.
+            let _ = self.closed.recv();
+        }
+        shared.map(|shared| Storage { shared })
+    }
+
+    /// Whether nobody holds the project any more, and its file is closed.
+    pub fn is_closed(&self) -> bool {
+        matches!(
+            self.closed.try_recv(),
+            Err(crossbeam_channel::TryRecvError::Disconnected)
+        )
+    }
 }
 
 impl Storage {
@@ -55,12 +90,16 @@ impl Storage {
     fn start(path: &Path, open: fn(&Path) -> Result<Project>) -> Result<Self> {
         let (sender, receiver) = bounded::<Task>(WAITING_TASKS);
         let (opened_sender, opened) = bounded(1);
+        let (closing, closed) = bounded(0);
         let path = path.to_path_buf();
         let thread = std::thread::Builder::new()
             .name("tessera-storage".into())
             .spawn({
                 let path = path.clone();
-                move || lane(&path, open, &opened_sender, &receiver)
+                move || {
+                    lane(&path, open, &opened_sender, &receiver);
+                    drop(closing);
+                }
             })
             .map_err(|source| Error::io("could not start the storage thread", &path, &source))?;
         opened.recv().map_err(|_| gone(&path))??;
@@ -69,12 +108,22 @@ impl Storage {
                 path,
                 sender: Some(sender),
                 thread: Some(thread),
+                closed,
             }),
         })
     }
 
     pub fn path(&self) -> &Path {
         &self.shared.path
+    }
+
+    /// A handle that does not keep the project open.
+    pub fn downgrade(&self) -> WeakStorage {
+        WeakStorage {
+            path: self.shared.path.clone(),
+            shared: Arc::downgrade(&self.shared),
+            closed: self.shared.closed.clone(),
+        }
     }
 
     /// Runs `work` on the storage thread and waits for its answer.
@@ -222,5 +271,25 @@ mod tests {
         });
         let stored = storage.call(move |project| project.checkpoint_weights(row.id));
         assert!(stored.unwrap() == [7; 40 << 20]);
+    }
+
+    #[test]
+    fn a_project_that_is_still_held_or_being_closed_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.tessera");
+        let first = Storage::create(&path).unwrap();
+        let weak = first.downgrade();
+        let again = weak.reopened(&path).unwrap();
+        assert!(Arc::ptr_eq(&first.shared, &again.shared));
+        assert!(weak.reopened(&folder.path().join("q.tessera")).is_none());
+        drop(again);
+        for _ in 0..20 {
+            let held = Storage::open(&path).err().map(|error| error.kind);
+            assert_eq!(held, Some(Kind::Locked));
+        }
+        let closer = std::thread::spawn(move || drop(first));
+        let opened = (weak.reopened(&path)).map_or_else(|| Storage::open(&path), Ok);
+        opened.unwrap();
+        closer.join().unwrap();
     }
 }

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::event::{Event, EventKind, JobId, Metrics, Outcome, Preview};
+use super::event::{Event, EventKind, JobId, Metrics, Preview};
 use super::job::Job;
 use super::queue::{EventQueue, Wake};
 use super::thread;
 use crate::error::{Error, Kind, Notice, Result};
+use crate::foundation::panics::panic_message;
 use crate::kernels::free_scratch;
 use crate::process::give_memory_back;
 use crate::progress::{Observer, Stop};
@@ -21,6 +22,8 @@ use crate::train::eta::Eta;
 
 /// Jobs that may wait behind the running one.
 const WAITING_JOBS: usize = 256;
+/// How often [`Worker::run`] asks whether to stop while nothing happens.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// Progress is reported at most this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -35,8 +38,23 @@ pub struct Worker {
 
 struct Submitted {
     id: JobId,
-    job: Job,
+    title: &'static str,
+    /// Runs the job and leaves its output with the ticket.
+    work: Box<dyn FnOnce(&JobContext) -> Result<()> + Send>,
     control: Arc<Control>,
+}
+
+/// A job that was submitted, and the way to its output.
+pub struct Ticket<T> {
+    pub job: JobId,
+    output: Receiver<T>,
+}
+
+impl<T> Ticket<T> {
+    /// The output, once [`EventKind::Finished`] has been read; `None` before that and where the job did not finish.
+    pub fn take(&self) -> Option<T> {
+        self.output.try_recv().ok()
+    }
 }
 
 /// Jobs that have not ended.
@@ -66,16 +84,27 @@ impl Worker {
     ///
     /// # Errors
     /// `Limit` where too many jobs wait already.
-    pub fn submit(&self, job: Job) -> Result<JobId> {
+    pub fn submit<J: Job>(&self, job: J) -> Result<Ticket<J::Output>> {
         let id = JobId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let control = Arc::new(Control::default());
         lock(&self.controls).insert(id, control.clone());
-        let submitted = Submitted { id, job, control };
+        let (sender, output) = bounded(1);
+        let submitted = Submitted {
+            id,
+            title: job.title(),
+            work: Box::new(move |context| {
+                let made = job.run(context)?;
+                // Whoever has thrown the ticket away does not want it.
+                let _ = sender.send(made);
+                Ok(())
+            }),
+            control,
+        };
         let sent = match &self.sender {
             Some(sender) => sender.try_send(submitted),
             None => Err(TrySendError::Disconnected(submitted)),
         };
-        sent.map(|()| id).map_err(|error| {
+        sent.map(|()| Ticket { job: id, output }).map_err(|error| {
             lock(&self.controls).remove(&id);
             let why = match error {
                 TrySendError::Full(_) => format!("{WAITING_JOBS} jobs are waiting already"),
@@ -88,6 +117,46 @@ impl Worker {
                 "Wait for some to finish",
             )
         })
+    }
+
+    /// Runs a job and waits for its end. `watch` gets each event, `None` ten times a second while there is none, and says
+    /// whether the job is to stop. For programs without a window, which run one job at a time: events of others are dropped.
+    ///
+    /// # Errors
+    /// Those of [`Self::submit`]; `Cancelled`; what the job failed with.
+    pub fn run<J: Job>(
+        &self,
+        job: J,
+        mut watch: impl FnMut(Option<&Event>) -> Option<Stop>,
+    ) -> Result<J::Output> {
+        let ticket = self.submit(job)?;
+        loop {
+            let event = self.events.pop(WATCH_INTERVAL);
+            let event = event.filter(|event| event.job == ticket.job);
+            if let Some(stop) = watch(event.as_ref()) {
+                self.stop(ticket.job, stop);
+            }
+            match event.map(|event| event.kind) {
+                Some(EventKind::Finished) => {
+                    return ticket.take().ok_or_else(|| {
+                        Error::new(
+                            Kind::Internal,
+                            "could not report",
+                            "the job finished without its result",
+                            "Please report this",
+                        )
+                    });
+                }
+                Some(EventKind::Cancelled { .. }) => return Err(Error::cancelled()),
+                Some(EventKind::Failed { kind, notice }) => {
+                    return Err(Error {
+                        kind,
+                        notice: Box::new(notice),
+                    });
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Asks a waiting or running job to pause or cancel. A job that has ended is left as it is.
@@ -120,7 +189,13 @@ impl Drop for Worker {
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 fn lane(receiver: &Receiver<Submitted>, events: &EventQueue, controls: &Controls) {
-    for Submitted { id, job, control } in receiver {
+    for submitted in receiver {
+        let Submitted {
+            id,
+            title,
+            work,
+            control,
+        } = submitted;
         RUNNING.fetch_add(1, Ordering::Relaxed);
         let context = JobContext {
             id,
@@ -129,7 +204,7 @@ fn lane(receiver: &Receiver<Submitted>, events: &EventQueue, controls: &Controls
             throttle: Mutex::new(Throttle::default()),
         };
         let began = Instant::now();
-        run_to_its_end(&context, job.title(), |context| job.run(context));
+        run_to_its_end(&context, title, work);
         lock(controls).remove(&id);
         RUNNING.fetch_sub(1, Ordering::Relaxed);
         if receiver.is_empty() {
@@ -153,11 +228,7 @@ pub(super) fn free_unused_memory(began: Instant) {
 }
 
 /// Emits `Started`, runs `work`, and emits the one final event, also where `work` panics.
-fn run_to_its_end(
-    context: &JobContext,
-    title: &str,
-    work: impl FnOnce(&JobContext) -> Result<Outcome>,
-) {
+fn run_to_its_end(context: &JobContext, title: &str, work: impl FnOnce(&JobContext) -> Result<()>) {
     context.emit(EventKind::Started {
         title: title.to_owned(),
     });
@@ -166,7 +237,7 @@ fn run_to_its_end(
         work(context)
     }));
     context.emit(match result {
-        Ok(Ok(outcome)) => EventKind::Finished(outcome),
+        Ok(Ok(())) => EventKind::Finished,
         Ok(Err(error)) if error.is_cancelled() => EventKind::Cancelled {
             kept: error.notice.next,
         },
@@ -175,18 +246,9 @@ fn run_to_its_end(
     });
 }
 
-/// What a panic said.
-pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no reason was given".into())
-}
-
 /// A panic as an error a person can report.
-pub(super) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic_text(panic);
+pub(crate) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic_message(panic);
     Error::new(
         Kind::Internal,
         "the job broke off",
@@ -307,7 +369,7 @@ mod tests {
     /// Runs `work` as a job with this stop asked for, and gives the events.
     fn events_of(
         stop: Option<Stop>,
-        work: impl FnOnce(&JobContext) -> Result<Outcome>,
+        work: impl FnOnce(&JobContext) -> Result<()>,
     ) -> Vec<EventKind> {
         let events = EventQueue::new(Arc::new(|| {}));
         let control = Control::default();
@@ -326,19 +388,15 @@ mod tests {
 
     #[test]
     fn each_way_out_gives_exactly_one_final_event() {
-        let boom = |_: &JobContext| -> Result<Outcome> { panic!("boom") };
+        let boom = |_: &JobContext| -> Result<()> { panic!("boom") };
         let fails = |_: &JobContext| Err(Error::usage("could not", "because", "do this"));
         let works = |context: &JobContext| {
             context.warning(Notice::new("a", "b", "c"));
             context.progress(1, 1);
-            Ok(Outcome::new("done"))
+            Ok(())
         };
         for (stop, work, expected) in [
-            (
-                None,
-                &boom as &dyn Fn(&JobContext) -> Result<Outcome>,
-                "failed",
-            ),
+            (None, &boom as &dyn Fn(&JobContext) -> Result<()>, "failed"),
             (None, &fails, "failed"),
             (None, &works, "finished"),
             (Some(Stop::Cancel), &works, "cancelled"),

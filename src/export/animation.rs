@@ -3,46 +3,15 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::atomic::{Existing, write_atomic};
 use super::png::{Metadata, write_png};
 use crate::document::{Raster, Rect, Samples};
 use crate::error::{Error, Kind, Result};
+use crate::foundation::files::Existing;
 
 /// Longest side of a GIF.
 const MAX_GIF_SIDE_PX: u32 = 65_535;
 /// 1 is slow and good, 30 fast; the palette of each frame is made of the part that has changed.
 const GIF_SPEED: i32 = 10;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnimationFormat {
-    Gif,
-    Apng,
-    /// A folder with 00001.png, 00002.png, …
-    PngFolder,
-}
-
-impl AnimationFormat {
-    pub const ALL: [AnimationFormat; 3] = [Self::Gif, Self::Apng, Self::PngFolder];
-
-    /// By the name: `.gif`, `.png` or `.apng`; a name without an extension is a folder.
-    ///
-    /// # Errors
-    /// `Usage` for any other.
-    pub fn of(path: &Path) -> Result<Self> {
-        let extension = path.extension().and_then(|e| e.to_str());
-        match extension.map(str::to_ascii_lowercase).as_deref() {
-            Some("gif") => Ok(Self::Gif),
-            Some("png" | "apng") => Ok(Self::Apng),
-            None => Ok(Self::PngFolder),
-            Some(_) => Err(Error::usage(
-                "could not export",
-                "the name ends neither in .gif nor in .png or .apng",
-                "Give one of these, or a name without ending for a folder of PNG files",
-            )
-            .at(path)),
-        }
-    }
-}
 
 /// What changes from one frame to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,27 +31,7 @@ pub struct AnimationSize {
     pub frames: u32,
 }
 
-/// Writes exactly `size.frames` frames, which `next` gives one after the other, looping for ever.
-///
-/// # Errors
-/// As [`write_atomic`]; `Limit` for a size that the format does not have; those of `next`. Of a folder, the files
-/// written so far stay.
-pub fn write_animation(
-    path: &Path,
-    existing: Existing,
-    format: AnimationFormat,
-    size: AnimationSize,
-    next: &mut dyn FnMut() -> Result<Frame>,
-) -> Result<()> {
-    match format {
-        AnimationFormat::Gif => write_atomic(path, existing, |file| write_gif(file, size, next)),
-        AnimationFormat::Apng => write_atomic(path, existing, |file| write_apng(file, size, next)),
-        AnimationFormat::PngFolder => write_folder(path, existing, size, next),
-    }
-    .map_err(|e| e.at(path))
-}
-
-fn write_gif(
+pub(super) fn write_gif(
     file: &mut dyn Write,
     size: AnimationSize,
     next: &mut dyn FnMut() -> Result<Frame>,
@@ -125,7 +74,7 @@ fn write_gif(
     Ok(())
 }
 
-fn write_apng(
+pub(super) fn write_apng(
     file: &mut dyn Write,
     size: AnimationSize,
     next: &mut dyn FnMut() -> Result<Frame>,
@@ -171,7 +120,7 @@ fn write_apng(
     writer.finish().map_err(failed)
 }
 
-fn write_folder(
+pub(super) fn write_folder(
     path: &Path,
     existing: Existing,
     size: AnimationSize,
@@ -305,6 +254,7 @@ fn scaled_up(at: u32, to: u32, from: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::export::AnimationWriter;
 
     fn raster(width: u32, height: u32, seed: u8) -> Raster {
         let pixels = (0..width * height)
@@ -357,14 +307,9 @@ mod tests {
     fn an_apng_and_a_gif_hold_every_frame_in_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
-        write_animation(
-            &path,
-            Existing::Refuse,
-            AnimationFormat::Apng,
-            SIZE,
-            &mut frames(),
-        )
-        .unwrap();
+        let apng = AnimationWriter::of(&path).unwrap();
+        apng.write(&path, Existing::Refuse, SIZE, &mut frames())
+            .unwrap();
         let file = std::io::BufReader::new(std::fs::File::open(&path).unwrap());
         let mut reader = ::png::Decoder::new(file).read_info().unwrap();
         assert_eq!(reader.info().animation_control().unwrap().num_frames, 4);
@@ -384,14 +329,9 @@ mod tests {
             }
         }
         let path = folder.path().join("a.gif");
-        write_animation(
-            &path,
-            Existing::Refuse,
-            AnimationFormat::Gif,
-            SIZE,
-            &mut frames(),
-        )
-        .unwrap();
+        let gif = AnimationWriter::of(&path).unwrap();
+        gif.write(&path, Existing::Refuse, SIZE, &mut frames())
+            .unwrap();
         let mut options = gif::DecodeOptions::new();
         options.set_color_output(gif::ColorOutput::RGBA);
         let mut decoder = options
@@ -406,15 +346,17 @@ mod tests {
             places,
             [(0, 0, 20, 10), (2, 3, 4, 5), (3, 3, 4, 5), (4, 3, 4, 5)]
         );
-        assert!(AnimationFormat::of(Path::new("a.mp4")).is_err());
+        assert!(AnimationWriter::of(Path::new("a.mp4")).is_err());
     }
 
     #[test]
     fn a_folder_gets_whole_pictures() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("frames");
-        let format = AnimationFormat::of(&path).unwrap();
-        write_animation(&path, Existing::Refuse, format, SIZE, &mut frames()).unwrap();
+        let writer = AnimationWriter::of(&path).unwrap();
+        writer
+            .write(&path, Existing::Refuse, SIZE, &mut frames())
+            .unwrap();
         let last = std::fs::read(path.join("00004.png")).unwrap();
         let mut reader = ::png::Decoder::new(std::io::Cursor::new(last))
             .read_info()

@@ -2,18 +2,19 @@
 //! provenance metadata, and files that appear whole or not at all.
 
 mod animation;
-mod atomic;
 mod png;
 mod restore;
 mod sheet;
 mod text;
 mod webp;
+mod writers;
 mod xmp;
 
-pub use animation::{AnimationFormat, AnimationSize, Frame, Shrunk, write_animation};
-pub use atomic::{Existing, write_atomic, write_bytes};
+pub use crate::foundation::files::{Existing, check_writable, write_atomic, write_bytes};
+pub use animation::{AnimationSize, Frame, Shrunk};
 pub use png::{Metadata, encode_png, write_png};
 pub use restore::{RESTORE_CHUNK, Restore, RestoreHeader, encode_restore_data, read_restore_data};
 pub use sheet::{Sheet, SheetItem, render_sheet};
 pub use webp::{encode_webp, write_webp};
+pub use writers::{ANIMATION_WRITERS, AnimationWriter, WRITERS, Writer};
 pub use xmp::Provenance;

@@ -6,11 +6,11 @@ use std::path::Path;
 use ::png::chunk::ChunkType;
 use ::png::{BitDepth, ColorType, Compression, Encoder, EncodingError, SrgbRenderingIntent};
 
-use super::atomic::{Existing, write_atomic};
 use super::restore::RESTORE_CHUNK;
 use super::xmp::Provenance;
 use crate::document::{Raster, Samples};
 use crate::error::{Error, Kind, Result};
+use crate::foundation::files::{Existing, write_atomic};
 
 /// What a picture carries beside its pixels.
 #[derive(Debug, Clone, Copy, Default)]

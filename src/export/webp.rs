@@ -4,10 +4,10 @@ use std::path::Path;
 
 use image_webp::{ColorType, EncodingError, WebPEncoder};
 
-use super::atomic::{Existing, write_bytes};
 use super::png::Metadata;
 use crate::document::Raster;
 use crate::error::{Error, Kind, Result};
+use crate::foundation::files::{Existing, write_bytes};
 
 /// WebP's own limit.
 const MAX_SIDE_PX: u32 = 16_383;

@@ -129,10 +129,13 @@ impl Project {
         self.note(findings, self.checkpoints().map(drop))?;
         self.note(findings, self.imports().map(drop))?;
         const PAGE_ROWS: u64 = 1000;
-        for offset in (0..).step_by(PAGE_ROWS as usize) {
-            match self.pictures(&super::PictureFilter::default(), offset, PAGE_ROWS) {
-                Ok(rows) if rows.is_empty() => break,
-                Ok(_) => {}
+        let mut after = super::PictureId::MIN;
+        loop {
+            match self.pictures_after(&super::PictureFilter::default(), after, PAGE_ROWS) {
+                Ok(rows) => match rows.last() {
+                    Some(last) => after = last.id,
+                    None => break,
+                },
                 Err(e) => {
                     self.note(findings, Err(e))?;
                     break;

@@ -11,10 +11,11 @@ use serde_json::Value;
 use super::blobs::{self, BlobId, BlobWrite};
 use super::limits::{MAX_NAME_BYTES, MAX_PAGE_ROWS};
 use super::sqlite::{
-    Doing, bad_value, checked_name, json, not_found, now_ms, signed, text, to_json, unsigned,
+    Doing, bad_value, checked_name, json, not_found, signed, text, to_json, unsigned,
 };
 use super::{ContentHash, Project, RunId};
 use crate::error::{Error, Kind, Result};
+use crate::foundation::time::now_ms;
 
 pub type CheckpointId = i64;
 

@@ -12,6 +12,7 @@ use super::lock::{self, WriteLock};
 use super::open::with_suffix;
 use super::sqlite::Doing;
 use crate::error::{Error, Kind, Result};
+use crate::foundation::files::{self, Existing};
 use crate::progress::Observer;
 
 /// Pages copied between two looks at the observer.
@@ -59,68 +60,25 @@ pub(super) fn refuse_existing(path: &Path) -> Result<()> {
 pub(super) fn temporary_beside(path: &Path) -> Result<NamedTempFile> {
     let path = absolute(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    tempfile::Builder::new()
-        .prefix(".tessera-")
-        .suffix(".tmp")
-        .tempfile_in(folder)
-        .map_err(|e| match e.kind() {
-            std::io::ErrorKind::PermissionDenied => Error::new(
-                Kind::ReadOnly,
-                "could not write the project",
-                "its folder is read-only",
-                "Choose a folder you may write to",
-            )
-            .at(&path),
-            _ => Error::io("could not write the project", &path, &e),
-        })
+    files::temporary_in(folder).map_err(|e| match e.kind() {
+        std::io::ErrorKind::PermissionDenied => Error::new(
+            Kind::ReadOnly,
+            "could not write the project",
+            "its folder is read-only",
+            "Choose a folder you may write to",
+        )
+        .at(&path),
+        _ => Error::io("could not write the project", &path, &e),
+    })
 }
 
 /// Gives a complete file its name, durably.
-pub(super) fn publish(file: NamedTempFile, path: &Path, overwrite: bool) -> Result<()> {
+pub(super) fn publish(file: NamedTempFile, path: &Path, existing: Existing) -> Result<()> {
     let path = absolute(path)?;
-    let io = |e: &std::io::Error| Error::io("could not write the project", &path, e);
-    // Temporary files are private; a project gets what the user's other files get.
-    make_ordinary(file.path()).map_err(|e| io(&e))?;
-    file.as_file().sync_all().map_err(|e| io(&e))?;
-    if overwrite {
-        file.persist(&path).map_err(|e| io(&e.error))?;
-    } else {
-        file.persist_noclobber(&path)
-            .map_err(|e| match e.error.kind() {
-                std::io::ErrorKind::AlreadyExists => exists(&path),
-                _ => io(&e.error),
-            })?;
-    }
-    sync_folder(&path).map_err(|e| io(&e))
-}
-
-#[cfg(unix)]
-fn make_ordinary(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    // The mask cannot be read without setting it: take it from a file made the usual way.
-    let probe = with_suffix(path, "-mode");
-    let permissions = std::fs::File::create_new(&probe)?.metadata()?.permissions();
-    std::fs::remove_file(&probe)?;
-    std::fs::set_permissions(
-        path,
-        std::fs::Permissions::from_mode(permissions.mode() & 0o777),
-    )
-}
-
-#[cfg(not(unix))]
-fn make_ordinary(_path: &Path) -> std::io::Result<()> {
-    Ok(())
-}
-
-/// The new name itself must survive a power cut.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    std::fs::File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> std::io::Result<()> {
-    Ok(()) // a folder cannot be opened there; the file system's own journal has the name
+    files::publish(file, &path, existing).map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => exists(&path),
+        _ => Error::io("could not write the project", &path, &e),
+    })
 }
 
 impl Project {
@@ -174,7 +132,11 @@ impl Project {
             }
         }
         copy.close().map_err(|(_, e)| e).doing(DOING, to)?;
-        publish(temporary, to, overwrite)
+        let existing = match overwrite {
+            true => Existing::Replace,
+            false => Existing::Refuse,
+        };
+        publish(temporary, to, existing)
     }
 
     /// Makes sure that nobody has the file open that is about to be replaced, and that its log does not

@@ -8,20 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{MAX_NAME_BYTES, MAX_PAGE_ROWS, MAX_VALUE_BYTES};
 use super::sqlite::{
-    Doing, bad_value, bytes, checked_name, limited_len, not_found, now_ms, text, unsigned,
+    Doing, bad_value, bytes, checked_name, limited_len, not_found, text, unsigned,
 };
 use super::{ContentHash, PictureId, Project, blobs, journal, layers};
 use crate::document::{
     ABSENT, Codebooks, Codes, Geometry, History, LayerStack, Level, Stroke, Wrap,
 };
 use crate::error::{Error, Kind, Result};
+use crate::foundation::time::now_ms;
 
 pub type DocumentId = i64;
 
 /// A snapshot of the edited codes is stored after this many strokes, so that opening replays no more.
 const SNAPSHOT_STROKES: u64 = 256;
-/// Most cell changes held in memory as history (400 MB); older strokes stay in the file.
-const MAX_HISTORY_DELTAS: usize = 1 << 25;
 
 /// Where the source pixels of a new document come from.
 #[derive(Debug, Clone, Copy)]
@@ -720,7 +719,9 @@ impl Project {
         })?;
         // Both are at most the number of strokes just read.
         let cursor = (row.applied_strokes - older_strokes) as usize;
-        let history = History::from_parts(strokes, cursor).map_err(|e| e.at(&self.path))?;
+        let history = History::from_parts(strokes, cursor)
+            .map_err(|e| e.at(&self.path))?
+            .after(older_strokes);
         Ok(LoadedDocument {
             row,
             encoded,
@@ -734,7 +735,7 @@ impl Project {
     /// How many of the oldest applied strokes must stay in the file so that the rest fits in memory.
     fn strokes_beyond_memory(&self, row: &DocumentRow) -> Result<u64> {
         // A cheap bound first: no document of few or small strokes gets further than this.
-        if (row.strokes as usize).saturating_mul(cell_count(row.geometry()?)) <= MAX_HISTORY_DELTAS
+        if (row.strokes as usize).saturating_mul(cell_count(row.geometry()?)) <= History::MAX_CELLS
         {
             return Ok(0);
         }
@@ -743,7 +744,7 @@ impl Project {
             sizes.push(stroke.deltas.len());
             Ok(())
         })?;
-        let mut room = MAX_HISTORY_DELTAS;
+        let mut room = History::MAX_CELLS;
         let kept = sizes
             .iter()
             .rev()

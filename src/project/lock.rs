@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::sqlite::{now_ms, utc_text};
 use crate::error::{Error, Kind, Result};
+use crate::foundation::time::{local_text, now_ms};
 
 /// A sidecar longer than this is not ours.
 const MAX_SIDECAR_BYTES: u64 = 4096;
@@ -162,7 +162,7 @@ fn open_error(sidecar: &Path, error: &std::io::Error) -> Error {
             Kind::ReadOnly,
             "could not open the project for writing",
             "its folder is read-only",
-            "Copy the project to a folder you may write to, or view it with `tessera-cli info`",
+            "Copy the project to a folder you may write to, and open the copy",
         )
         .at(sidecar);
     }
@@ -243,7 +243,7 @@ fn held(project: &Path, sidecar: &Path) -> Error {
             holder.program,
             holder.pid,
             holder.host,
-            utc_text(holder.since_ms)
+            local_text(holder.since_ms)
         ),
         None => "another program has it open".to_owned(),
     };

@@ -15,20 +15,25 @@ mod check;
 mod checkpoints;
 mod copy;
 mod documents;
+mod encodings;
 mod hash;
 mod import;
 pub mod journal;
 mod layers;
 pub mod limits;
 mod lock;
+mod moves;
 mod named_states;
+mod names;
 mod open;
+mod packed;
 mod paths;
 mod pictures;
 mod runs;
 mod schema;
 mod settings;
 mod sqlite;
+mod strokes;
 
 use std::path::{Path, PathBuf};
 
@@ -40,17 +45,23 @@ pub use checkpoints::{
 pub use documents::{
     DocumentId, DocumentRow, DocumentSource, LoadedDocument, NewDocument, NewSource, StrokeRow,
 };
+pub use encodings::{
+    EncodingCounts, EncodingModel, EncodingPage, EncodingRow, EncodingsOf, NewEncoding, Unencoded,
+};
 pub use hash::ContentHash;
-pub use import::{Import, ImportId, ImportRow, ImportSummary, KnownPicture, NewPicture};
+pub use import::{
+    Import, ImportId, ImportRow, ImportSummary, KnownPicture, NewPicture, SeenChange, SeenPicture,
+};
 pub use lock::Holder;
 pub use named_states::{MAX_NAMED_STATES, NamedState};
 pub use paths::{is_gone, is_remote};
 pub use pictures::{PictureCounts, PictureFile, PictureFilter, PictureFlag, PictureId, PictureRow};
 pub use runs::{MetricRow, NewRun, RunId, RunRow, RunStatus};
 pub use schema::APPLICATION_ID;
-pub use sqlite::{now_ms, utc_text};
 
 use crate::error::{Error, Kind, Result};
+use crate::foundation::files::Existing;
+use crate::foundation::time::now_ms;
 use lock::{Registration, WriteLock};
 use sqlite::Doing;
 
@@ -102,7 +113,7 @@ impl Project {
             connection.close().map_err(|(_, e)| e)
         };
         make().doing("create the project", path)?;
-        copy::publish(temporary, path, false)?;
+        copy::publish(temporary, path, Existing::Refuse)?;
         Self::open(path)
     }
 

@@ -3,10 +3,11 @@
 use rusqlite::params;
 
 use super::limits::{MAX_NAME_BYTES, MAX_VALUE_BYTES};
-use super::sqlite::{Doing, bytes, checked_name, limited_len, not_found, now_ms, text};
+use super::sqlite::{Doing, bytes, checked_name, limited_len, not_found, text};
 use super::{DocumentId, Project, layers};
 use crate::document::LayerStack;
 use crate::error::{Error, Kind, Result};
+use crate::foundation::time::now_ms;
 
 /// Most snapshots of one document.
 pub const MAX_NAMED_STATES: usize = 200;

@@ -1,7 +1,6 @@
 //! SQLite's errors in the project's words, and the conversions shared by all tables.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::ErrorCode;
 use rusqlite::types::{FromSqlError, Type};
@@ -11,8 +10,7 @@ use serde::de::DeserializeOwned;
 use super::limits::{MAX_JSON_BYTES, MAX_NAME_BYTES};
 use crate::error::{Error, Kind, Result};
 
-const DAMAGED_NEXT: &str =
-    "Open a copy saved earlier, or run `tessera-cli check` to see what is affected";
+const DAMAGED_NEXT: &str = "Open a copy saved earlier";
 
 /// Turns SQLite's result into ours: `doing` completes the sentence "could not …".
 pub(super) trait Doing<T> {
@@ -40,7 +38,7 @@ pub(super) fn not_found(what: &str, path: &Path) -> Error {
         Kind::NotFound,
         format!("could not find {what}"),
         "the project has no such entry",
-        "Look at `tessera-cli info` for what it has",
+        "Look at the project's lists for what it has",
     )
     .at(path)
 }
@@ -201,46 +199,4 @@ pub(super) fn checked_name<'a>(what: &str, name: &'a str) -> Result<&'a str> {
 /// SQLite's integers are signed.
 pub(super) fn signed(what: &str, value: u64) -> Result<i64> {
     i64::try_from(value).map_err(|_| over_limit(what, value, i64::MAX as u64))
-}
-
-/// Milliseconds since 1970, 0 where the clock stands before that.
-pub fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// `2026-11-22 08:40 UTC` of milliseconds since 1970; Howard Hinnant's `civil_from_days`.
-pub fn utc_text(ms: i64) -> String {
-    // Four-digit years only: the arithmetic below then stays far from overflow.
-    let secs = ms.div_euclid(1000).clamp(0, 253_402_300_799);
-    let (days, of_day) = (secs / 86_400, secs % 86_400);
-    let z = days + 719_468;
-    let era = z / 146_097;
-    let doe = z % 146_097;
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02} UTC",
-        of_day / 3600,
-        of_day % 3600 / 60
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_civil() {
-        assert_eq!(utc_text(0), "1970-01-01 00:00 UTC");
-        assert_eq!(utc_text(951_782_400_000), "2000-02-29 00:00 UTC");
-        assert_eq!(utc_text(1_795_337_100_000), "2026-11-22 08:45 UTC");
-        assert_eq!(utc_text(i64::MAX), "9999-12-31 23:59 UTC");
-        assert_eq!(utc_text(i64::MIN), "1970-01-01 00:00 UTC");
-    }
 }

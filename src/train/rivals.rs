@@ -1,10 +1,14 @@
 //! What image formats make of as many bits as a codec's codes take: JPEG and WebP.
+//!
+//! Their encoders are built with the feature `compare-formats`; without it the tables have no such columns.
 
 use serde::{Deserialize, Serialize};
 
 use super::metrics::{self, Mean};
 use crate::dataset::{Limits, decode_bytes};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
+#[cfg(feature = "compare-formats")]
+use crate::error::{Error, Kind};
 
 /// A format at the highest quality that needs no more bits than the codes do. Only its picture data count, not its headers and
 /// tables, which would outweigh a small picture.
@@ -27,6 +31,7 @@ pub(super) enum Rival {
 
 impl Rival {
     /// `quality` is from 1 to 100. `None` where the format has no pictures of this size.
+    #[cfg(feature = "compare-formats")]
     fn encode(
         self,
         rgb: &[u8],
@@ -59,6 +64,13 @@ impl Rival {
         }
     }
 
+    /// `None`: the encoders are not in this build.
+    #[cfg(not(feature = "compare-formats"))]
+    fn encode(self, _: &[u8], _: usize, _: usize, _: u8) -> Option<Result<Vec<u8>>> {
+        None
+    }
+
+    #[cfg(feature = "compare-formats")]
     fn failed(self, why: String) -> Error {
         Error::new(
             Kind::Internal,

@@ -8,8 +8,8 @@ use super::widgets::{
     Commands, command_icon, duration_text, icon_text, named, small, tooltip, waiting,
 };
 use crate::app::{
-    CheckpointChoice, Command, DocumentCommand, JobKey, LayerCommand, Overlay, Purpose, RunningJob,
-    SAMPLES, State, Tool, Workspace, name_of, text_for,
+    CheckpointChoice, Command, CountUsageJob, DocumentCommand, LayerCommand, Overlay, RewrapJob,
+    SAMPLES, ShownJob, State, Tool, Workspace, name_of, text_for,
 };
 use crate::document::Document;
 
@@ -41,7 +41,7 @@ pub fn top(ui: &mut Ui, state: &State, out: &mut Commands) {
                         command_icon(ui, state, out, command, false);
                     }
                     ui.add_space(theme::GAP_S);
-                    if let Some(project) = &state.project {
+                    if let Some(project) = &state.session.project {
                         ui.add(
                             egui::Label::new(
                                 RichText::new(project.name())
@@ -98,7 +98,7 @@ fn menus(ui: &mut Ui, state: &State, out: &mut Commands) {
                 }
             }
         });
-        let documents = (state.project.as_ref())
+        let documents = (state.session.project.as_ref())
             .and_then(|project| project.overview.as_ref())
             .map(|overview| overview.documents.as_slice())
             .unwrap_or_default();
@@ -253,7 +253,11 @@ fn picture_menu(ui: &mut Ui, state: &State, out: &mut Commands) {
         item(ui, state, out, command);
     }
     ui.separator();
-    let wrap = state.canvas.as_ref().map(|canvas| canvas.document.wrap());
+    let wrap = state
+        .session
+        .canvas
+        .as_ref()
+        .map(|canvas| canvas.document.wrap());
     for (command, is_on) in [
         (D::ToggleWrapX, wrap.is_some_and(|wrap| wrap.x)),
         (D::ToggleWrapY, wrap.is_some_and(|wrap| wrap.y)),
@@ -263,7 +267,7 @@ fn picture_menu(ui: &mut Ui, state: &State, out: &mut Commands) {
     }
     ui.separator();
     submenu(ui, "See through another model", |ui| {
-        let checkpoints = (state.project.as_ref())
+        let checkpoints = (state.session.project.as_ref())
             .and_then(|project| project.overview.as_ref())
             .map(|overview| overview.checkpoints.as_slice())
             .unwrap_or_default();
@@ -337,57 +341,65 @@ fn item(ui: &mut Ui, state: &State, out: &mut Commands, command: Command) {
 
 /// Whether a command can do anything now.
 pub fn is_possible(state: &State, command: &Command) -> bool {
-    let history = state.canvas.as_ref().map(|c| c.document.history());
+    if !command.place().has(state.workspace) {
+        return false;
+    }
+    let history = state.session.canvas.as_ref().map(|c| c.document.history());
+    let gallery = &state.session.gallery;
     match command {
+        Command::Undo if state.workspace == Workspace::Dataset => gallery.can_undo(),
+        Command::Redo if state.workspace == Workspace::Dataset => gallery.can_redo(),
+        Command::LeaveOut => gallery.selected.as_ref().is_some_and(|row| !row.excluded),
         Command::Undo => history.is_some_and(|history| history.can_undo()),
         Command::Redo => history.is_some_and(|history| history.can_redo()),
         Command::SelectNone
         | Command::GrowSelection
         | Command::ShrinkSelection
-        | Command::InvertSelection => {
-            (state.canvas.as_ref()).is_some_and(|canvas| state.tools.selection(canvas.id).is_some())
-        }
+        | Command::InvertSelection => (state.session.canvas.as_ref())
+            .is_some_and(|canvas| state.session.selection(canvas.id).is_some()),
         Command::TurnBlock | Command::MirrorBlock => state.tools.block.is_some(),
         Command::SelectAll | Command::FillSelection | Command::EraseSelection => {
-            state.canvas.is_some()
+            state.session.canvas.is_some()
         }
         Command::Export
         | Command::TakeSnapshot
         | Command::ReopenWithModel
-        | Command::ToggleWhereUsed => state.canvas.is_some(),
-        Command::Open(Overlay::CanvasSize) => state.canvas.is_some(),
+        | Command::ToggleWhereUsed => state.session.canvas.is_some(),
+        Command::Open(Overlay::CanvasSize) => state.session.canvas.is_some(),
         Command::Document(command) => is_document_possible(state, command),
-        Command::Layer(command) => (state.canvas.as_ref())
+        Command::Layer(command) => (state.session.canvas.as_ref())
             .is_some_and(|canvas| is_layer_possible(&canvas.document, command)),
-        Command::CountUsage => state.canvas.is_some() && !state.has_job(Purpose::CountUsage),
+        Command::CountUsage => state.session.canvas.is_some() && !state.has_job::<CountUsageJob>(),
         Command::StartTraining => state.why_no_training().is_none(),
         Command::PauseTraining | Command::CancelTraining => {
-            state.training.is_running() && !state.training.is_stopping
+            state.session.training.is_running() && !state.session.training.is_stopping
         }
         Command::ResumeTraining => {
-            !state.training.is_running()
-                && (state.project.as_ref())
+            !state.session.training.is_running()
+                && (state.session.project.as_ref())
                     .and_then(|p| p.overview.as_ref())
                     .is_some_and(|overview| overview.resumable_run.is_some())
         }
-        Command::CancelJob => state.shown_job().is_some(),
-        Command::FindPictures => (state.project.as_ref())
+        Command::CancelJob => !state.told_jobs().is_empty(),
+        Command::FindPictures => (state.session.project.as_ref())
             .and_then(|project| project.overview.as_ref())
             .is_some_and(|overview| overview.counts.missing > 0),
-        Command::SaveCopy => state.project.is_some(),
+        Command::SaveCopy => state.session.project.is_some(),
         _ => true,
     }
 }
 
 fn is_document_possible(state: &State, command: &DocumentCommand) -> bool {
-    let Some(canvas) = &state.canvas else {
+    let Some(canvas) = &state.session.canvas else {
         return false;
     };
     match command {
         DocumentCommand::ToggleWrapX | DocumentCommand::ToggleWrapY => {
-            !state.has_job(Purpose::Rewrap)
+            !state.has_job::<RewrapJob>()
         }
-        DocumentCommand::NextTab | DocumentCommand::PreviousTab => state.tabs.order.len() > 1,
+        DocumentCommand::NextTab | DocumentCommand::PreviousTab => {
+            state.session.tabs.order.len() > 1
+        }
         DocumentCommand::ExportReskin | DocumentCommand::Reskin(None) => canvas.reskin.is_some(),
         DocumentCommand::WriteTimelapse => canvas.document.history().can_undo(),
         _ => true,
@@ -425,8 +437,9 @@ pub fn status(ui: &mut Ui, state: &State, hovered: Option<HoveredCell>, out: &mu
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     ui.spacing_mut().item_spacing.x = theme::GAP_M;
                     device_status(ui, state, out);
-                    if let Some((key, job)) = state.shown_job() {
-                        job_status(ui, state, key, job, out);
+                    let jobs = state.told_jobs();
+                    if let Some((job, others)) = jobs.split_first() {
+                        job_status(ui, state, job, others.len(), out);
                     }
                 });
             });
@@ -468,7 +481,7 @@ fn device_status(ui: &mut Ui, state: &State, out: &mut Commands) {
 }
 
 fn document_status(ui: &mut Ui, state: &State, hovered: Option<HoveredCell>) {
-    let Some(canvas) = &state.canvas else {
+    let Some(canvas) = &state.session.canvas else {
         small(ui, "No picture is open");
         return;
     };
@@ -493,15 +506,14 @@ fn document_status(ui: &mut Ui, state: &State, hovered: Option<HoveredCell>) {
     }
 }
 
-fn job_status(ui: &mut Ui, state: &State, key: JobKey, job: &RunningJob, out: &mut Commands) {
-    if job.purpose != Purpose::OpenDocument || job.total > 0 {
+fn job_status(ui: &mut Ui, state: &State, job: &ShownJob<'_>, others: usize, out: &mut Commands) {
+    if job.can_be_stopped {
         let command = Command::CancelJob;
         if command_icon(ui, state, out, command, false).hovered() {
             ui.ctx().set_cursor_icon(egui::CursorIcon::PointingHand);
         }
     }
-    let others = state.told_jobs().count() - 1;
-    let mut text = job.title.clone();
+    let mut text = job.title.to_owned();
     if let Some(eta) = job.eta_secs {
         text.push_str(&format!(", {} left", duration_text(eta)));
     }
@@ -521,5 +533,5 @@ fn job_status(ui: &mut Ui, state: &State, key: JobKey, job: &RunningJob, out: &m
     } else {
         waiting(ui);
     }
-    small(ui, text).on_hover_text(format!("Job {:?}", key.id.0));
+    small(ui, text).on_hover_text(format!("Job {:?}", job.key.id.0));
 }

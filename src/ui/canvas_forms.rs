@@ -76,7 +76,7 @@ impl CanvasForms {
 
     pub fn canvas_size(&mut self, ui: &mut Ui, state: &State, is_new: bool, out: &mut Commands) {
         title(ui, "Canvas size");
-        let Some(canvas) = &state.canvas else {
+        let Some(canvas) = &state.session.canvas else {
             small(ui, "Open a picture first.");
             return;
         };

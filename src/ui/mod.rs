@@ -13,12 +13,14 @@ mod widgets;
 
 use eframe::egui::{self, CentralPanel, Frame};
 
-use crate::app::{State, Workspace};
+use crate::app::{SessionId, State, Workspace};
 use widgets::Commands;
 
 /// Everything on the screen, with what each part remembers between frames.
 #[derive(Default)]
 pub struct Shell {
+    /// What is remembered is of this session: names being typed, rows chosen.
+    session: SessionId,
     dataset: panels::dataset::DatasetPanel,
     train: panels::train::TrainPanel,
     codebook: panels::codebook::CodebookPanel,
@@ -32,6 +34,13 @@ pub struct Shell {
 
 impl Shell {
     pub fn show(&mut self, ui: &mut egui::Ui, state: &State, out: &mut Commands) {
+        if self.session != state.session.id {
+            *self = Self {
+                session: state.session.id,
+                overlays: std::mem::take(&mut self.overlays),
+                ..Self::default()
+            };
+        }
         let is_alone = state.workspace == Workspace::Paint && !state.settings.panels.dock;
         if !is_alone {
             bars::top(ui, state, out);

@@ -170,7 +170,7 @@ impl Overlays {
             && !self.text.trim().is_empty()
         {
             let path = PathBuf::from(self.text.trim());
-            out.push(Command::OpenFiles(vec![path]));
+            out.push(Command::OpenTyped(path));
         }
     }
 
@@ -386,7 +386,7 @@ fn notices(ui: &mut Ui, state: &State, _out: &mut Commands) {
 
 /// A pack of brushes for another codebook: what is to be done with it.
 fn brush_pack(ui: &mut Ui, state: &State, out: &mut Commands) {
-    let Some((pack, why)) = &state.tools.waiting_pack else {
+    let Some((pack, why)) = &state.session.waiting_pack else {
         out.push(Command::CloseOverlay);
         return;
     };
@@ -480,7 +480,7 @@ fn about(ui: &mut Ui, state: &State, _out: &mut Commands) {
             state.renderer
         ),
     );
-    if let Some(canvas) = &state.canvas {
+    if let Some(canvas) = &state.session.canvas {
         small(
             ui,
             format!(

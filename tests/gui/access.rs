@@ -42,7 +42,7 @@ fn every_control_of_every_page_and_overlay_has_a_name() {
         .state_mut()
         .apply(Command::Import(vec![pictures]));
     window.until("the imported pictures", |state| {
-        state.jobs.is_empty() && state.gallery.row(0).is_some()
+        state.is_idle() && state.session.gallery.row(0).is_some()
     });
     window.click("elephant.png");
     for page in Workspace::ALL {

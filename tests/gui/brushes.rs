@@ -24,12 +24,12 @@ fn a_brush_is_saved_used_again_and_there_after_a_restart() {
     let held = Modifiers::COMMAND.plus(Modifiers::SHIFT);
     window.drag_cells(held, &[(2, 2), (3, 4)]);
     window.click("Save as a brush");
-    assert_eq!(window.state().tools.brushes.len(), 2);
+    assert_eq!(window.state().session.brushes.len(), 2);
     window.close();
 
     let mut window = Window::open(folder.path(), &[]);
     window.until_paintable();
-    window.until("the brushes", |state| state.tools.brushes.len() == 2);
+    window.until("the brushes", |state| state.session.brushes.len() == 2);
     window.click("Brush: Block of 2 × 3");
     assert_eq!(window.state().paint.tool, Tool::Pattern);
     window.click("Brush: structure 5");
@@ -38,7 +38,7 @@ fn a_brush_is_saved_used_again_and_there_after_a_restart() {
     assert_eq!((paint.current_code(), paint.size.structure), (5, 7));
     assert_eq!(paint.scatter_percent, 30);
     window.harness.state_mut().apply(Command::DeleteBrush(0));
-    assert_eq!(window.state().tools.brushes.len(), 1);
+    assert_eq!(window.state().session.brushes.len(), 1);
 }
 
 #[test]
@@ -54,15 +54,15 @@ fn a_pack_for_another_codebook_is_refused_or_mapped_as_the_user_says() {
     window.click("Export brushes…");
     let file = file.with_extension("tessera-brushes");
     window.until("the file", |_| file.is_file());
-    window.until("the end of the job", |state| state.jobs.is_empty());
+    window.until("the end of the job", |state| state.is_idle());
 
     // For the same codebook it is taken as it is.
     window.answers.lock().unwrap().push(file.clone());
     window.click("Import brushes…");
-    window.until("the brushes", |state| state.tools.brushes.len() == 2);
+    window.until("the brushes", |state| state.session.brushes.len() == 2);
     assert_eq!(
-        window.state().tools.brushes[0],
-        window.state().tools.brushes[1]
+        window.state().session.brushes[0],
+        window.state().session.brushes[1]
     );
 
     // The same numbers with other vectors: code 9 looks there as code 300 does here.
@@ -72,6 +72,7 @@ fn a_pack_for_another_codebook_is_refused_or_mapped_as_the_user_says() {
     json["structure"]["blake3"] = "0123456789".into();
     let level = window
         .state()
+        .session
         .palette
         .as_ref()
         .unwrap()
@@ -93,7 +94,7 @@ fn a_pack_for_another_codebook_is_refused_or_mapped_as_the_user_says() {
         assert!(why.is_some(), "the reason is told");
         window.click(answer);
         assert_eq!(window.state().overlay, None);
-        assert_eq!(window.state().tools.brushes.len(), brushes);
+        assert_eq!(window.state().session.brushes.len(), brushes);
     }
     window.harness.state_mut().apply(Command::UseBrush(2));
     assert_eq!(window.state().paint.current_code(), 300);
@@ -114,7 +115,7 @@ fn pulled_textures_come_from_the_picture_and_say_so() {
     window.until_paintable();
     let app = window.harness.state_mut();
     app.apply(Command::SetDetailPolicy(DetailPolicy::Pull));
-    window.until("the table", |state| state.tools.companions.is_some());
+    window.until("the table", |state| state.session.companions.is_some());
     let told = window
         .state()
         .notices

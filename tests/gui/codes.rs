@@ -67,7 +67,14 @@ fn a_muted_code_is_offered_nowhere_until_it_is_not_muted_any_more() {
     window.click("Number");
     window.click("structure code 7");
     // What is most like it would be offered in its place.
-    let palette = window.state().palette.as_ref().unwrap().palette.clone();
+    let palette = window
+        .state()
+        .session
+        .palette
+        .as_ref()
+        .unwrap()
+        .palette
+        .clone();
     let alike = palette.level(LEVEL).nearest(7, 14, |_| true);
     window.click("Mute");
     assert!(window.state().is_muted(LEVEL, 7));
@@ -124,7 +131,7 @@ fn a_code_is_shown_where_it_is_used_and_replaced_everywhere() {
     let mut window = Window::open(folder.path(), &[]);
     window.until_paintable();
     let used = {
-        let canvas = window.state().canvas.as_ref().unwrap();
+        let canvas = window.state().session.canvas.as_ref().unwrap();
         canvas.document.edited().structure.get(3, 3).unwrap()
     };
     let other = if used == 9 { 10 } else { 9 };
@@ -141,13 +148,13 @@ fn a_code_is_shown_where_it_is_used_and_replaced_everywhere() {
         .apply(Command::SelectCode(LEVEL, other));
     window.harness.run_steps(3);
     window.click(&format!("Replace {used} by {other}"));
-    let canvas = window.state().canvas.as_ref().unwrap();
+    let canvas = window.state().session.canvas.as_ref().unwrap();
     let codes = &canvas.document.edited().structure;
     assert!(!codes.cells().contains(&used) && codes.cells().contains(&other));
     window.click("Show where");
     assert_eq!(window.state().workspace, Workspace::Paint);
     assert!(window.state().look.is_where_used_on);
     window.key(Modifiers::COMMAND, Key::Z);
-    let canvas = window.state().canvas.as_ref().unwrap();
+    let canvas = window.state().session.canvas.as_ref().unwrap();
     assert!(canvas.document.edited().structure.cells().contains(&used));
 }

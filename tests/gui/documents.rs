@@ -3,23 +3,24 @@
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
 use tessera::app::{
-    AnimationFormat, CheckpointChoice, Command, DocumentCommand, NewCanvas, Purpose, Reframe,
+    ANIMATION_WRITERS, CheckpointChoice, Command, DocumentCommand, NewCanvas, Reframe,
     TimelapseForm,
 };
 use tessera::document::{Document, Level, Wrap};
+use tessera::engine::ReplaceJob;
 use tessera::project::DocumentId;
 use tessera::render::Compare;
 
 use crate::support::Window;
 
 fn document(window: &Window) -> &Document {
-    &(window.state().canvas.as_ref())
+    &(window.state().session.canvas.as_ref())
         .expect("a picture is open")
         .document
 }
 
 fn id(window: &Window) -> DocumentId {
-    (window.state().canvas.as_ref())
+    (window.state().session.canvas.as_ref())
         .expect("a picture is open")
         .id
 }
@@ -33,6 +34,7 @@ fn until_another_opens(window: &mut Window) {
     let before = id(window);
     window.until("the new picture", |state| {
         state
+            .session
             .canvas
             .as_ref()
             .is_some_and(|canvas| canvas.id != before)
@@ -50,13 +52,13 @@ fn two_pictures_in_tabs_keep_their_strokes_and_views() {
     app.apply(Command::OpenSample("parrot.png"));
     until_another_opens(&mut window);
     let second = id(&window);
-    assert_eq!(window.state().tabs.order, [first, second]);
+    assert_eq!(window.state().session.tabs.order, [first, second]);
     window.drag(&[(0.3, 0.6), (0.6, 0.6)]);
     window.click("Tab kitten-on-lawn");
     assert_eq!(id(&window), first);
     assert_eq!(document(&window).edited(), &painted);
     window.until("its pixels", |state| {
-        let canvas = state.canvas.as_ref().expect("a picture is open");
+        let canvas = state.session.canvas.as_ref().expect("a picture is open");
         canvas.shown_revision >= canvas.document.revision()
     });
     window.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::PageDown);
@@ -68,7 +70,10 @@ fn two_pictures_in_tabs_keep_their_strokes_and_views() {
         .apply(Command::OpenDocument(first));
     assert_eq!(id(&window), first);
     window.click("Close kitten-on-lawn");
-    assert_eq!((id(&window), window.state().tabs.order.len()), (second, 1));
+    assert_eq!(
+        (id(&window), window.state().session.tabs.order.len()),
+        (second, 1)
+    );
     assert!(
         window.harness.query_by_label("Tab parrot").is_none(),
         "one picture needs no tabs"
@@ -84,7 +89,7 @@ fn a_wrapping_picture_is_painted_across_its_border_and_keeps_its_strokes() {
     let cells: Vec<u32> = document(&window).changed_cells(Level::Structure).collect();
     apply(&mut window, DocumentCommand::ToggleWrapX);
     window.until("the picture encoded anew", |state| {
-        let canvas = state.canvas.as_ref().expect("a picture is open");
+        let canvas = state.session.canvas.as_ref().expect("a picture is open");
         canvas.document.wrap() == Wrap { x: true, y: false }
     });
     let after: Vec<u32> = document(&window).changed_cells(Level::Structure).collect();
@@ -173,7 +178,7 @@ fn a_blank_canvas_is_painted_cropped_and_extended() {
     until_another_opens(&mut window);
     assert_eq!(document(&window).width(), 100);
     assert!(!document(&window).is_edited());
-    assert_eq!(window.state().tabs.order.len(), 4);
+    assert_eq!(window.state().session.tabs.order.len(), 4);
     // Its forms can be reached.
     window.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::N);
     assert!(window.harness.query_by_label("Make canvas").is_some());
@@ -195,19 +200,25 @@ fn the_picture_is_seen_through_a_checkpoint_and_written_as_a_timelapse() {
     );
     window.until("the other model's picture", |state| {
         state
+            .session
             .canvas
             .as_ref()
             .is_some_and(|canvas| canvas.reskin.is_some())
     });
     assert!(matches!(window.state().look.compare, Compare::Split(_)));
     let revision = |window: &Window| {
-        let canvas = window.state().canvas.as_ref().expect("a picture is open");
+        let canvas = window
+            .state()
+            .session
+            .canvas
+            .as_ref()
+            .expect("a picture is open");
         canvas.reskin.as_ref().map(|reskin| reskin.revision)
     };
     assert_eq!(revision(&window), Some(document(&window).revision()));
     window.key(Modifiers::COMMAND, Key::Z);
     window.until("it to follow", |state| {
-        let canvas = state.canvas.as_ref().expect("a picture is open");
+        let canvas = state.session.canvas.as_ref().expect("a picture is open");
         canvas
             .reskin
             .as_ref()
@@ -217,29 +228,35 @@ fn the_picture_is_seen_through_a_checkpoint_and_written_as_a_timelapse() {
     assert!(matches!(window.state().look.compare, Compare::Blend(_)));
     window.click("Export what the other model shows");
     window.until("the exported picture", |state| {
-        state.last_export.is_some() && !state.has_job(Purpose::Export)
+        state.session.last_export.is_some() && !state.is_exporting()
     });
     window.click("Close the other model");
     assert!(
         window
             .state()
+            .session
             .canvas
             .as_ref()
             .is_some_and(|canvas| canvas.reskin.is_none())
     );
 
     let form = TimelapseForm {
-        format: AnimationFormat::Apng,
+        writer: &ANIMATION_WRITERS[1],
         longest_px: 128,
         frames_per_second: 10.0,
     };
     apply(&mut window, DocumentCommand::SetTimelapse(form));
     apply(&mut window, DocumentCommand::WriteTimelapse);
     window.until("the timelapse", |state| {
-        let path = state.last_export.as_ref();
+        let path = state.session.last_export.as_ref();
         path.is_some_and(|path| path.to_string_lossy().contains("timelapse"))
     });
-    let path = window.state().last_export.clone().expect("just written");
+    let path = window
+        .state()
+        .session
+        .last_export
+        .clone()
+        .expect("just written");
     let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
     let reader = png::Decoder::new(file).read_info().unwrap();
     // As opened, and one for each of the two strokes that are not undone.
@@ -288,7 +305,7 @@ fn a_code_is_replaced_in_all_pictures_open_or_not() {
     window.click("In all pictures");
     assert_eq!(uses(&window, from), 0, "in the picture on the screen");
     assert_eq!(uses(&window, to), replaced_before + painted);
-    window.until("the job's end", |state| !state.has_job(Purpose::Replace));
+    window.until("the job's end", |state| !state.has_job::<ReplaceJob>());
     let said = window.state().notices.shown().last().unwrap().text();
     assert!(said.contains("in 1 other picture"), "{said}");
 
@@ -297,7 +314,7 @@ fn a_code_is_replaced_in_all_pictures_open_or_not() {
         let open = Command::OpenDocument(picture);
         window.harness.state_mut().apply(open);
         window.until("the picture", |state| {
-            (state.canvas.as_ref()).is_some_and(|canvas| canvas.id == picture)
+            (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == picture)
         });
         assert_eq!(uses(&window, from), 0);
         assert!(uses(&window, to) > 0);
@@ -318,7 +335,7 @@ fn a_code_is_replaced_in_all_pictures_open_or_not() {
             .state_mut()
             .apply(Command::OpenDocument(picture));
         again.until("the picture", |state| {
-            (state.canvas.as_ref()).is_some_and(|canvas| canvas.id == picture)
+            (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == picture)
         });
         assert_eq!(uses(&again, from), 0);
         assert!(uses(&again, to) > 0);

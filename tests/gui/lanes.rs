@@ -2,7 +2,7 @@
 
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
-use tessera::app::{Command, Preset, Purpose, TrainForm, Workspace};
+use tessera::app::{Command, ImportJob, Preset, TrainForm, Workspace};
 use tessera::window_thread::blocking_calls;
 
 use crate::support::Window;
@@ -21,17 +21,17 @@ fn no_frame_does_file_or_model_work_while_everything_runs() {
         .state_mut()
         .apply(Command::Import(vec![pictures.clone()]));
     window.until("the imported pictures", |state| {
-        !state.has_job(Purpose::Import) && state.why_no_training().is_none()
+        !state.has_job::<ImportJob>() && state.why_no_training().is_none()
     });
     let form = TrainForm {
         preset: Preset::Quick,
         minutes: Some(2.0),
-        ..window.state().training.form
+        ..window.state().session.training.form
     };
     window.harness.state_mut().apply(Command::SetTraining(form));
     window.click("Fine-tune");
     window.click("Start");
-    assert!(window.state().training.is_running());
+    assert!(window.state().session.training.is_running());
 
     // Painting, looking at pictures and exporting go on meanwhile.
     window.click("Paint");
@@ -40,38 +40,44 @@ fn no_frame_does_file_or_model_work_while_everything_runs() {
         window.drag(&[(0.3, y), (0.6, y)]);
     }
     window.until("the new pixels", |state| {
-        let canvas = state.canvas.as_ref().unwrap();
+        let canvas = state.session.canvas.as_ref().unwrap();
         canvas.shown_revision >= canvas.document.revision()
     });
     window.key(Modifiers::COMMAND, Key::E);
-    window.until("the exported file", |state| state.last_export.is_some());
+    window.until("the exported file", |state| {
+        state.session.last_export.is_some()
+    });
     window.click("Pictures");
     window.until("the thumbnails", |state| {
-        let first = state.gallery.row(0).map(|row| row.id);
-        first.is_some_and(|id| state.gallery.thumbnail(id).is_some())
+        let first = state.session.gallery.row(0).map(|row| row.id);
+        first.is_some_and(|id| state.session.gallery.thumbnail(id).is_some())
     });
 
     // Pause keeps the run; it can be resumed and stopped.
     assert!(
-        window.state().training.is_running(),
+        window.state().session.training.is_running(),
         "painting did not wait for it"
     );
     window.click("Fine-tune");
     assert_eq!(window.state().workspace, Workspace::FineTune);
     window.until("the first figures", |state| {
-        !state.training.figures.is_empty()
+        !state.session.training.figures.is_empty()
     });
     window.click("Pause");
     window.until("the pause", |state| {
-        let overview = state.project.as_ref().and_then(|p| p.overview.as_ref());
-        !state.training.is_running() && overview.is_some_and(|o| o.resumable_run.is_some())
+        let overview = state
+            .session
+            .project
+            .as_ref()
+            .and_then(|p| p.overview.as_ref());
+        !state.session.training.is_running() && overview.is_some_and(|o| o.resumable_run.is_some())
     });
     window.click("Resume");
     window.until("figures of the resumed run", |state| {
-        state.training.is_running() && !state.training.figures.is_empty()
+        state.session.training.is_running() && !state.session.training.figures.is_empty()
     });
     window.click("Stop");
-    window.until("the end", |state| !state.training.is_running());
+    window.until("the end", |state| !state.session.training.is_running());
     let failures: Vec<String> = (window.state().notices.history())
         .filter(|entry| entry.severity == tessera::app::Severity::Error)
         .map(|entry| entry.text())

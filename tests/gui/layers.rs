@@ -10,6 +10,7 @@ use crate::support::Window;
 fn document(window: &Window) -> &Document {
     &window
         .state()
+        .session
         .canvas
         .as_ref()
         .expect("a picture is open")
@@ -27,7 +28,7 @@ fn changed(window: &Window) -> usize {
 
 fn until_drawn(window: &mut Window) {
     window.until("the new pixels", |state| {
-        let canvas = state.canvas.as_ref().expect("a picture is open");
+        let canvas = state.session.canvas.as_ref().expect("a picture is open");
         canvas.shown_revision >= canvas.document.revision()
     });
 }

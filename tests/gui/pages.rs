@@ -65,13 +65,17 @@ fn a_folder_is_imported_and_training_says_why_it_waits() {
         .unwrap();
     import.click();
     window.until("the imported pictures", |state| {
-        let overview = state.project.as_ref().and_then(|p| p.overview.as_ref());
+        let overview = state
+            .session
+            .project
+            .as_ref()
+            .and_then(|p| p.overview.as_ref());
         overview.is_some_and(|overview| overview.counts.total == 22)
-            && state.gallery.total == Some(22)
-            && state.jobs.is_empty()
+            && state.session.gallery.total == Some(22)
+            && state.is_idle()
     });
     assert_eq!(window.state().workspace, Workspace::Dataset);
-    let report = window.state().import_report.as_ref().unwrap();
+    let report = window.state().session.import_report.as_ref().unwrap();
     assert_eq!(report.rejected.len(), 1, "{report:?}");
 
     // Its eye leaves a picture out.
@@ -80,7 +84,11 @@ fn a_folder_is_imported_and_training_says_why_it_waits() {
         .get_by_label("Leave out elephant.png")
         .click();
     window.until("the exclusion", |state| {
-        let overview = state.project.as_ref().and_then(|p| p.overview.as_ref());
+        let overview = state
+            .session
+            .project
+            .as_ref()
+            .and_then(|p| p.overview.as_ref());
         overview.is_some_and(|overview| overview.counts.usable == 21)
     });
     window.click("Fine-tune");
@@ -97,10 +105,12 @@ fn an_exported_picture_dropped_on_the_window_brings_its_strokes_back() {
     window.until_paintable();
     window.drag(&[(0.3, 0.3), (0.6, 0.6)]);
     window.key(Modifiers::COMMAND, Key::E);
-    window.until("the exported file", |state| state.last_export.is_some());
-    let file = window.state().last_export.clone().unwrap();
+    window.until("the exported file", |state| {
+        state.session.last_export.is_some()
+    });
+    let file = window.state().session.last_export.clone().unwrap();
     assert!(file.is_file());
-    let before = window.state().canvas.as_ref().unwrap();
+    let before = window.state().session.canvas.as_ref().unwrap();
     let (id, codes) = (before.id, before.document.edited().clone());
 
     let dropped: Vec<PathBuf> = vec![file];
@@ -109,9 +119,13 @@ fn an_exported_picture_dropped_on_the_window_brings_its_strokes_back() {
         .state_mut()
         .apply(tessera::app::Command::OpenFiles(dropped));
     window.until("the document in the file", |state| {
-        state.canvas.as_ref().is_some_and(|canvas| canvas.id != id)
+        state
+            .session
+            .canvas
+            .as_ref()
+            .is_some_and(|canvas| canvas.id != id)
     });
-    let canvas = window.state().canvas.as_ref().unwrap();
+    let canvas = window.state().session.canvas.as_ref().unwrap();
     assert_eq!(canvas.document.edited(), &codes);
 }
 
@@ -130,6 +144,7 @@ fn where_the_system_has_no_file_dialog_a_path_can_be_typed() {
     window.write("Path", &pictures.display().to_string());
     window.until("the imported pictures", |state| {
         state
+            .session
             .import_report
             .as_ref()
             .is_some_and(|report| report.imported == 22)

@@ -36,19 +36,28 @@ fn strokes_are_drawn_undone_redone_and_erased() {
     window.until_paintable();
     let revision_shown = |window: &mut Window| {
         window.until("the new pixels", |state| {
-            let canvas = state.canvas.as_ref().unwrap();
+            let canvas = state.session.canvas.as_ref().unwrap();
             canvas.shown_revision >= canvas.document.revision()
         });
     };
     window.drag(&[(0.2, 0.2), (0.6, 0.3), (0.7, 0.6)]);
     revision_shown(&mut window);
-    let canvas = window.state().canvas.as_ref().unwrap();
+    let canvas = window.state().session.canvas.as_ref().unwrap();
     let painted = canvas.document.changed_cells(Level::Structure).count();
     assert!(painted > 5, "{painted} cells");
 
     window.key(Modifiers::COMMAND, Key::Z);
     assert_eq!(window.strokes(), 0);
-    assert!(!window.state().canvas.as_ref().unwrap().document.is_edited());
+    assert!(
+        !window
+            .state()
+            .session
+            .canvas
+            .as_ref()
+            .unwrap()
+            .document
+            .is_edited()
+    );
     window.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
     assert_eq!(window.strokes(), 1);
 
@@ -59,7 +68,7 @@ fn strokes_are_drawn_undone_redone_and_erased() {
         window.key(Modifiers::NONE, Key::CloseBracket);
     }
     window.drag(&[(0.2, 0.2), (0.6, 0.3), (0.7, 0.6)]);
-    let canvas = window.state().canvas.as_ref().unwrap();
+    let canvas = window.state().session.canvas.as_ref().unwrap();
     assert_eq!(canvas.document.changed_cells(Level::Structure).count(), 0);
     assert_eq!(window.strokes(), 2);
 
@@ -82,7 +91,7 @@ fn the_eyedropper_and_the_palette_choose_codes() {
     window.harness.drop_at(at);
     window.harness.run_steps(2);
     let state = window.state();
-    let canvas = state.canvas.as_ref().unwrap();
+    let canvas = state.session.canvas.as_ref().unwrap();
     let (x, y) = (canvas.document.width() / 32, canvas.document.height() / 32);
     let under = canvas.document.edited().structure.get(x, y);
     assert_eq!(Some(state.paint.code.get(Level::Structure)), under);
@@ -99,7 +108,7 @@ fn the_eyedropper_and_the_palette_choose_codes() {
     window.harness.run_steps(3);
     assert_eq!(window.state().workspace, Workspace::Paint);
     window.drag(&[(0.4, 0.4), (0.5, 0.5)]);
-    let canvas = window.state().canvas.as_ref().unwrap();
+    let canvas = window.state().session.canvas.as_ref().unwrap();
     assert_eq!(canvas.document.changed_cells(Level::Structure).count(), 0);
     assert!(canvas.document.changed_cells(Level::Detail).count() > 0);
 }
@@ -112,7 +121,7 @@ fn each_stroke_has_its_picture_in_the_history_after_a_restart_too() {
     window.drag(&[(0.2, 0.3), (0.3, 0.3)]);
     window.drag(&[(0.6, 0.7), (0.8, 0.7)]);
     let have_pictures = |state: &State| {
-        let canvas = state.canvas.as_ref().expect("a picture is open");
+        let canvas = state.session.canvas.as_ref().expect("a picture is open");
         let strokes = canvas.document.history().strokes();
         strokes.len() == 2
             && strokes

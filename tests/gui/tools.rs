@@ -36,7 +36,7 @@ fn undo(window: &mut Window) {
         "one undo takes it back"
     );
     window.until("the old pixels", |state| {
-        let canvas = state.canvas.as_ref();
+        let canvas = state.session.canvas.as_ref();
         canvas.is_some_and(|canvas| canvas.shown_revision >= canvas.document.revision())
     });
 }
@@ -58,8 +58,8 @@ fn a_selection_restricts_the_brush_and_is_added_to_cut_and_let_go() {
     window.key(NONE, Key::M);
     assert_eq!(window.state().paint.tool, Tool::SelectRectangle);
     let selected = |window: &Window| {
-        let tools = &window.state().tools;
-        tools.selection(window.canvas().id).map(|s| s.bounds())
+        let session = &window.state().session;
+        session.selection(window.canvas().id).map(|s| s.bounds())
     };
     window.drag_cells(NONE, &[(2, 2), (5, 4)]);
     assert_eq!(selected(&window), Some(Rect::new(8, 8, 16, 12)));
@@ -103,7 +103,11 @@ fn lasso_ellipse_and_wand_select_what_the_bucket_fills() {
     window.key(CTRL.plus(SHIFT), Key::A);
     window.key(NONE, Key::W);
     window.drag_cells(NONE, &[(5, 5)]);
-    let selection = window.state().tools.selection(window.canvas().id).unwrap();
+    let selection = window
+        .state()
+        .session
+        .selection(window.canvas().id)
+        .unwrap();
     assert_eq!(selection.count() as usize, in_lasso.len() * 16);
     window.key(NONE, Key::Delete);
     assert!(!window.canvas().document.is_edited());
@@ -252,7 +256,11 @@ fn clone_smudge_move_and_the_eraser_to_empty_detail() {
     window.key(NONE, Key::V);
     window.drag_cells(ALT, &[(4, 4), (8, 4)]);
     assert_eq!([4, 8].map(|x| row(&window, x)), [Some(code); 2]);
-    let selection = window.state().tools.selection(window.canvas().id).unwrap();
+    let selection = window
+        .state()
+        .session
+        .selection(window.canvas().id)
+        .unwrap();
     assert_eq!(selection.bounds(), Rect::new(32, 16, 8, 8), "it goes along");
     window.drag_cells(NONE, &[(8, 4), (8, 7)]);
     let second = window.state().paint.second_code.structure;

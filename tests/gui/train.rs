@@ -6,7 +6,7 @@ use tessera::app::{Command, Preset, RunStatus, TrainForm};
 use crate::support::Window;
 
 fn overview(window: &Window) -> &tessera::app::Overview {
-    let project = window.state().project.as_ref();
+    let project = window.state().session.project.as_ref();
     let overview = project.and_then(|project| project.overview.as_ref());
     overview.expect("the project was read")
 }
@@ -23,27 +23,31 @@ fn a_run_shows_what_it_began_with_and_is_renamed_compared_pinned_used_and_delete
         .state_mut()
         .apply(Command::Import(vec![pictures]));
     window.until("the imported pictures", |state| {
-        state.jobs.is_empty() && state.why_no_training().is_none()
+        state.is_idle() && state.why_no_training().is_none()
     });
     let form = TrainForm {
         preset: Preset::Quick,
         minutes: Some(0.1),
-        ..window.state().training.form
+        ..window.state().session.training.form
     };
     window.harness.state_mut().apply(Command::SetTraining(form));
     window.click("Fine-tune");
     assert!(window.harness.query_by_label("Takes about 6 s").is_some());
     window.click("Start");
     window.until("the first look", |state| {
-        !state.training.previews.is_empty()
+        !state.session.training.previews.is_empty()
     });
-    assert_eq!(window.state().training.previews[0].step, 0);
-    let at_start = window.state().training.figures["eval.psnr_db"][0];
+    assert_eq!(window.state().session.training.previews[0].step, 0);
+    let at_start = window.state().session.training.figures["eval.psnr_db"][0];
     assert!(at_start[0] == 0.0 && at_start[1] > 10.0, "{at_start:?}");
     assert!(window.harness.query_by_label("Before").is_some());
-    window.until("the end", |state| !state.training.is_running());
+    window.until("the end", |state| !state.session.training.is_running());
     window.until("the run in the list", |state| {
-        let overview = state.project.as_ref().and_then(|p| p.overview.as_ref());
+        let overview = state
+            .session
+            .project
+            .as_ref()
+            .and_then(|p| p.overview.as_ref());
         overview.is_some_and(|o| o.runs.iter().any(|run| run.status == RunStatus::Finished))
     });
     for column in ["Original", "Before", "Now", "Structure alone"] {
@@ -53,17 +57,17 @@ fn a_run_shows_what_it_began_with_and_is_renamed_compared_pinned_used_and_delete
     window.click("Rename the run");
     window.write("Name of the run", "Meadows");
     window.until("the new name", |state| {
-        let overview = state.project.as_ref().unwrap().overview.as_ref();
+        let overview = state.session.project.as_ref().unwrap().overview.as_ref();
         overview.is_some_and(|overview| overview.runs[0].name == "Meadows")
     });
     window.click("Compare Meadows");
     let run = overview(&window).runs[0].id;
     window.until("its figures", |state| {
-        state.training.metrics.contains_key(&run)
+        state.session.training.metrics.contains_key(&run)
     });
     window.click("Keep its model");
     window.until("the pin", |state| {
-        let overview = state.project.as_ref().unwrap().overview.as_ref();
+        let overview = state.session.project.as_ref().unwrap().overview.as_ref();
         overview.is_some_and(|overview| overview.checkpoints.iter().any(|row| row.pinned))
     });
     window.click("Use this one");
@@ -79,7 +83,7 @@ fn a_run_shows_what_it_began_with_and_is_renamed_compared_pinned_used_and_delete
     assert_eq!(overview(&window).runs.len(), 1);
     window.click("Delete the run");
     window.until("the deletion", |state| {
-        let overview = state.project.as_ref().unwrap().overview.as_ref();
+        let overview = state.session.project.as_ref().unwrap().overview.as_ref();
         overview.is_some_and(|overview| overview.runs.is_empty())
     });
 }

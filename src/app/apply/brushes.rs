@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::super::command::Command;
 use super::super::dialogs::Question;
-use super::super::state::{CodeMarks, Lane, Overlay, Paint, Purpose};
+use super::super::state::{CodeMarks, Overlay, Paint, file_name};
 use super::super::tools::Tool;
 use super::super::{App, Severity};
 use crate::document::brushes::{
-    BrushInk, BrushPack, MAX_BRUSHES, MAX_NAME_CHARS, PackFit, SavedBrush,
+    BrushInk, BrushPack, MAX_BRUSHES, MAX_NAME_CHARS, PackFit, SavedBrush, count_text,
 };
 use crate::engine::{BRUSHES, ExportBrushesJob, ImportBrushesJob};
 use crate::error::{Error, Kind, Notice, Result};
@@ -25,30 +25,30 @@ impl App {
         match command {
             Command::SaveBrush => self.save_brush()?,
             Command::UseBrush(index) => {
-                if let Some(brush) = self.state.tools.brushes.get(index).cloned() {
+                if let Some(brush) = self.state.session.brushes.get(index).cloned() {
                     self.use_brush(brush)?;
                 }
             }
             Command::RenameBrush(index, name) => {
-                if let Some(brush) = self.state.tools.brushes.get_mut(index)
+                if let Some(brush) = self.state.session.brushes.get_mut(index)
                     && !name.trim().is_empty()
                 {
                     brush.name = name.trim().chars().take(MAX_NAME_CHARS).collect();
                     self.keep_brushes();
                 }
             }
-            Command::DeleteBrush(index) if index < self.state.tools.brushes.len() => {
-                self.state.tools.brushes.remove(index);
+            Command::DeleteBrush(index) if index < self.state.session.brushes.len() => {
+                self.state.session.brushes.remove(index);
                 self.keep_brushes();
             }
             Command::ExportBrushes => {
-                if self.state.tools.brushes.is_empty() {
+                if self.state.session.brushes.is_empty() {
                     self.state.notices.push(
                         Severity::Info,
                         Notice::new("there are no brushes to export yet", "", "Save one first"),
                     );
                 } else {
-                    let project = self.state.project.as_ref();
+                    let project = self.state.session.project.as_ref();
                     let name = project.map_or_else(|| "Brushes".into(), |p| p.name());
                     self.ask(Question::ExportBrushes { name });
                 }
@@ -57,11 +57,11 @@ impl App {
             Command::ImportBrushes => self.ask(Question::ImportBrushes),
             Command::ImportBrushesFrom(path) => {
                 let job = ImportBrushesJob { path };
-                self.submit(Lane::Foreground, Purpose::ImportBrushes, job);
+                self.submit(job, |app, pack| app.pack_read(&pack.into()));
             }
             Command::MapBrushes => {
                 self.state.overlay = None;
-                if let Some((pack, _)) = self.state.tools.waiting_pack.take() {
+                if let Some((pack, _)) = self.state.session.waiting_pack.take() {
                     let brushes = pack.mapped(&self.alphabet())?;
                     self.add_brushes(brushes, "with the nearest codes")?;
                 }
@@ -89,7 +89,7 @@ impl App {
             _ => BrushInk::Code(paint.current_code()),
         };
         let none = CodeMarks::default();
-        let marks = (self.state.project.as_ref()).map_or(&none, |project| &project.marks);
+        let marks = (self.state.session.project.as_ref()).map_or(&none, |project| &project.marks);
         let name = match &ink {
             BrushInk::Code(code) => {
                 (marks.name(level, *code)).map_or_else(|| format!("{level} {code}"), str::to_owned)
@@ -152,18 +152,21 @@ impl App {
     }
 
     fn export_brushes(&mut self, path: PathBuf) -> Result<()> {
-        let pack = BrushPack::new(self.state.tools.brushes.clone(), &self.alphabet())?;
-        let job = ExportBrushesJob { pack, path };
-        self.submit(Lane::Foreground, Purpose::ExportBrushes, job);
+        let pack = BrushPack::new(self.state.session.brushes.clone(), &self.alphabet())?;
+        let count = count_text(pack.brushes.len());
+        self.submit(ExportBrushesJob { pack, path }, move |app, file| {
+            let text = format!("Wrote {count} to {}.", file_name(&file));
+            app.state.notices.say(Severity::Success, text);
+        });
         Ok(())
     }
 
     /// A file of brushes: taken as it is, or the user is asked where it was made for another codebook.
-    pub(in crate::app) fn pack_read(&mut self, pack: &Arc<BrushPack>) {
+    fn pack_read(&mut self, pack: &Arc<BrushPack>) {
         let done = pack.fit(&self.alphabet()).and_then(|fit| match fit {
             PackFit::Same => self.add_brushes(pack.brushes.clone(), "from the file"),
             PackFit::Other(why) => {
-                self.state.tools.waiting_pack = Some((pack.clone(), why));
+                self.state.session.waiting_pack = Some((pack.clone(), why));
                 self.state.overlay = Some(Overlay::BrushPack);
                 Ok(())
             }
@@ -174,7 +177,7 @@ impl App {
     }
 
     fn add_brushes(&mut self, brushes: Vec<SavedBrush>, how: &str) -> Result<()> {
-        let kept = &mut self.state.tools.brushes;
+        let kept = &mut self.state.session.brushes;
         if kept.len() + brushes.len() > MAX_BRUSHES {
             return Err(Error::new(
                 Kind::Limit,
@@ -194,7 +197,7 @@ impl App {
     }
 
     fn keep_brushes(&mut self) {
-        match serde_json::to_value(&self.state.tools.brushes) {
+        match serde_json::to_value(&self.state.session.brushes) {
             Ok(value) => {
                 (self.lanes.desk).write(move |project| project.set_setting(BRUSHES, &value));
             }

@@ -7,6 +7,7 @@ use super::super::command::Command;
 use super::super::state::{Paint, ViewWish};
 use super::super::tools::Tool;
 use crate::document::{Level, Stroke};
+use crate::project::DocumentId;
 use crate::render::{Compare, Mask};
 
 impl App {
@@ -42,7 +43,7 @@ impl App {
             Command::ToggleGrid => self.state.look.has_grid ^= true,
             Command::SetCompare(compare) => self.state.look.compare = compare,
             Command::ToggleSplit => {
-                let middle = (self.state.canvas.as_ref())
+                let middle = (self.state.session.canvas.as_ref())
                     .map_or(0.0, |canvas| canvas.document.width() as f32 / 2.0);
                 self.state.look.compare = match self.state.look.compare {
                     Compare::Split(_) => Compare::Now,
@@ -64,7 +65,7 @@ impl App {
     }
 
     fn wish(&mut self, view: ViewWish) {
-        if let Some(canvas) = &mut self.state.canvas {
+        if let Some(canvas) = &mut self.state.session.canvas {
             canvas.view = view;
         }
     }
@@ -105,7 +106,7 @@ impl App {
         let level = self.state.paint.level;
         let code = self.state.paint.current_code();
         let is_on = self.state.look.is_where_used_on;
-        if let Some(canvas) = &mut self.state.canvas {
+        if let Some(canvas) = &mut self.state.session.canvas {
             let mask = is_on.then(|| {
                 Mask::of_code(
                     canvas.document.edited().level(level),
@@ -117,10 +118,15 @@ impl App {
         }
     }
 
-    pub(super) fn journal(&mut self, id: i64, stroke: Arc<Stroke>) {
-        self.lanes
-            .desk
-            .write(move |project| project.append_stroke(id, &stroke).map(drop));
+    /// Stores the newest stroke of an open document.
+    pub(super) fn journal(&mut self, id: DocumentId, stroke: Arc<Stroke>) {
+        let most = self.state.most_history_cells;
+        if let Some(canvas) = self.state.canvases_mut().find(|canvas| canvas.id == id) {
+            let journal = canvas.journal.clone();
+            journal.append(canvas.document.history().applied(), stroke);
+            canvas.document.forget_strokes(most, journal.stored());
+            (self.lanes.desk).write(move |project| journal.write(project));
+        }
         if self.state.look.is_where_used_on {
             self.refresh_mask();
         }

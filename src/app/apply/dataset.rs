@@ -7,15 +7,20 @@ use eframe::egui::TextureHandle;
 
 use super::super::command::Command;
 use super::super::dialogs::Question;
-use super::super::state::{CropsView, Gallery, Lane, Purpose, Workspace};
+use super::super::jobs::Ended;
+use super::super::state::{CropsView, Exclusion, Gallery, Workspace};
+use super::super::textures::Wanted;
 use super::super::{App, Severity};
 use crate::engine::{
-    CheckFilesJob, CropSheet, CropsJob, ImportJob, ImportOptions, PageRequest, write_samples,
+    CheckFilesJob, CropSheet, CropsJob, FilesChecked, ImportJob, ImportOptions, PageRequest,
+    write_samples,
 };
 use crate::error::Notice;
 use crate::progress::Stop;
 use crate::project::PictureId;
 
+/// Choices among the pictures that can be taken back.
+const MAX_CHOICES: usize = 1000;
 /// How long what is known of the pictures' files counts as fresh.
 const FILES_AGE: Duration = Duration::from_secs(5);
 
@@ -30,29 +35,26 @@ impl App {
                 let folder = self.state.folders.data.join("Sample pictures");
                 let to = folder.clone();
                 self.lanes.desk.run(move || write_samples(&to));
-                self.after_desk.push(Command::Import(vec![folder]));
+                self.state
+                    .session
+                    .after_desk
+                    .push(Command::Import(vec![folder]));
             }
             Command::FilterPictures(filter) => {
-                self.state.gallery.filter = filter;
-                self.state.gallery.total = None;
+                self.state.session.gallery.filter = filter;
+                self.state.session.gallery.total = None;
                 self.forget_rows();
             }
             Command::ShowRows(rows) => self.show_rows(rows),
-            Command::Exclude(pictures, excluded) => {
-                for row in self.state.gallery.chunks.values_mut().flatten() {
-                    if pictures.contains(&row.id) {
-                        row.excluded = excluded;
-                    }
+            Command::Exclude(pictures, excluded) => self.choose(pictures, excluded),
+            Command::LeaveOut => {
+                let chosen = self.state.session.gallery.selected.as_ref();
+                if let Some(id) = chosen.filter(|row| !row.excluded).map(|row| row.id) {
+                    self.choose(vec![id], true);
                 }
-                if let Some(row) = &mut self.state.gallery.selected
-                    && pictures.contains(&row.id)
-                {
-                    row.excluded = excluded;
-                }
-                self.write(move |project| project.set_excluded(&pictures, excluded));
             }
             Command::RemoveFromProject(pictures) => {
-                let gallery = &mut self.state.gallery;
+                let gallery = &mut self.state.session.gallery;
                 if (gallery.selected.as_ref()).is_some_and(|row| pictures.contains(&row.id)) {
                     gallery.selected = None;
                 }
@@ -61,7 +63,7 @@ impl App {
             }
             Command::SelectPicture(picture) => self.select_picture(picture),
             Command::OtherCrops => {
-                self.state.gallery.crops_round += 1;
+                self.state.session.gallery.crops_round += 1;
                 self.cut_crops();
             }
             Command::FindPictures => self.ask(Question::FindPictures),
@@ -69,25 +71,80 @@ impl App {
         }
     }
 
+    /// Leaves pictures out or takes them back in; that can be undone.
+    fn choose(&mut self, mut pictures: Vec<PictureId>, excluded: bool) {
+        let gallery = &mut self.state.session.gallery;
+        let rows = gallery.chunks.values().flatten().chain(&gallery.selected);
+        let same: Vec<PictureId> = rows
+            .filter(|row| row.excluded == excluded)
+            .map(|row| row.id)
+            .collect();
+        // Taking it back must not change those that were so before.
+        pictures.retain(|id| !same.contains(id));
+        if pictures.is_empty() {
+            return;
+        }
+        let choice = Exclusion { pictures, excluded };
+        gallery.choices.truncate(gallery.applied_choices);
+        gallery.choices.push(choice.clone());
+        if gallery.choices.len() > MAX_CHOICES {
+            gallery.choices.remove(0);
+        }
+        gallery.applied_choices = gallery.choices.len();
+        self.exclude(choice.pictures, choice.excluded);
+    }
+
+    fn exclude(&mut self, pictures: Vec<PictureId>, excluded: bool) {
+        let gallery = &mut self.state.session.gallery;
+        let rows = gallery.chunks.values_mut().flatten();
+        for row in rows.chain(&mut gallery.selected) {
+            if pictures.contains(&row.id) {
+                row.excluded = excluded;
+            }
+        }
+        self.write(move |project| project.set_excluded(&pictures, excluded));
+    }
+
+    /// Takes the last choice among the pictures back, or makes it again.
+    pub(super) fn step_choice(&mut self, is_forward: bool) {
+        let gallery = &mut self.state.session.gallery;
+        let place = match is_forward {
+            true => Some(gallery.applied_choices),
+            false => gallery.applied_choices.checked_sub(1),
+        };
+        let Some((place, choice)) =
+            place.and_then(|place| Some((place, gallery.choices.get(place)?.clone())))
+        else {
+            return;
+        };
+        gallery.applied_choices = place + usize::from(is_forward);
+        self.exclude(choice.pictures, choice.excluded == is_forward);
+    }
+
     fn import(&mut self, paths: Vec<PathBuf>) {
         let device = self.device();
         if let Some(project) = self.storage() {
             self.state.workspace = Workspace::Dataset;
-            self.submit(
-                Lane::Background,
-                Purpose::Import,
-                ImportJob {
-                    project,
-                    paths,
-                    options: ImportOptions::default(),
-                    device,
-                },
-            );
+            let job = ImportJob {
+                project,
+                paths,
+                options: ImportOptions::default(),
+                device,
+            };
+            self.submit_to_its_end(job, |app, ended| {
+                // What was found before a stop or a failure is in the project.
+                app.forget_rows();
+                app.lanes.desk.read_overview();
+                if let Ended::Finished(imported) = ended {
+                    (app.state.notices).say(Severity::Success, imported.to_string());
+                    app.state.session.import_report = Some(imported);
+                }
+            });
         }
     }
 
     fn select_picture(&mut self, picture: Option<PictureId>) {
-        let gallery = &mut self.state.gallery;
+        let gallery = &mut self.state.session.gallery;
         let row = picture.and_then(|id| {
             let mut rows = gallery.chunks.values().flatten();
             rows.find(|row| row.id == id).cloned()
@@ -101,18 +158,18 @@ impl App {
     /// What a run with the present settings would make of the picture shown.
     fn cut_crops(&mut self) {
         // The picture chosen before is not waited for.
-        let waiting: Vec<_> = (self.state.jobs.iter())
-            .filter(|(_, job)| job.purpose == Purpose::Crops)
+        let waiting: Vec<_> = (self.state.session.jobs.iter())
+            .filter(|(_, job)| job.is::<CropsJob>())
             .map(|(key, _)| *key)
             .collect();
         for key in waiting {
             self.lanes.stop(key, Stop::Cancel);
         }
-        let gallery = &self.state.gallery;
+        let gallery = &self.state.session.gallery;
         let Some(row) = gallery.selected.as_ref().filter(|row| !row.missing) else {
             return;
         };
-        let form = self.state.training.form;
+        let form = self.state.session.training.form;
         let (picture, round) = (row.id, gallery.crops_round);
         if let Some(project) = self.storage() {
             let job = CropsJob {
@@ -121,14 +178,22 @@ impl App {
                 config: Box::new(form.preset.config(form.seed)),
                 round,
             };
-            self.submit(Lane::Foreground, Purpose::Crops, job);
+            self.submit(job, |app, sheet| {
+                app.want(Wanted::Crops(sheet));
+            });
         }
     }
 
     pub(in crate::app) fn crops_cut(&mut self, sheet: &CropSheet, textures: Vec<TextureHandle>) {
-        let shown = self.state.gallery.selected.as_ref().map(|row| row.id);
+        let shown = self
+            .state
+            .session
+            .gallery
+            .selected
+            .as_ref()
+            .map(|row| row.id);
         if shown == Some(sheet.picture) {
-            self.state.gallery.crops = Some(CropsView {
+            self.state.session.gallery.crops = Some(CropsView {
                 picture: sheet.picture,
                 role: sheet.role,
                 textures,
@@ -138,23 +203,25 @@ impl App {
 
     /// Looks, behind the window's back, whether the pictures' files are still there.
     pub(in crate::app) fn check_files(&mut self) {
-        let is_fresh = (self.files_checked).is_some_and(|at| at.elapsed() < FILES_AGE);
-        if is_fresh || self.state.has_job(Purpose::CheckFiles) {
+        let is_fresh =
+            (self.state.session.files_checked).is_some_and(|at| at.elapsed() < FILES_AGE);
+        if is_fresh || self.state.has_job::<CheckFilesJob>() {
             return;
         }
-        if let Some(project) = self.state.project.as_ref().map(|p| p.storage.clone()) {
-            self.files_checked = Some(Instant::now());
-            self.submit(
-                Lane::Background,
-                Purpose::CheckFiles,
-                CheckFilesJob { project },
-            );
+        if let Some(project) = self
+            .state
+            .session
+            .project
+            .as_ref()
+            .map(|p| p.storage.clone())
+        {
+            self.state.session.files_checked = Some(Instant::now());
+            self.submit(CheckFilesJob { project }, Self::files_checked);
         }
     }
 
-    pub(in crate::app) fn files_checked(&mut self, report: &serde_json::Value) {
-        let count = |name: &str| report[name].as_u64().unwrap_or(0);
-        let (gone, back) = (count("gone"), count("back"));
+    fn files_checked(&mut self, checked: FilesChecked) {
+        let FilesChecked { gone, back } = checked;
         if gone + back == 0 {
             return;
         }
@@ -180,22 +247,22 @@ impl App {
 
     /// The rows are read anew; those on the screen stay until then.
     pub(in crate::app) fn forget_rows(&mut self) {
-        self.state.gallery.chunks.clear();
-        self.state.gallery.wanted_chunk = None;
+        self.state.session.gallery.chunks.clear();
+        self.state.session.gallery.wanted_chunk = None;
         self.read_chunk(0);
     }
 
     fn read_chunk(&mut self, chunk: u64) {
-        self.state.gallery.wanted_chunk = Some(chunk);
+        self.state.session.gallery.wanted_chunk = Some(chunk);
         self.lanes.desk.read_page(PageRequest {
-            filter: self.state.gallery.filter.clone(),
+            filter: self.state.session.gallery.filter.clone(),
             offset: chunk * Gallery::CHUNK,
             limit: Gallery::CHUNK,
         });
     }
 
     fn show_rows(&mut self, rows: std::ops::Range<u64>) {
-        let gallery = &mut self.state.gallery;
+        let gallery = &mut self.state.session.gallery;
         gallery.clock += 1;
         let clock = gallery.clock;
         let mut missing: Vec<PictureId> = Vec::new();

@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use super::super::document_command::{DocumentCommand, NewCanvas};
 use super::super::history_pictures::HistoryPictures;
-use super::super::state::{Canvas, ExportFormat, Lane, Purpose, ViewWish, Workspace};
+use super::super::jobs::Ended;
+use super::super::state::{Canvas, ViewWish, Workspace};
+use super::super::textures::Wanted;
 use super::super::thumb::Thumb;
 use super::super::{App, Command, Severity};
 use super::export::{file_path, free_of_extension};
 use crate::document::{Level, Wrap};
 use crate::engine::{
-    AnimationFormat, BlankJob, CheckpointChoice, ExportTarget, LAST_DOCUMENT, OpenDocument,
-    Reframe, ReframeJob, Reskin, ReskinJob, RewrapJob, TimelapseJob, TimelapseLook, TimelapseOf,
+    BlankJob, CheckpointChoice, ExportReskinJob, ExportTarget, Job, Journal, LAST_DOCUMENT,
+    OpenDocument, Reframe, ReframeJob, Reskin, ReskinJob, RewrapJob, TimelapseJob, TimelapseLook,
+    TimelapseOf,
 };
-use crate::error::Notice;
+use crate::error::{Error, Kind, Notice};
 use crate::project::DocumentId;
 use crate::render::{Compare, Surface};
 
@@ -29,7 +32,7 @@ impl App {
             D::Rewrap(id, wrap) => self.rewrap(id, wrap),
             D::ToggleWrapPreview => {
                 self.state.look.is_wrap_preview_on ^= true;
-                if let Some(canvas) = &mut self.state.canvas {
+                if let Some(canvas) = &mut self.state.session.canvas {
                     canvas.view = ViewWish::Fit;
                 }
             }
@@ -38,7 +41,7 @@ impl App {
             D::SwitchTo(id) => self.switch_to(id),
             D::CloseTab(id) => self.close_tab(id),
             D::CloseThis => {
-                if let Some(id) = self.state.canvas.as_ref().map(|canvas| canvas.id) {
+                if let Some(id) = self.state.session.canvas.as_ref().map(|canvas| canvas.id) {
                     self.close_tab(id);
                 }
             }
@@ -51,30 +54,51 @@ impl App {
         }
     }
 
+    /// Queues a job that brings a picture to the canvas; it comes to the front unless something is painted until then.
+    pub(super) fn submit_opening(&mut self, job: impl Job<Output = OpenDocument>) {
+        let session = &mut self.state.session;
+        session.asked_at = (session.canvas.as_ref()).map(|c| (c.id, c.document.revision()));
+        self.submit_to_its_end(job, |app, ended| {
+            app.lanes.desk.read_overview();
+            if let Ended::Finished(opened) = ended {
+                app.want(Wanted::Document(opened.into()));
+            }
+        });
+    }
+
     pub(in crate::app) fn document_opened(&mut self, opened: &Arc<OpenDocument>, surface: Surface) {
         let document = opened.document.clone();
+        let strokes = document.history().older() + document.history().strokes().len() as u64;
+        let journal = Arc::new(Journal::new(opened.id, strokes));
         let thumb = Thumb::new(&self.ctx, document.source());
         let as_opened = thumb.copy(&self.ctx);
-        self.openings += 1;
-        let before = self.state.canvas.take();
-        // The same picture encoded anew stays in its place.
-        let view = match &before {
-            Some(canvas) if canvas.id == opened.id => canvas.view,
-            _ => ViewWish::Fit,
+        let session = &mut self.state.session;
+        session.being_encoded.take_if(|id| *id == opened.id);
+        let asked_at = session.asked_at.take();
+        let tabs = &mut session.tabs;
+        let now = (session.canvas.as_ref()).map(|c| (c.id, c.document.revision()));
+        // The same picture encoded anew stays in its place. Another one comes to the front, unless something was
+        // painted since it was asked for: then it waits in its tab.
+        let is_renewed = tabs.order.contains(&opened.id);
+        let takes_focus = match now {
+            None => true,
+            Some((id, _)) if is_renewed => id == opened.id,
+            Some(now) => asked_at.is_none_or(|then| then == now),
         };
-        let tabs = &mut self.state.tabs;
-        tabs.parked.extend(before);
-        tabs.parked.retain(|canvas| canvas.id != opened.id);
-        if !tabs.order.contains(&opened.id) {
+        let before = (session.canvas.take_if(|canvas| canvas.id == opened.id))
+            .or_else(|| tabs.take_parked(opened.id));
+        let view = before.map_or(ViewWish::Fit, |canvas| canvas.view);
+        if !is_renewed {
             tabs.order.push(opened.id);
         }
+        let is_kept = |id: &DocumentId| *id == opened.id || now.is_some_and(|now| now.0 == *id);
         if tabs.order.len() > MAX_TABS
-            && let Some(oldest) = tabs.order.iter().find(|id| **id != opened.id).copied()
+            && let Some(oldest) = tabs.order.iter().find(|id| !is_kept(id)).copied()
         {
             tabs.order.retain(|id| *id != oldest);
             tabs.parked.retain(|canvas| canvas.id != oldest);
         }
-        self.show_canvas(Canvas {
+        let canvas = Canvas {
             id: opened.id,
             name: opened.name.clone(),
             document,
@@ -89,19 +113,38 @@ impl App {
             view,
             opening: self.openings,
             shown_revision: 0,
-        });
+            asked_arrangement: 0,
+            failed_at: None,
+            journal,
+        };
+        if takes_focus {
+            self.park_canvas();
+            self.show_canvas(canvas);
+        } else {
+            if !is_renewed {
+                let text = format!("“{}” is open in its tab", canvas.name);
+                self.state.notices.say(Severity::Info, text);
+            }
+            self.state.session.tabs.parked.push(canvas);
+        }
+    }
+
+    /// Puts the picture on the canvas aside, with the stroke that was being made on it done.
+    fn park_canvas(&mut self) {
+        self.close_gesture();
+        let session = &mut self.state.session;
+        session.tabs.parked.extend(session.canvas.take());
     }
 
     /// Puts a picture on the canvas.
     fn show_canvas(&mut self, mut canvas: Canvas) {
         self.openings += 1;
         canvas.opening = self.openings;
-        let codec = canvas.model.codec.clone();
-        self.lanes.decode.open(codec, &canvas.document);
         let id = canvas.id;
-        self.state.canvas = Some(canvas);
+        self.state.session.canvas = Some(canvas);
+        self.decode_anew();
         self.state.tools.gesture = None;
-        self.state.tools.companions = None;
+        self.state.session.companions = None;
         self.find_companions();
         self.refresh_mask();
         self.show_selection();
@@ -110,25 +153,20 @@ impl App {
     }
 
     pub(super) fn switch_to(&mut self, id: DocumentId) {
-        if self.is_stroke_open() {
-            return;
-        }
         self.state.workspace = match self.state.workspace {
             Workspace::Export => Workspace::Export,
             _ => Workspace::Paint,
         };
-        let tabs = &mut self.state.tabs;
-        let Some(place) = tabs.parked.iter().position(|canvas| canvas.id == id) else {
+        let Some(canvas) = self.state.session.tabs.take_parked(id) else {
             return;
         };
-        let canvas = tabs.parked.remove(place);
-        tabs.parked.extend(self.state.canvas.take());
+        self.park_canvas();
         self.show_canvas(canvas);
     }
 
     fn step_tab(&mut self, step: i64) {
-        let order = &self.state.tabs.order;
-        let now = self.state.canvas.as_ref().map(|canvas| canvas.id);
+        let order = &self.state.session.tabs.order;
+        let now = self.state.session.canvas.as_ref().map(|canvas| canvas.id);
         let place = order.iter().position(|id| Some(*id) == now);
         if let Some(place) = place {
             let next = (place as i64 + step).rem_euclid(order.len() as i64) as usize;
@@ -137,15 +175,23 @@ impl App {
     }
 
     pub(super) fn close_tab(&mut self, id: DocumentId) {
-        if self.is_stroke_open() {
-            return;
+        let shown = self.state.session.canvas.as_ref().map(|canvas| canvas.id);
+        if shown == Some(id) {
+            self.close_gesture();
         }
-        let tabs = &mut self.state.tabs;
+        self.store_what_waits();
+        let tabs = &mut self.state.session.tabs;
         let place = tabs.order.iter().position(|other| *other == id);
         tabs.order.retain(|other| *other != id);
         tabs.parked.retain(|canvas| canvas.id != id);
-        if self.state.canvas.as_ref().is_some_and(|c| c.id == id) {
-            self.state.canvas = None;
+        if self
+            .state
+            .session
+            .canvas
+            .as_ref()
+            .is_some_and(|c| c.id == id)
+        {
+            self.state.session.canvas = None;
             let last = tabs.order.len().saturating_sub(1);
             let beside = place.and_then(|place| tabs.order.get(place.min(last)).copied());
             if let Some(beside) = beside {
@@ -154,14 +200,28 @@ impl App {
         }
     }
 
-    fn is_stroke_open(&self) -> bool {
-        self.state.tools.gesture.is_some()
-            || (self.state.canvas.as_ref()).is_some_and(|canvas| canvas.document.is_stroke_open())
+    /// Tries once more what could not be written to the project's file. Says whether there was anything.
+    pub(in crate::app) fn store_what_waits(&mut self) -> bool {
+        let mut has_any = false;
+        for canvas in self.state.canvases_mut().filter(|c| c.is_unstored()) {
+            has_any = true;
+            let journal = canvas.journal.clone();
+            (self.lanes.desk).write(move |project| journal.write(project));
+        }
+        has_any
     }
 
-    /// Says so where the open picture is being encoded anew and may not change meanwhile.
+    pub(in crate::app) fn is_stroke_open(&self) -> bool {
+        self.state.tools.gesture.is_some()
+            || (self.state.session.canvas.as_ref())
+                .is_some_and(|canvas| canvas.document.is_stroke_open())
+    }
+
+    /// Says so where the picture on the canvas is being encoded anew and may not change meanwhile.
     pub(super) fn is_being_encoded(&mut self) -> bool {
-        let is_busy = self.state.has_job(Purpose::Rewrap);
+        let session = &self.state.session;
+        let shown = session.canvas.as_ref().map(|canvas| canvas.id);
+        let is_busy = shown.is_some() && session.being_encoded == shown;
         if is_busy {
             self.state.notices.say(
                 Severity::Info,
@@ -172,35 +232,62 @@ impl App {
     }
 
     fn toggle_wrap(&mut self, change: fn(&mut Wrap)) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let (id, mut wrap) = (canvas.id, canvas.document.wrap());
         change(&mut wrap);
         // What is painted must be in the file first: it is read from there.
         let rewrap = DocumentCommand::Rewrap(id, wrap);
-        self.after_desk.push(Command::Document(rewrap));
+        self.state
+            .session
+            .after_desk
+            .push(Command::Document(rewrap));
         self.ctx.request_repaint();
     }
 
     fn rewrap(&mut self, document: DocumentId, wrap: Wrap) {
-        if self.state.has_job(Purpose::Rewrap) {
+        if self.state.session.being_encoded.is_some() {
             return;
         }
         if self.is_stroke_open() {
             let again = DocumentCommand::Rewrap(document, wrap);
-            self.after_desk.push(Command::Document(again));
+            self.state.session.after_desk.push(Command::Document(again));
+            return;
+        }
+        let mut canvases = self.state.canvases_mut();
+        let is_unstored = canvases.any(|canvas| canvas.id == document && canvas.is_unstored());
+        drop(canvases);
+        if is_unstored {
+            self.tell(Error::new(
+                Kind::Io,
+                "could not encode the picture anew",
+                "its last strokes are not in the project's file yet",
+                "Save, and try again",
+            ));
             return;
         }
         let device = self.device();
-        if let Some(project) = self.storage() {
-            let job = RewrapJob {
-                project,
-                document,
-                wrap,
-                device,
-            };
-            self.submit(Lane::Foreground, Purpose::Rewrap, job);
+        let Some(project) = self.storage() else {
+            return;
+        };
+        let job = RewrapJob {
+            project,
+            document,
+            wrap,
+            device,
+        };
+        // Until it is on the canvas again: what is changed meanwhile would be lost.
+        self.state.session.being_encoded = Some(document);
+        let key = self.submit_to_its_end(job, |app, ended| {
+            app.lanes.desk.read_overview();
+            match ended {
+                Ended::Finished(opened) => app.want(Wanted::Document(opened.into())),
+                Ended::Cancelled | Ended::Failed => app.state.session.being_encoded = None,
+            }
+        });
+        if key.is_none() {
+            self.state.session.being_encoded = None;
         }
     }
 
@@ -208,9 +295,9 @@ impl App {
         self.state.overlay = None;
         self.state.workspace = Workspace::Paint;
         let code = self.state.paint.code.get(Level::Structure);
-        let (model, device) = (self.state.training.model, self.device());
+        let (model, device) = (self.state.session.training.model, self.device());
         if let Some(project) = self.storage() {
-            let job = BlankJob {
+            self.submit_opening(BlankJob {
                 project,
                 name: "Untitled".into(),
                 width: canvas.width,
@@ -219,8 +306,7 @@ impl App {
                 code,
                 model,
                 device,
-            };
-            self.submit(Lane::Foreground, Purpose::OpenDocument, job);
+            });
         }
     }
 
@@ -229,7 +315,7 @@ impl App {
         let Some(project) = self.storage() else {
             return;
         };
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let job = ReframeJob {
@@ -239,17 +325,17 @@ impl App {
             model: canvas.model.clone(),
             to,
         };
-        self.submit(Lane::Foreground, Purpose::OpenDocument, job);
+        self.submit_opening(job);
     }
 
     fn reskin(&mut self, choice: Option<CheckpointChoice>) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         match choice {
             Some(choice) => {
                 canvas.wants_reskin = true;
-                self.submit_reskin(choice, None);
+                self.submit_reskin(choice);
             }
             None => {
                 canvas.wants_reskin = false;
@@ -261,30 +347,26 @@ impl App {
         }
     }
 
-    fn submit_reskin(&mut self, checkpoint: CheckpointChoice, out: Option<ExportTarget>) {
-        let device = self.device();
-        let Some(project) = self.storage() else {
-            return;
-        };
-        let Some(canvas) = &self.state.canvas else {
-            return;
-        };
-        let purpose = match out {
-            Some(_) => Purpose::Export,
-            None => Purpose::Reskin,
-        };
-        let job = ReskinJob {
+    fn submit_reskin(&mut self, checkpoint: CheckpointChoice) {
+        if let Some(job) = self.reskin_job(checkpoint) {
+            self.submit(job, Self::reskinned);
+        }
+    }
+
+    fn reskin_job(&mut self, checkpoint: CheckpointChoice) -> Option<ReskinJob> {
+        let (project, device) = (self.storage()?, self.device());
+        let canvas = self.state.session.canvas.as_ref()?;
+        Some(ReskinJob {
             project,
             id: canvas.id,
             document: Box::new(canvas.document.clone()),
             checkpoint,
-            out,
             device,
-        };
-        self.submit(Lane::Background, purpose, job);
+        })
     }
 
-    pub(in crate::app) fn reskinned(&mut self, reskin: &Arc<Reskin>) {
+    fn reskinned(&mut self, reskin: Reskin) {
+        let reskin = Arc::new(reskin);
         let found = (self.state.canvases_mut()).find(|canvas| canvas.id == reskin.document);
         let Some(canvas) = found else {
             return;
@@ -302,18 +384,18 @@ impl App {
 
     /// What is painted is soon seen through the other model as well.
     pub(in crate::app) fn refresh_reskin(&mut self) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let Some(reskin) = &canvas.reskin else { return };
         let is_old = reskin.revision != canvas.document.revision();
-        if is_old && !canvas.document.is_stroke_open() && !self.state.has_job(Purpose::Reskin) {
-            self.submit_reskin(reskin.choice, None);
+        if is_old && !canvas.document.is_stroke_open() && !self.state.has_job::<ReskinJob>() {
+            self.submit_reskin(reskin.choice);
         }
     }
 
     fn export_reskin(&mut self) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let Some(reskin) = &canvas.reskin else { return };
@@ -324,11 +406,13 @@ impl App {
             existing: form.existing,
             has_restore_data: false,
         };
-        self.submit_reskin(reskin.choice, Some(out));
+        if let Some(reskin) = self.reskin_job(reskin.choice) {
+            self.submit_export(ExportReskinJob { reskin, out });
+        }
     }
 
     fn write_timelapse(&mut self) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             self.state.notices.push(
                 Severity::Warning,
                 Notice::new(
@@ -341,16 +425,11 @@ impl App {
         };
         let form = self.state.timelapse;
         let existing = self.state.export.existing;
-        let export = super::super::state::ExportForm {
-            format: ExportFormat::Png,
-            ..self.state.export.clone()
-        };
         let name = format!("{} timelapse", canvas.name);
-        let plain = free_of_extension(&file_path(&export, &name, canvas.model_name()));
-        let path = match form.format {
-            AnimationFormat::Gif => plain.with_added_extension("gif"),
-            AnimationFormat::Apng => plain.with_added_extension("png"),
-            AnimationFormat::PngFolder => plain,
+        let plain = free_of_extension(&file_path(&self.state.export, &name, canvas.model_name()));
+        let path = match form.writer.endings.first() {
+            Some(ending) => plain.with_added_extension(ending),
+            None => plain,
         };
         let job = TimelapseJob {
             of: TimelapseOf::Open {
@@ -363,10 +442,13 @@ impl App {
                 frames_per_second: form.frames_per_second,
                 ..TimelapseLook::default()
             },
-            format: Some(form.format),
+            writer: Some(form.writer),
             path,
             existing,
         };
-        self.submit(Lane::Background, Purpose::Export, job);
+        self.submit(job, |app, written| {
+            (app.state.notices).say(Severity::Success, written.to_string());
+            app.state.session.last_export = Some(written.file);
+        });
     }
 }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use super::super::command::Command;
 use super::super::dialogs::Question;
-use super::super::state::{ExportForm, ExportFormat, Lane, Purpose};
+use super::super::state::{ExportForm, file_name};
 use super::super::{App, Severity};
-use crate::engine::{ExportTarget, SnapshotJob};
+use crate::engine::{ExportTarget, Job, SnapshotJob};
 use crate::error::Notice;
-use crate::project::{now_ms, utc_text};
+use crate::foundation::time::{local_date_and_time, now_ms};
 
 impl App {
     pub(super) fn apply_export(&mut self, command: Command) {
@@ -26,7 +26,7 @@ impl App {
     }
 
     fn export(&mut self) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             self.state.notices.push(
                 Severity::Warning,
                 Notice::new(
@@ -40,25 +40,30 @@ impl App {
         let form = &self.state.export;
         let path = file_path(form, &canvas.name, canvas.model_name());
         let job = SnapshotJob {
-            name: canvas.name.clone(),
             document: Box::new(canvas.document.clone()),
             model: canvas.model.clone(),
             out: ExportTarget {
                 path,
                 existing: form.existing,
-                has_restore_data: form.has_restore_data && form.format == ExportFormat::Png,
+                has_restore_data: form.has_restore_data && form.writer.restores,
             },
         };
-        self.submit(Lane::Background, Purpose::Export, job);
+        self.submit_export(job);
+    }
+
+    /// Queues a job that writes a picture.
+    pub(super) fn submit_export(&mut self, job: impl Job<Output = PathBuf>) {
+        self.submit(job, |app, file| {
+            let text = format!("Exported {}.", file_name(&file));
+            app.state.notices.say(Severity::Success, text);
+            app.state.session.last_export = Some(file);
+        });
     }
 }
 
 /// Where an export goes.
 pub fn file_path(form: &ExportForm, name: &str, model: &str) -> PathBuf {
-    let now = utc_text(now_ms());
-    // "2026-11-22 08:40 UTC": ten characters of date, five of time.
-    let date: String = now.chars().take(10).collect();
-    let time: String = now.chars().skip(11).take(5).filter(|c| *c != ':').collect();
+    let (date, time) = local_date_and_time(now_ms());
     let text = form
         .pattern
         .replace("{name}", name)
@@ -72,7 +77,7 @@ pub fn file_path(form: &ExportForm, name: &str, model: &str) -> PathBuf {
     folder.join(format!(
         "{}.{}",
         safe_file_name(&text),
-        form.format.extension()
+        form.writer.ending()
     ))
 }
 
@@ -104,13 +109,13 @@ fn safe_file_name(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Existing;
+    use crate::engine::{Existing, WRITERS};
 
     #[test]
     fn patterns_become_safe_names() {
         let form = |pattern: &str| ExportForm {
             folder: PathBuf::from("/out"),
-            format: ExportFormat::Png,
+            writer: &WRITERS[0],
             pattern: pattern.into(),
             has_dated_folder: false,
             has_restore_data: true,

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::super::command::Command;
-use super::super::dialogs::{PICTURES, Question};
-use super::super::state::{Lane, Overlay, Purpose, Workspace};
+use super::super::dialogs::Question;
+use super::super::jobs::Ended;
+use super::super::state::{Overlay, Workspace, file_name};
 use super::super::{App, Severity};
+use crate::dataset::readable_endings;
 use crate::document::brushes::PACK_EXTENSION;
 use crate::engine::{
-    DeviceChoice, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile, SaveCopyJob, Storage,
+    CarryOverJob, DeviceChoice, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile,
+    SaveCopyJob, Storage,
 };
 use crate::error::{Error, Notice};
 use crate::project::EXTENSION;
@@ -22,13 +25,17 @@ impl App {
             Command::OpenPath => self.state.overlay = Some(Overlay::OpenPath),
             Command::DialogFailed(question) => self.no_dialog(&question),
             Command::OpenProjectAt(path) => {
-                self.open_project(path, ProjectFile::Open, Purpose::OpenProject);
+                self.open_project(path, ProjectFile::Open);
             }
             Command::CreateProjectAt(path) => {
-                self.open_project(path, ProjectFile::Create, Purpose::OpenProject);
+                self.open_project(path, ProjectFile::Create);
+            }
+            Command::Save if self.store_what_waits() => {
+                let text = "Some strokes were not stored yet; they are written now";
+                self.state.notices.say(Severity::Info, text);
             }
             Command::Save => {
-                let place = self.state.project.as_ref().map_or_else(
+                let place = self.state.session.project.as_ref().map_or_else(
                     || "when a project is open".to_owned(),
                     |project| format!("in {}", project.path.display()),
                 );
@@ -38,28 +45,33 @@ impl App {
                 );
             }
             Command::SaveCopy => {
-                if let Some(project) = &self.state.project {
+                if let Some(project) = &self.state.session.project {
                     let name = format!("{} copy", project.name());
                     self.ask(Question::SaveCopy { name });
                 }
             }
             Command::SaveCopyAs(to) => {
                 if let Some(project) = self.storage() {
-                    self.submit(
-                        Lane::Background,
-                        Purpose::SaveCopy,
-                        SaveCopyJob { project, to },
-                    );
+                    self.submit(SaveCopyJob { project, to }, |app, file| {
+                        let text = format!("Saved a copy as {}.", file_name(&file));
+                        app.state.notices.say(Severity::Success, text);
+                    });
                 }
             }
             Command::OpenFiles(paths) => self.open_files(paths),
             Command::OpenSample(name) => self.paint_on(OpenWhat::Sample(name)),
-            Command::OpenDocument(id) => match self.state.tabs.order.contains(&id) {
+            Command::OpenDocument(id) => match self.state.session.tabs.order.contains(&id) {
                 true => self.switch_to(id),
                 false => self.paint_on(OpenWhat::Stored(id)),
             },
             Command::RenameDocument(id, name) => {
-                if let Some(canvas) = self.state.canvas.as_mut().filter(|canvas| canvas.id == id) {
+                if let Some(canvas) = self
+                    .state
+                    .session
+                    .canvas
+                    .as_mut()
+                    .filter(|canvas| canvas.id == id)
+                {
                     canvas.name.clone_from(&name);
                 }
                 self.write(move |project| project.rename_document(id, &name));
@@ -78,6 +90,8 @@ impl App {
                     .map_err(|source| Error::io("could not open the file manager", folder, &source))
             }),
             Command::ReopenWithModel => self.reopen_with_model(),
+            Command::DismissNews => self.state.session.training.has_news = false,
+            Command::OpenTyped(path) => self.lanes.desk.look_for(path, "could not open the path"),
             _ => {}
         }
     }
@@ -105,13 +119,18 @@ impl App {
     }
 
     pub(in crate::app) fn ask(&mut self, question: Question) {
-        if let Err(error) = self.dialogs.ask(question) {
+        if let Err(error) = self.dialogs.ask(self.state.session.id, question) {
             self.tell(error);
         }
     }
 
     pub(in crate::app) fn storage(&mut self) -> Option<Storage> {
-        let storage = self.state.project.as_ref().map(|p| p.storage.clone());
+        let storage = self
+            .state
+            .session
+            .project
+            .as_ref()
+            .map(|p| p.storage.clone());
         if storage.is_none() {
             self.state.notices.push(
                 Severity::Warning,
@@ -137,32 +156,37 @@ impl App {
         }
     }
 
-    pub(in crate::app) fn open_project(
-        &mut self,
-        path: PathBuf,
-        file: ProjectFile,
-        purpose: Purpose,
-    ) {
+    pub(in crate::app) fn open_project(&mut self, path: PathBuf, file: ProjectFile) {
         // The file that is open already would be refused as locked by ourselves.
-        if self.state.project.as_ref().is_some_and(|p| p.path == path) {
+        if self
+            .state
+            .session
+            .project
+            .as_ref()
+            .is_some_and(|p| p.path == path)
+        {
             return;
         }
-        self.submit(Lane::Foreground, purpose, OpenProjectJob { path, file });
+        let known = self.known_projects.clone();
+        let job = OpenProjectJob { path, file, known };
+        self.submit_for_window(job, |app, ended| match ended {
+            Ended::Finished(storage) => app.project_opened(storage),
+            // The window is of no use without one.
+            Ended::Failed if app.state.session.project.is_none() => app.open_first_project(),
+            // They were meant for that project.
+            Ended::Failed | Ended::Cancelled => app.waiting_files.clear(),
+        });
     }
 
     pub(in crate::app) fn open_document(&mut self, what: OpenWhat) {
-        let (model, device) = (self.state.training.model, self.device());
+        let (model, device) = (self.state.session.training.model, self.device());
         if let Some(project) = self.storage() {
-            self.submit(
-                Lane::Foreground,
-                Purpose::OpenDocument,
-                OpenDocumentJob {
-                    project,
-                    what,
-                    model,
-                    device,
-                },
-            );
+            self.submit_opening(OpenDocumentJob {
+                project,
+                what,
+                model,
+                device,
+            });
         }
     }
 
@@ -187,30 +211,54 @@ impl App {
         if let Some(project) = projects.into_iter().next_back() {
             self.apply(Command::OpenProjectAt(project));
         }
+        let is_waiting = self.state.session.project.is_none()
+            || self
+                .state
+                .window_jobs
+                .values()
+                .any(|job| job.is::<OpenProjectJob>());
         match others.as_slice() {
             [] => {}
             [one] if has_extension(one, &[PACK_EXTENSION]) => {
                 self.apply(Command::ImportBrushesFrom(one.clone()));
             }
-            [one] if has_extension(one, PICTURES) => {
-                if self.state.project.is_none() {
+            [one] if has_extension(one, &readable_endings()) => {
+                if is_waiting {
                     // Opened as soon as there is a project to keep it in.
                     self.waiting_files.extend(others);
                     return;
                 }
                 self.paint_on(OpenWhat::File(one.clone()));
             }
-            _ if self.state.project.is_none() => self.waiting_files.extend(others),
+            _ if is_waiting => self.waiting_files.extend(others),
             _ => self.apply(Command::Import(others)),
         }
     }
 
     fn reopen_with_model(&mut self) {
-        let Some(canvas) = &self.state.canvas else {
+        self.close_gesture();
+        let (to, device) = (self.state.session.training.model, self.device());
+        let Some(project) = self.storage() else {
             return;
         };
-        let id = canvas.id;
-        self.state.training.has_news = false;
-        self.paint_on(OpenWhat::SourceOf(id));
+        let Some(canvas) = &self.state.session.canvas else {
+            return;
+        };
+        let job = CarryOverJob {
+            project,
+            id: canvas.id,
+            name: canvas.name.clone(),
+            document: Box::new(canvas.document.clone()),
+            from: canvas.model.clone(),
+            to,
+            device,
+        };
+        self.state.workspace = Workspace::Paint;
+        self.submit_opening(job);
+    }
+
+    /// What was typed is there: the field is not needed any more.
+    pub(in crate::app) fn path_found(&mut self, path: PathBuf) {
+        self.apply(Command::OpenFiles(vec![path]));
     }
 }

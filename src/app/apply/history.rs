@@ -1,30 +1,43 @@
 //! Undo, redo, jumps in the history, and states with a name.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::super::command::Command;
-use super::super::state::{Canvas, Lane, Purpose};
+use super::super::state::{Canvas, Workspace};
 use super::super::textures::of_raster;
 use super::super::{App, Severity};
+use crate::document::Stroke;
 use crate::engine::{Thumbnails, ThumbnailsJob};
 use crate::error::Result;
-use crate::project::{NamedState, now_ms};
+use crate::foundation::time::now_ms;
+use crate::project::{DocumentId, NamedState};
 
 impl App {
     pub(super) fn apply_history(&mut self, command: Command) {
+        // The picture on the canvas is not seen there.
+        if self.state.workspace == Workspace::Dataset {
+            match command {
+                Command::Undo => self.step_choice(false),
+                Command::Redo => self.step_choice(true),
+                _ => {}
+            }
+            return;
+        }
         if self.is_being_encoded() {
             return;
         }
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         let cursor = canvas.document.history().cursor();
         match command {
-            Command::Undo => {
-                if let Some(to) = cursor.checked_sub(1) {
-                    self.go_to_history(to);
-                }
-            }
+            // In the middle of a stroke that one is taken back.
+            Command::Undo if canvas.document.is_stroke_open() => self.abort(),
+            Command::Undo => match cursor.checked_sub(1) {
+                Some(to) => self.go_to_history(to),
+                None => self.read_older_strokes(),
+            },
             Command::Redo => self.go_to_history(cursor + 1),
             Command::GoToHistory(to) => self.go_to_history(to),
             Command::ShowHistory(rows) => self.draw_history(rows),
@@ -56,7 +69,7 @@ impl App {
 
     /// Has pictures made of strokes that have none yet.
     fn draw_history(&mut self, rows: Range<usize>) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         if canvas.document.is_stroke_open() {
@@ -71,7 +84,7 @@ impl App {
         }
         for &row in &lacking {
             // Asked for once, also where it fails.
-            canvas.pictures.keep(strokes[row].clone(), None);
+            canvas.pictures.keep(&strokes[row], None);
         }
         let job = ThumbnailsJob {
             id: canvas.id,
@@ -79,10 +92,10 @@ impl App {
             model: canvas.model.clone(),
             strokes: lacking,
         };
-        self.submit(Lane::Background, Purpose::Thumbnails, job);
+        self.submit(job, |app, made| app.history_drawn(&made));
     }
 
-    pub(in crate::app) fn history_drawn(&mut self, made: &Thumbnails) {
+    fn history_drawn(&mut self, made: &Thumbnails) {
         let mut all = self.state.canvases_mut();
         let Some(canvas) = all.find(|canvas| canvas.id == made.id) else {
             return;
@@ -91,12 +104,12 @@ impl App {
             let texture = picture
                 .as_ref()
                 .map(|picture| of_raster(&self.ctx, picture));
-            canvas.pictures.keep(stroke.clone(), texture);
+            canvas.pictures.keep(stroke, texture);
         }
     }
 
     fn go_to_history(&mut self, to: usize) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         if canvas.document.is_stroke_open() {
@@ -104,7 +117,6 @@ impl App {
             self.abort();
             return;
         }
-        let id = canvas.id;
         let document = &mut canvas.document;
         let from = document.history().cursor();
         let mut deltas = Vec::new();
@@ -116,21 +128,51 @@ impl App {
             let Some(stroke) = document.redo() else { break };
             deltas.extend(stroke.deltas.iter().copied());
         }
-        let moved = document.history().cursor() as i64 - from as i64;
-        if moved == 0 {
+        if document.history().cursor() == from {
             return;
         }
+        let journal = canvas.journal.clone();
+        journal.go_to(document.history().applied());
+        (self.lanes.desk).write(move |project| journal.write(project));
         self.repaint(&deltas);
-        // Strokes older than those in memory are counted by the file only.
-        self.lanes.desk.write(move |project| {
-            let applied = project.document(id)?.applied_strokes;
-            project.set_applied_strokes(id, applied.saturating_add_signed(moved))
-        });
         self.refresh_mask();
     }
 
+    /// What is in the file only is taken back as soon as it has been read.
+    fn read_older_strokes(&mut self) {
+        let Some(canvas) = &self.state.session.canvas else {
+            return;
+        };
+        let older = canvas.document.history().older();
+        if older > 0 {
+            let cells = self.state.most_history_cells / 2;
+            self.lanes.desk.read_strokes(canvas.id, older, cells);
+        }
+    }
+
+    pub(in crate::app) fn older_strokes_read(
+        &mut self,
+        id: DocumentId,
+        last: u64,
+        strokes: Vec<Stroke>,
+    ) {
+        let mut canvases = self.state.canvases_mut();
+        let Some(canvas) = canvases.find(|canvas| canvas.id == id) else {
+            return;
+        };
+        let first = last + 1 - strokes.len() as u64;
+        let had_none = canvas.document.history().cursor() == 0;
+        let strokes = strokes.into_iter().map(Arc::new).collect();
+        let is_recalled = canvas.document.recall_strokes(first, strokes);
+        drop(canvases);
+        let is_shown = (self.state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == id);
+        if is_recalled && had_none && is_shown {
+            self.apply(Command::Undo);
+        }
+    }
+
     fn take_snapshot(&mut self) {
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         let number = 1 + canvas.snapshots.iter().map(|s| s.number).max().unwrap_or(0);
@@ -157,7 +199,7 @@ impl App {
             document,
             snapshots,
             ..
-        }) = &mut self.state.canvas
+        }) = &mut self.state.session.canvas
         else {
             return Ok(());
         };
@@ -169,8 +211,7 @@ impl App {
             *id,
             document.replace_layers(label, snapshot.layers.clone())?,
         );
-        self.lanes.decode.change(&[], document);
-        self.show_tint();
+        self.repaint(&[]);
         if let Some(stroke) = stroke {
             self.journal(id, stroke);
             self.refresh_mask();

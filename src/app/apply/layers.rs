@@ -12,7 +12,7 @@ impl App {
         if self.is_being_encoded() {
             return;
         }
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return;
         };
         if canvas.document.is_stroke_open() {
@@ -20,12 +20,11 @@ impl App {
         }
         match act(&mut canvas.document, command) {
             Ok(stroke) => {
-                let deltas = stroke.as_ref().map_or(&[][..], |stroke| &stroke.deltas);
-                self.lanes.decode.change(deltas, &canvas.document);
                 let id = canvas.id;
+                // Also without an entry in the history: an opacity may be tried out.
+                self.repaint(stroke.as_ref().map_or(&[], |stroke| &stroke.deltas));
                 if let Some(stroke) = stroke {
                     self.journal(id, stroke);
-                    self.show_tint();
                     self.refresh_mask();
                 }
             }

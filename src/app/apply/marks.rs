@@ -42,14 +42,14 @@ impl App {
 
     /// Tools that mix codes leave muted ones out.
     pub(in crate::app) fn mute_in_tools(&mut self) {
-        if let Some(view) = &self.state.palette {
+        if let Some(view) = &self.state.session.palette {
             let palette = view.palette.clone();
             self.know_codes(&palette);
         }
     }
 
     fn mark(&mut self, change: impl FnOnce(&mut CodeMarks)) {
-        let Some(project) = &mut self.state.project else {
+        let Some(project) = &mut self.state.session.project else {
             return;
         };
         change(&mut project.marks);

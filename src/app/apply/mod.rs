@@ -10,6 +10,7 @@ mod history;
 mod layers;
 mod marks;
 mod overlay;
+mod pixels;
 mod stroke;
 mod tools;
 mod training;
@@ -18,12 +19,8 @@ mod window;
 pub use export::file_path as export_path;
 
 use super::command::Command;
-use super::state::Purpose;
 use super::{App, Severity};
-use crate::engine::Job;
 use crate::error::Error;
-
-use super::state::{JobKey, Lane};
 
 impl App {
     /// Does what was asked. What goes wrong is told and not returned: there is nobody else to handle it.
@@ -46,7 +43,9 @@ impl App {
             | C::RenameDocument(..)
             | C::DeleteDocument(_)
             | C::RevealInFolder(_)
-            | C::ReopenWithModel => self.apply_files(command),
+            | C::ReopenWithModel
+            | C::DismissNews
+            | C::OpenTyped(_) => self.apply_files(command),
             C::ImportFolder
             | C::ImportFiles
             | C::Import(_)
@@ -54,6 +53,7 @@ impl App {
             | C::FilterPictures(_)
             | C::ShowRows(_)
             | C::Exclude(..)
+            | C::LeaveOut
             | C::RemoveFromProject(_)
             | C::SelectPicture(_)
             | C::OtherCrops
@@ -137,20 +137,5 @@ impl App {
 
     pub(super) fn tell(&mut self, error: Error) {
         self.state.notices.push(Severity::Error, *error.notice);
-    }
-
-    pub(super) fn submit(
-        &mut self,
-        lane: Lane,
-        purpose: Purpose,
-        job: impl Into<Job>,
-    ) -> Option<JobKey> {
-        match self.lanes.submit(&mut self.state, lane, purpose, job) {
-            Ok(key) => Some(key),
-            Err(error) => {
-                self.tell(error);
-                None
-            }
-        }
     }
 }

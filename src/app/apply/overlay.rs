@@ -13,17 +13,16 @@ const TINT_ALPHA: u8 = 120;
 impl App {
     /// The selection of the open document, and its tint.
     pub(in crate::app) fn show_selection(&mut self) {
-        let tools = &mut self.state.tools;
-        let selection = (self.state.canvas.as_ref())
-            .and_then(|canvas| tools.selections.get(&canvas.id))
-            .cloned();
-        tools.overlay.set_selection(selection.as_deref());
+        let session = &self.state.session;
+        let selection = (session.canvas.as_ref()).and_then(|canvas| session.selection(canvas.id));
+        let selection = selection.map(AsRef::as_ref);
+        self.state.tools.overlay.set_selection(selection);
         self.show_tint();
     }
 
     pub(in crate::app) fn show_tint(&mut self) {
         let level = self.state.paint.level;
-        let tint = match (self.state.tools.tint, &self.state.canvas) {
+        let tint = match (self.state.tools.tint, &self.state.session.canvas) {
             (Some(kind), Some(canvas)) => {
                 let grid = canvas.document.edited().level(level);
                 let colour = colour_of(kind, canvas, level);
@@ -37,7 +36,7 @@ impl App {
     /// New colours for cells that have changed.
     pub(super) fn patch_tint(&mut self, deltas: &[CellDelta]) {
         let level = self.state.paint.level;
-        let (Some(kind), Some(canvas)) = (self.state.tools.tint, &self.state.canvas) else {
+        let (Some(kind), Some(canvas)) = (self.state.tools.tint, &self.state.session.canvas) else {
             return;
         };
         let columns = canvas.document.geometry().grid_width(level);

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use super::super::state::{Lane, Purpose};
 use super::super::tools::{Gesture, Hold, StrokeStep, Tool};
 use super::super::{App, Severity};
 use crate::document::tools::{
     self, BrushStroke, Easel, Gradient, Medium, Outline, Path, Setup, Transfer, constrained,
     offset_between,
 };
-use crate::document::{Alphabet, Block, CellDelta, Level, Selection, Stroke, Turn};
+use crate::document::{Alphabet, Block, Level, Selection, Stroke, Turn};
 use crate::engine::ReplaceJob;
 use crate::error::{Error, Notice, Result};
 
@@ -18,7 +17,7 @@ type Point = (f32, f32);
 
 impl App {
     pub(super) fn stroke(&mut self, step: StrokeStep) -> Result<()> {
-        if self.state.canvas.is_none() {
+        if self.state.session.canvas.is_none() {
             return Ok(());
         }
         match step {
@@ -215,7 +214,7 @@ impl App {
         done
     }
 
-    fn end(&mut self) -> Result<()> {
+    pub(super) fn end(&mut self) -> Result<()> {
         let Some(gesture) = self.state.tools.gesture.take() else {
             return Ok(());
         };
@@ -227,10 +226,10 @@ impl App {
             }
             Gesture::Gradient { from, to } => self.gradient(from, to),
             Gesture::Outline { outline, .. } => {
-                let Some(canvas) = &self.state.canvas else {
+                let Some(canvas) = &self.state.session.canvas else {
                     return Ok(());
                 };
-                let now = self.state.tools.selection(canvas.id);
+                let now = self.state.session.selection(canvas.id);
                 let selection = outline.release(canvas.document.geometry(), now.map(AsRef::as_ref));
                 self.select(selection);
                 Ok(())
@@ -241,10 +240,25 @@ impl App {
         }
     }
 
+    /// Ends what the pointer is at: a stroke is kept as it is, anything else is forgotten.
+    pub(in crate::app) fn close_gesture(&mut self) {
+        if !matches!(self.state.tools.gesture, Some(Gesture::Stroke { .. })) {
+            self.state.tools.gesture = None;
+        } else if let Err(error) = self.end() {
+            self.tell(error);
+        }
+        // Nothing may stay open, whatever went wrong before.
+        let canvas = self.state.session.canvas.as_mut();
+        if let Some(stroke) = canvas.and_then(|canvas| canvas.document.commit()) {
+            self.keep(Some(stroke));
+        }
+    }
+
     pub(super) fn abort(&mut self) {
-        let (Some(Gesture::Stroke { stroke, .. }), Some(canvas)) =
-            (self.state.tools.gesture.take(), &mut self.state.canvas)
-        else {
+        let (Some(Gesture::Stroke { stroke, .. }), Some(canvas)) = (
+            self.state.tools.gesture.take(),
+            &mut self.state.session.canvas,
+        ) else {
             return;
         };
         if let Some(taken_back) = stroke.abort(&mut canvas.document) {
@@ -258,12 +272,13 @@ impl App {
         work: impl FnOnce(&mut Easel<'_>) -> Result<R>,
     ) -> Result<Option<R>> {
         let alphabet = self.alphabet();
-        let Some(canvas) = &mut self.state.canvas else {
+        let Some(canvas) = &mut self.state.session.canvas else {
             return Ok(None);
         };
         let geometry = canvas.document.geometry();
+        let before = (canvas.document.revision(), canvas.document.is_stroke_open());
         // A canvas of another size has another selection.
-        let selection = (self.state.tools.selections.get(&canvas.id))
+        let selection = (self.state.session.selections.get(&canvas.id))
             .filter(|selection| selection.geometry() == geometry);
         let mut easel = Easel::new(
             &mut canvas.document,
@@ -272,6 +287,11 @@ impl App {
         );
         let done = work(&mut easel);
         let deltas = easel.take_deltas();
+        let after = (canvas.document.revision(), canvas.document.is_stroke_open());
+        if done.is_err() && before != after {
+            // What was taken back was changed by earlier calls as well.
+            self.decode_anew();
+        }
         self.repaint(&deltas);
         done.map(Some)
     }
@@ -288,28 +308,19 @@ impl App {
 
     /// What is known of the codes of the open document.
     pub(super) fn alphabet(&self) -> Alphabet {
-        let (Some(canvas), known) = (&self.state.canvas, &self.state.tools.alphabet) else {
+        let (Some(canvas), known) = (&self.state.session.canvas, &self.state.session.alphabet)
+        else {
             return Alphabet::plain(NO_CODES);
         };
         let alphabet = match known {
             Some((hash, alphabet)) if *hash == canvas.model.hash => alphabet.clone(),
             _ => Alphabet::plain(canvas.model.codebooks()),
         };
-        alphabet.with_companions(self.state.tools.companions.clone())
-    }
-
-    /// Pixels, and what lies over them, for cells that have changed.
-    pub(super) fn repaint(&mut self, deltas: &[CellDelta]) {
-        if let Some(canvas) = &self.state.canvas
-            && !deltas.is_empty()
-        {
-            self.lanes.decode.change(deltas, &canvas.document);
-            self.patch_tint(deltas);
-        }
+        alphabet.with_companions(self.state.session.companions.clone())
     }
 
     fn keep(&mut self, stroke: Option<Arc<Stroke>>) -> bool {
-        let (Some(stroke), Some(canvas)) = (stroke, &self.state.canvas) else {
+        let (Some(stroke), Some(canvas)) = (stroke, &self.state.session.canvas) else {
             return false;
         };
         self.journal(canvas.id, stroke);
@@ -356,7 +367,7 @@ impl App {
         let how = hold.combine(self.state.tools.combine);
         let start = self.cell_at(level, at);
         let alphabet = self.alphabet();
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return Ok(());
         };
         let document = &canvas.document;
@@ -370,7 +381,7 @@ impl App {
             }
             None => Selection::none(geometry),
         };
-        let now = self.state.tools.selection(canvas.id).map(AsRef::as_ref);
+        let now = self.state.session.selection(canvas.id).map(AsRef::as_ref);
         let selection = Selection::joined(now, &area, how);
         self.select(selection);
         Ok(())
@@ -378,7 +389,7 @@ impl App {
 
     fn take_block(&mut self, from: Point, to: Point) -> Result<()> {
         let level = self.state.paint.level;
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return Ok(());
         };
         let document = &canvas.document;
@@ -408,8 +419,8 @@ impl App {
             moved = Some(tools::transfer(easel, &transfer)?);
             Ok(())
         })?;
-        let had_selection = (self.state.canvas.as_ref())
-            .is_some_and(|canvas| self.state.tools.selection(canvas.id).is_some());
+        let had_selection = (self.state.session.canvas.as_ref())
+            .is_some_and(|canvas| self.state.session.selection(canvas.id).is_some());
         if had_selection {
             self.select(moved.filter(|moved| !moved.is_empty()));
         }
@@ -423,7 +434,7 @@ impl App {
     }
 
     fn cell_at(&self, level: Level, at: Point) -> Option<u32> {
-        let geometry = self.state.canvas.as_ref()?.document.geometry();
+        let geometry = self.state.session.canvas.as_ref()?.document.geometry();
         let cell = tools::cells_between(geometry, level, at, at);
         (!cell.is_empty()).then(|| cell.y * geometry.grid_width(level) + cell.x)
     }
@@ -432,7 +443,7 @@ impl App {
     fn pick(&mut self, at: Point) {
         let level = self.state.paint.level;
         let code = self.cell_at(level, at).and_then(|index| {
-            let canvas = self.state.canvas.as_ref()?;
+            let canvas = self.state.session.canvas.as_ref()?;
             canvas.document.edited().level(level).at(index)
         });
         if let Some(code) = code {
@@ -442,16 +453,17 @@ impl App {
 
     /// From now on tools change only this; everything where it is `None`.
     pub(super) fn select(&mut self, selection: Option<Selection>) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
-        let tools = &mut self.state.tools;
+        let id = canvas.id;
+        let session = &mut self.state.session;
         let before = match selection {
-            Some(selection) => tools.selections.insert(canvas.id, Arc::new(selection)),
-            None => tools.selections.remove(&canvas.id),
+            Some(selection) => session.selections.insert(id, Arc::new(selection)),
+            None => session.selections.remove(&id),
         };
         if let Some(before) = before {
-            tools.let_go = Some((canvas.id, before));
+            session.let_go = Some((id, before));
         }
         self.show_selection();
     }
@@ -462,11 +474,11 @@ impl App {
         otherwise: Option<fn(crate::document::Geometry) -> Selection>,
         change: impl FnOnce(&mut Selection, crate::document::Wrap),
     ) {
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return;
         };
         let (geometry, wrap) = (canvas.document.geometry(), canvas.document.wrap());
-        let now = self.state.tools.selection(canvas.id);
+        let now = self.state.session.selection(canvas.id);
         let selection = match (now, otherwise) {
             (Some(now), _) => Some(Selection::clone(now)),
             (None, Some(make)) => Some(make(geometry)),
@@ -480,6 +492,9 @@ impl App {
 
     /// Fills what is selected, or everything.
     pub(super) fn fill_selection(&mut self) -> Result<()> {
+        if self.is_being_encoded() {
+            return Ok(());
+        }
         let (level, code) = (self.state.paint.level, self.state.paint.current_code());
         let detail = self.state.paint.detail();
         self.state.paint.remember_code();
@@ -491,6 +506,9 @@ impl App {
 
     /// Brings the source back in what is selected, or everywhere.
     pub(super) fn erase_selection(&mut self) -> Result<()> {
+        if self.is_being_encoded() {
+            return Ok(());
+        }
         let level = self.state.paint.level;
         let is_empty = self.state.tools.erases_to_empty;
         self.one_stroke(format!("Erase {level}"), |easel| {
@@ -505,12 +523,15 @@ impl App {
 
     /// One code for another in what is selected, or everywhere.
     pub(super) fn replace_code(&mut self, level: Level, from: u16, to: u16) -> Result<()> {
+        if self.is_being_encoded() {
+            return Ok(());
+        }
         let detail = self.state.paint.detail();
         let stroke =
             self.on_easel(|easel| tools::replace_stroke(easel, level, (from, to), detail))?;
         let is_done = self.keep(stroke.flatten());
-        let place = match &self.state.canvas {
-            Some(canvas) if self.state.tools.selection(canvas.id).is_some() => "the selection",
+        let place = match &self.state.session.canvas {
+            Some(canvas) if self.state.session.selection(canvas.id).is_some() => "the selection",
             _ => "this picture",
         };
         let (severity, text) = if is_done {
@@ -526,10 +547,9 @@ impl App {
 
     /// In the open pictures at once, selected or not; in the others by a job.
     pub(super) fn replace_in_project(&mut self, level: Level, codes: (u16, u16)) -> Result<()> {
-        let is_opening = [Purpose::OpenDocument, Purpose::Rewrap]
-            .into_iter()
-            .any(|purpose| self.state.has_job(purpose));
-        if is_opening {
+        self.close_gesture();
+        let is_opening = self.state.is_opening_document() || !self.state.session.opened.is_empty();
+        if self.state.session.being_encoded.is_some() || is_opening {
             return Err(Error::usage(
                 "could not replace the code",
                 "a picture is being opened",
@@ -539,18 +559,21 @@ impl App {
         let Some(project) = self.storage() else {
             return Ok(());
         };
-        let Some(canvas) = &self.state.canvas else {
+        let Some(canvas) = &self.state.session.canvas else {
             return Ok(());
         };
         let (model, alphabet) = (canvas.model.clone(), self.alphabet());
         let detail = self.state.paint.detail();
         let mut strokes = Vec::new();
         let mut seen = Vec::new();
+        let mut failed = None;
         for (place, canvas) in self.state.canvases_mut().enumerate() {
             if canvas.model.hash == model.hash {
                 let mut easel = Easel::new(&mut canvas.document, None, &alphabet);
-                let stroke = tools::replace_stroke(&mut easel, level, codes, detail)?;
-                strokes.extend(stroke.map(|stroke| (canvas.id, stroke)));
+                match tools::replace_stroke(&mut easel, level, codes, detail) {
+                    Ok(stroke) => strokes.extend(stroke.map(|stroke| (canvas.id, stroke))),
+                    Err(error) => failed = Some(error),
+                }
                 if place == 0 {
                     seen = easel.take_deltas();
                 }
@@ -560,6 +583,10 @@ impl App {
         for (id, stroke) in strokes {
             self.journal(id, stroke);
         }
+        // A locked layer in one picture leaves the others as they were asked to be.
+        if let Some(error) = failed {
+            self.tell(error);
+        }
         let job = ReplaceJob {
             project,
             model,
@@ -568,10 +595,12 @@ impl App {
             from: codes.0,
             to: codes.1,
             detail,
-            open: self.state.tabs.order.iter().copied().collect(),
+            open: self.state.session.tabs.order.iter().copied().collect(),
         };
         // Pictures are opened on the same lane: none can be while this is at it.
-        self.submit(Lane::Foreground, Purpose::Replace, job);
+        self.submit(job, |app, replaced| {
+            (app.state.notices).say(Severity::Success, replaced.to_string());
+        });
         Ok(())
     }
 }

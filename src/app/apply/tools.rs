@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::App;
 use super::super::command::Command;
-use super::super::state::{Lane, Purpose};
 use super::super::tools::{TintKind, Tool};
+use super::super::{App, Severity};
 use crate::document::{
     Alphabet, CodeVectors, Companions, DETAIL_STRIDE_PX, DetailPolicy, Level, Selection, Turn,
     Vectors,
@@ -28,19 +27,24 @@ impl App {
             Command::SetTool(tool) => self.set_tool(tool),
             Command::SetDetailPolicy(policy) => {
                 self.state.paint.detail_policy = policy;
-                if self.state.tools.companions.is_none() {
+                if self.state.session.companions.is_none() {
                     self.find_companions();
                 }
             }
             Command::SetOption(option) => self.state.tools.set(option),
             Command::SelectAll => {
-                let geometry = self.state.canvas.as_ref().map(|c| c.document.geometry());
+                let geometry = self
+                    .state
+                    .session
+                    .canvas
+                    .as_ref()
+                    .map(|c| c.document.geometry());
                 self.select(geometry.map(Selection::all));
             }
             Command::SelectNone => self.select(None),
             Command::Reselect => {
-                let id = self.state.canvas.as_ref().map(|canvas| canvas.id);
-                if let Some((document, selection)) = &self.state.tools.let_go
+                let id = self.state.session.canvas.as_ref().map(|canvas| canvas.id);
+                if let Some((document, selection)) = &self.state.session.let_go
                     && Some(*document) == id
                 {
                     let selection = Selection::clone(selection);
@@ -101,7 +105,9 @@ impl App {
 
     /// Looks for the details that go with structure codes, where painting asks for them.
     pub(in crate::app) fn find_companions(&mut self) {
-        let (Some(canvas), Some(project)) = (&self.state.canvas, &self.state.project) else {
+        let (Some(canvas), Some(project)) =
+            (&self.state.session.canvas, &self.state.session.project)
+        else {
             return;
         };
         if self.state.paint.detail_policy != DetailPolicy::Pull {
@@ -113,14 +119,18 @@ impl App {
             codebooks: canvas.model.codebooks(),
             codes: canvas.document.encoded().clone(),
         };
-        self.submit(Lane::Foreground, Purpose::Companions, job);
+        self.submit(job, |app, table| {
+            let text = format!("Textures come from {}.", table.origin);
+            app.state.notices.say(Severity::Info, text);
+            app.companions_found(table.into());
+        });
     }
 
-    pub(in crate::app) fn companions_found(&mut self, table: Arc<Companions>) {
+    fn companions_found(&mut self, table: Arc<Companions>) {
         // Another document may have been opened meanwhile; then its own table is on the way.
-        let fits = (self.state.canvas.as_ref())
+        let fits = (self.state.session.canvas.as_ref())
             .is_some_and(|canvas| table.check(canvas.model.codebooks()).is_ok());
-        self.state.tools.companions = fits.then_some(table);
+        self.state.session.companions = fits.then_some(table);
     }
 
     /// Takes over what tools need to know of the codes on the screen.
@@ -134,7 +144,7 @@ impl App {
         match (vectors(Level::Structure), vectors(Level::Detail)) {
             (Ok(structure), Ok(detail)) => {
                 let vectors = Arc::new(Vectors { structure, detail });
-                self.state.tools.alphabet =
+                self.state.session.alphabet =
                     Some((palette.model_hash.clone(), Alphabet::new(vectors)));
             }
             (Err(error), _) | (_, Err(error)) => self.tell(error),

@@ -1,62 +1,65 @@
 //! Fine-tuning and its runs.
 
 use super::super::command::Command;
-use super::super::state::{Lane, Purpose, Workspace};
+use super::super::jobs::Ended;
+use super::super::state::{PaletteView, Workspace};
+use super::super::textures::Wanted;
 use super::super::{App, Severity};
 use crate::engine::{
-    Budget, CheckpointChoice, Model, ModelSource, PaletteJob, TrainJob, TrainStart,
+    Budget, CheckpointChoice, CountUsageJob, Model, ModelSource, PaletteJob, TrainJob, TrainStart,
+    Trained,
 };
 use crate::error::Notice;
 use crate::progress::Stop;
 
+/// Drawn codes of models that are not on the canvas.
+const MAX_PALETTES: usize = 4;
+
 impl App {
     pub(super) fn apply_training(&mut self, command: Command) {
         match command {
-            Command::SetTraining(form) => self.state.training.form = form,
+            Command::SetTraining(form) => self.state.session.training.form = form,
             Command::SetPreset(preset) => {
-                self.state.training.form.preset = preset;
-                self.state.training.form.minutes = None;
+                self.state.session.training.form.preset = preset;
+                self.state.session.training.form.minutes = None;
             }
             Command::StartTraining => self.start_training(),
             Command::ResumeTraining => self.train(TrainStart::Resume { budget: None }),
             Command::PauseTraining => self.stop_training(Stop::Pause),
             Command::CancelTraining => self.stop_training(Stop::Cancel),
             Command::SelectRun(run) => {
-                self.state.training.selected_run = Some(run);
+                self.state.session.training.selected_run = Some(run);
                 self.lanes.desk.read_metrics(run);
             }
             Command::RenameRun(run, name) => {
                 self.write(move |project| project.rename_run(run, &name));
             }
             Command::DeleteRun(run) => {
-                if self.state.training.selected_run == Some(run) {
-                    self.state.training.selected_run = None;
+                if self.state.session.training.selected_run == Some(run) {
+                    self.state.session.training.selected_run = None;
                 }
-                self.state.training.metrics.remove(&run);
+                self.state.session.training.metrics.remove(&run);
                 self.write(move |project| project.delete_run(run));
             }
             Command::PinCheckpoint(checkpoint, pinned) => {
                 self.write(move |project| project.pin_checkpoint(checkpoint, pinned));
             }
             Command::UseModel(choice) => {
-                self.state.training.model = choice;
-                self.state.training.form.starts_from = choice;
+                self.state.session.training.model = choice;
+                self.state.session.training.form.starts_from = choice;
                 self.state.notices.say(
                     Severity::Success,
                     "Pictures are opened with this model from now on",
                 );
             }
-            Command::CountUsage if self.state.has_job(Purpose::CountUsage) => {}
+            Command::CountUsage if self.state.has_job::<CountUsageJob>() => {}
             Command::CountUsage => {
-                if let (Some(model), Some(storage)) = (self.model_in_hand(), self.storage()) {
-                    self.submit(
-                        Lane::Background,
-                        Purpose::CountUsage,
-                        PaletteJob {
-                            model,
-                            count: Some(storage),
-                        },
-                    );
+                if let (Some(model), Some(project)) = (self.model_in_hand(), self.storage()) {
+                    self.submit(CountUsageJob { project, model }, |app, palette| {
+                        app.want(Wanted::Palette(palette.into()));
+                        app.state.session.companions = None;
+                        app.find_companions();
+                    });
                 }
             }
             _ => {}
@@ -64,7 +67,7 @@ impl App {
     }
 
     fn model_in_hand(&self) -> Option<Model> {
-        self.state.canvas.as_ref().map(|c| c.model.clone())
+        self.state.session.canvas.as_ref().map(|c| c.model.clone())
     }
 
     fn start_training(&mut self) {
@@ -75,7 +78,7 @@ impl App {
             );
             return;
         }
-        let form = self.state.training.form;
+        let form = self.state.session.training.form;
         let mut config = form.preset.config(form.seed);
         if let Some(minutes) = form.minutes {
             config.budget = Budget::Minutes(minutes);
@@ -90,7 +93,7 @@ impl App {
     }
 
     fn train(&mut self, start: TrainStart) {
-        if self.state.training.is_running() {
+        if self.state.session.training.is_running() {
             return;
         }
         let device = self.device();
@@ -102,8 +105,8 @@ impl App {
             start,
             device,
         };
-        let key = self.submit(Lane::Training, Purpose::Train, job);
-        let training = &mut self.state.training;
+        let key = self.submit_to_its_end(job, Self::training_ended);
+        let training = &mut self.state.session.training;
         training.job = key;
         training.started = key.map(|_| std::time::Instant::now());
         training.is_stopping = false;
@@ -113,32 +116,75 @@ impl App {
         self.state.workspace = Workspace::FineTune;
     }
 
-    fn stop_training(&mut self, stop: Stop) {
-        if let Some(key) = self.state.training.job {
-            self.lanes.stop(key, stop);
-            self.state.training.is_stopping = true;
+    fn training_ended(&mut self, ended: Ended<Trained>) {
+        self.state.session.training.job = None;
+        self.state.session.training.is_stopping = false;
+        self.lanes.desk.read_overview();
+        // A run that found its pictures gone should not be all that says so.
+        self.check_files();
+        if let Ended::Finished(trained) = ended {
+            (self.state.notices).say(Severity::Success, trained.to_string());
+            self.use_best_model();
+            self.state.session.training.has_news = true;
         }
     }
 
-    /// Draws the codes of the model in hand, unless they are there.
+    fn stop_training(&mut self, stop: Stop) {
+        if let Some(key) = self.state.session.training.job {
+            self.lanes.stop(key, stop);
+            self.state.session.training.is_stopping = true;
+        }
+    }
+
+    /// Shows the codes of the picture on the canvas; those of another model never stand beside it.
     pub(in crate::app) fn draw_palette(&mut self) {
         let Some(model) = self.model_in_hand() else {
             return;
         };
-        let is_there =
-            (self.state.palette.as_ref()).is_some_and(|view| view.palette.model_hash == model.hash);
-        if !is_there {
-            self.submit(
-                Lane::Foreground,
-                Purpose::Palette,
-                PaletteJob { model, count: None },
-            );
+        let is_of = |view: &PaletteView| view.palette.model_hash == model.hash;
+        if self.state.session.palette.as_ref().is_some_and(is_of) {
+            return;
+        }
+        if let Some(other) = self.state.session.palette.take() {
+            self.keep_palette(other);
+        }
+        let session = &mut self.state.session;
+        if let Some(place) = session.palettes.iter().position(is_of) {
+            let view = session.palettes.remove(place);
+            self.choose_code(&view.palette);
+            self.know_codes(&view.palette);
+            self.state.session.palette = Some(view);
+            self.show_exemplars();
+        } else if session.drawing_palette.as_ref() != Some(&model.hash) {
+            session.drawing_palette = Some(model.hash.clone());
+            let key = self.submit_to_its_end(PaletteJob { model }, |app, ended| match ended {
+                Ended::Finished(palette) => app.want(Wanted::Palette(palette.into())),
+                Ended::Cancelled | Ended::Failed => app.state.session.drawing_palette = None,
+            });
+            if key.is_none() {
+                self.state.session.drawing_palette = None;
+            }
+        }
+    }
+
+    /// Keeps drawn codes for a picture that shows them now or later.
+    pub(in crate::app) fn keep_palette(&mut self, view: PaletteView) {
+        let session = &mut self.state.session;
+        let is_same = |other: &PaletteView| other.palette.model_hash == view.palette.model_hash;
+        if session.drawing_palette.as_ref() == Some(&view.palette.model_hash) {
+            session.drawing_palette = None;
+        }
+        session.palettes.retain(|other| !is_same(other));
+        session.palette.take_if(|shown| is_same(shown));
+        session.palettes.push(view);
+        if session.palettes.len() > MAX_PALETTES {
+            session.palettes.remove(0);
         }
     }
 
     /// After a run: what it learned is what new pictures are opened with.
-    pub(in crate::app) fn use_best_model(&mut self) {
-        self.state.training.model = CheckpointChoice::Best;
-        self.state.training.form.starts_from = CheckpointChoice::Best;
+    fn use_best_model(&mut self) {
+        self.state.session.training.model = CheckpointChoice::Best;
+        self.state.session.training.form.starts_from = CheckpointChoice::Best;
     }
 }

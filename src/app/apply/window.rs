@@ -2,10 +2,12 @@
 
 use eframe::egui::ViewportCommand;
 
-use super::super::App;
 use super::super::command::Command;
-use super::super::state::{Lane, Overlay, Purpose, Workspace};
+use super::super::jobs::Ended;
+use super::super::state::{Overlay, Workspace};
+use super::super::{App, Severity};
 use crate::engine::DeviceJob;
+use crate::error::Notice;
 use crate::progress::Stop;
 use crate::settings::{Settings, ThemeChoice};
 
@@ -15,7 +17,7 @@ impl App {
             Command::Show(workspace) => {
                 self.state.overlay = None;
                 self.state.workspace = workspace;
-                if workspace == Workspace::Dataset && self.state.gallery.total.is_none() {
+                if workspace == Workspace::Dataset && self.state.session.gallery.total.is_none() {
                     self.forget_rows();
                 }
                 if matches!(workspace, Workspace::Dataset | Workspace::FineTune) {
@@ -61,7 +63,8 @@ impl App {
             }),
             Command::DismissNotice(id) => self.state.notices.dismiss(id),
             Command::CancelJob => {
-                if let Some((key, _)) = self.state.shown_job() {
+                let shown = self.state.told_jobs().first().map(|job| job.key);
+                if let Some(key) = shown {
                     self.lanes.stop(key, Stop::Cancel);
                 }
             }
@@ -82,7 +85,20 @@ impl App {
     pub(in crate::app) fn find_device(&mut self) {
         self.state.device = None;
         let choice = self.device();
-        self.submit(Lane::Foreground, Purpose::Device, DeviceJob { choice });
+        self.submit_for_window(DeviceJob { choice }, |app, ended| {
+            let Ended::Finished(device) = ended else {
+                return;
+            };
+            if device.falls_back {
+                let notice = Notice::new(
+                    "computing on the processor",
+                    device.reason.clone(),
+                    "Choose another device in the preferences",
+                );
+                app.state.notices.push(Severity::Warning, notice);
+            }
+            app.state.device = Some(device);
+        });
     }
 
     fn set_scale(&mut self, scale: f32) {

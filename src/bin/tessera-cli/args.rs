@@ -1,19 +1,13 @@
-//! The command line, and the job each command stands for.
+//! The command line: what may be said. [`commands`](super::commands) does it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tessera::engine::{
-    BenchJob, BenchOptions, Budget, CheckJob, CheckpointChoice, CodebookJob, DecodeJob,
-    DeviceChoice, EditJob, EncodeJob, Existing, ExportJob, ExportTarget, ImportJob, ImportOptions,
-    InfoJob, Job, ModelSource, NewJob, OpenJob, Preset, QualityJob, QualityOptions, ReconstructJob,
-    SelfTestJob, Storage, TimelapseJob, TimelapseLook, TimelapseOf, TrainBaseJob, TrainJob,
-    TrainStart,
+    BenchOptions, CheckpointChoice, DeviceChoice, Existing, ModelSource, Preset, Storage,
+    TimelapseLook,
 };
 use tessera::error::Result;
-
-/// Pictures on a quality sheet.
-const SHEET_ROWS: usize = 12;
 
 /// Paint with a codebook learned from your own pictures.
 #[derive(Debug, Parser)]
@@ -45,7 +39,7 @@ pub enum Command {
         /// Folder for the pictures and the project; made where it does not exist.
         out: PathBuf,
         /// How long to fine-tune.
-        #[arg(long, default_value_t = 2.0, value_name = "MINUTES")]
+        #[arg(long, default_value_t = 2.0, value_name = "MINUTES", value_parser = minutes)]
         minutes: f64,
     },
     /// Make an empty project.
@@ -57,6 +51,14 @@ pub enum Command {
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
+    /// Encode a project's pictures and keep their codes there, where other commands and the window find them. Ctrl-C keeps
+    /// what is done; the same command goes on from it.
+    Index {
+        project: PathBuf,
+        /// Of which checkpoint: best, last, or a number that `info` shows.
+        #[arg(long, default_value = "best")]
+        checkpoint: CheckpointChoice,
+    },
     /// Open a picture as a document of a project; a PNG that Tessera exported becomes editable again.
     Open { project: PathBuf, image: PathBuf },
     /// Fine-tune the model on a project's pictures. Ctrl-C keeps the last checkpoint; `--resume` goes on from it.
@@ -66,10 +68,10 @@ pub enum Command {
         #[arg(long, value_enum)]
         preset: Option<PresetName>,
         /// Stop after this many training steps.
-        #[arg(long, conflicts_with = "minutes")]
+        #[arg(long, conflicts_with = "minutes", value_parser = clap::value_parser!(u64).range(1..))]
         steps: Option<u64>,
         /// Stop after this many minutes of training.
-        #[arg(long)]
+        #[arg(long, value_parser = minutes)]
         minutes: Option<f64>,
         /// Go on with the newest unfinished run.
         #[arg(long, conflicts_with_all = ["preset", "seed", "model", "from_scratch"])]
@@ -144,7 +146,7 @@ pub enum Command {
         /// Write a sheet per folder here: source, reconstruction, structure alone, difference.
         #[arg(long, value_name = "DIR")]
         sheets: Option<PathBuf>,
-        /// Leave JPEG and WebP out.
+        /// Leave JPEG and WebP out, as a build without the feature `compare-formats` always does.
         #[arg(long)]
         no_rivals: bool,
     },
@@ -159,7 +161,7 @@ pub enum Command {
         #[arg(long, short)]
         out: PathBuf,
         /// Pause after this many minutes.
-        #[arg(long)]
+        #[arg(long, value_parser = minutes)]
         minutes: Option<f64>,
     },
     /// Say what is in a project.
@@ -184,12 +186,13 @@ pub enum Command {
         #[arg(long, short)]
         out: PathBuf,
         /// The longer side of the frames.
-        #[arg(long, value_name = "PX", default_value_t = TimelapseLook::default().longest_px)]
+        #[arg(long, value_name = "PX", default_value_t = TimelapseLook::default().longest_px, value_parser = clap::value_parser!(u32).range(1..))]
         size: u32,
-        #[arg(long, value_name = "PER_SECOND", default_value_t = TimelapseLook::default().frames_per_second)]
+        /// From 0.1 to 100.
+        #[arg(long, value_name = "PER_SECOND", default_value_t = TimelapseLook::default().frames_per_second, value_parser = frames_per_second)]
         fps: f32,
         /// Strokes shown by each frame [default: as many as give about 240 frames].
-        #[arg(long, value_name = "COUNT")]
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
         strokes_per_frame: Option<u32>,
         /// How long the finished picture stays.
         #[arg(long, value_name = "MS", default_value_t = TimelapseLook::default().hold_ms)]
@@ -229,7 +232,8 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
-    fn source(&self) -> Result<ModelSource> {
+    /// Opens the project, where one is named.
+    pub fn source(&self) -> Result<ModelSource> {
         Ok(match (&self.project, &self.model) {
             (Some(project), _) => ModelSource::Project(Storage::open(project)?, self.checkpoint),
             (None, Some(file)) => ModelSource::File(file.clone()),
@@ -245,24 +249,24 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = BenchOptions::default().rounds)]
     rounds: usize,
     /// Crops of a training step.
-    #[arg(long, default_value_t = BenchOptions::default().batch)]
+    #[arg(long, default_value_t = BenchOptions::default().batch, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
     /// Side of a crop, a multiple of 16.
-    #[arg(long, value_name = "PX", default_value_t = BenchOptions::default().crop_px)]
+    #[arg(long, value_name = "PX", default_value_t = BenchOptions::default().crop_px, value_parser = whole_cells)]
     crop: u32,
     /// Side of the picture that is encoded and decoded, a multiple of 16.
-    #[arg(long, value_name = "PX", default_value_t = BenchOptions::default().picture_px)]
+    #[arg(long, value_name = "PX", default_value_t = BenchOptions::default().picture_px, value_parser = whole_cells)]
     picture: u32,
     /// Sides of the canvases that are painted on.
-    #[arg(long, value_name = "PX", value_delimiter = ',', default_values_t = BenchOptions::default().canvas_px)]
+    #[arg(long, value_name = "PX", value_delimiter = ',', default_values_t = BenchOptions::default().canvas_px, value_parser = clap::value_parser!(u32).range(1..))]
     canvas: Vec<u32>,
     /// Dabs per level and canvas.
-    #[arg(long, default_value_t = BenchOptions::default().dabs)]
+    #[arg(long, default_value_t = BenchOptions::default().dabs, value_parser = clap::value_parser!(u32).range(1..))]
     dabs: u32,
 }
 
 impl BenchArgs {
-    fn options(&self) -> BenchOptions {
+    pub fn options(&self) -> BenchOptions {
         BenchOptions {
             rounds: self.rounds,
             batch: self.batch,
@@ -271,6 +275,29 @@ impl BenchArgs {
             canvas_px: self.canvas.clone(),
             dabs: self.dabs,
         }
+    }
+}
+
+/// A length of time in minutes.
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if minutes > 0.0 && minutes.is_finite() => Ok(minutes),
+        _ => Err("must be more than 0, for example 2 or 0.5".to_owned()),
+    }
+}
+
+fn frames_per_second(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(rate) if (0.1..=100.0).contains(&rate) => Ok(rate),
+        _ => Err("must be from 0.1 to 100".to_owned()),
+    }
+}
+
+/// Pixels that make whole structure cells.
+fn whole_cells(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(side) if side > 0 && side.is_multiple_of(16) => Ok(side),
+        _ => Err("must be a multiple of 16".to_owned()),
     }
 }
 
@@ -291,218 +318,5 @@ impl Args {
         } else {
             Existing::Refuse
         }
-    }
-
-    /// The job that a command stands for. `demo` is several: see `demo.rs`.
-    ///
-    /// # Errors
-    /// As opening or making the project.
-    pub fn job(&self) -> Result<Option<Job>> {
-        let device = self.device;
-        let existing = self.existing();
-        let job: Job = match &self.command {
-            Command::Demo { .. } => return Ok(None),
-            Command::New { project } => NewJob {
-                path: project.clone(),
-            }
-            .into(),
-            Command::Import { project, paths } => ImportJob {
-                project: open_or_create(project)?,
-                paths: paths.clone(),
-                options: ImportOptions::default(),
-                device,
-            }
-            .into(),
-            Command::Open { project, image } => OpenJob {
-                project: open_or_create(project)?,
-                image: image.clone(),
-                device,
-            }
-            .into(),
-            Command::Train {
-                project,
-                preset,
-                steps,
-                minutes,
-                resume,
-                seed,
-                model,
-                from_scratch,
-            } => {
-                let budget = (steps.map(Budget::Steps)).or(minutes.map(Budget::Minutes));
-                let start = if *resume {
-                    TrainStart::Resume { budget }
-                } else {
-                    let preset = preset.unwrap_or(PresetName::Standard);
-                    let mut config = Preset::from(preset).config(seed.unwrap_or(0));
-                    config.budget = budget.unwrap_or(config.budget);
-                    let file = model.clone().map(ModelSource::File);
-                    TrainStart::New {
-                        config: Box::new(config),
-                        model: (!from_scratch).then(|| file.unwrap_or(ModelSource::Base)),
-                    }
-                };
-                TrainJob {
-                    project: Storage::open(project)?,
-                    start,
-                    device,
-                }
-                .into()
-            }
-            Command::Reconstruct { model, inputs, out } => ReconstructJob {
-                models: vec![("reconstruction".into(), model.source()?)],
-                inputs: inputs.clone(),
-                out: out.clone(),
-                existing,
-                device,
-            }
-            .into(),
-            Command::Encode { model, image, out } => EncodeJob {
-                model: model.source()?,
-                image: image.clone(),
-                out: out.clone(),
-                existing,
-                device,
-            }
-            .into(),
-            Command::Decode {
-                model,
-                codes,
-                out,
-                structure_only,
-            } => DecodeJob {
-                model: model.source()?,
-                codes: codes.clone(),
-                out: out.clone(),
-                existing,
-                structure_only: *structure_only,
-                device,
-            }
-            .into(),
-            Command::Edit {
-                model,
-                image,
-                script,
-                out,
-            } => EditJob {
-                model: model.source()?,
-                target: image.clone(),
-                script: script.clone(),
-                out: target(out, existing, true),
-                device,
-            }
-            .into(),
-            Command::Codebook { model, out } => CodebookJob {
-                model: model.source()?,
-                out: out.clone(),
-                existing,
-                device,
-            }
-            .into(),
-            Command::Quality {
-                model,
-                folders,
-                crop,
-                limit,
-                sheets,
-                no_rivals,
-            } => QualityJob {
-                model: model.source()?,
-                folders: folders.clone(),
-                options: QualityOptions {
-                    crop_px: *crop,
-                    limit: *limit,
-                    samples: SHEET_ROWS,
-                    has_rivals: !no_rivals,
-                },
-                out: sheets.clone(),
-                existing,
-                device,
-            }
-            .into(),
-            Command::TrainBase {
-                recipe,
-                data,
-                out,
-                minutes,
-            } => TrainBaseJob {
-                recipe: recipe.clone(),
-                data: data.clone(),
-                out: out.clone(),
-                minutes: *minutes,
-                device,
-            }
-            .into(),
-            Command::Info { project } => InfoJob {
-                path: project.clone(),
-                device,
-            }
-            .into(),
-            Command::Export {
-                project,
-                document,
-                out,
-                no_metadata,
-            } => ExportJob {
-                project: Storage::open(project)?,
-                document: document.clone(),
-                out: target(out, existing, !no_metadata),
-                device,
-            }
-            .into(),
-            Command::Timelapse {
-                project,
-                document,
-                out,
-                size,
-                fps,
-                strokes_per_frame,
-                hold,
-            } => TimelapseJob {
-                of: TimelapseOf::Stored {
-                    project: Storage::open(project)?,
-                    document: document.clone(),
-                    device,
-                },
-                look: TimelapseLook {
-                    longest_px: *size,
-                    frames_per_second: *fps,
-                    strokes_per_frame: *strokes_per_frame,
-                    hold_ms: *hold,
-                },
-                format: None,
-                path: out.clone(),
-                existing,
-            }
-            .into(),
-            Command::Bench { model, sizes } => BenchJob {
-                model: model.source()?,
-                options: sizes.options(),
-                device,
-            }
-            .into(),
-            Command::Check { project } => CheckJob {
-                path: project.clone(),
-            }
-            .into(),
-            Command::Selftest => SelfTestJob { device }.into(),
-        };
-        Ok(Some(job))
-    }
-}
-
-fn target(path: &Path, existing: Existing, has_restore_data: bool) -> ExportTarget {
-    ExportTarget {
-        path: path.to_path_buf(),
-        existing,
-        has_restore_data,
-    }
-}
-
-fn open_or_create(path: &Path) -> Result<Storage> {
-    if path.exists() {
-        Storage::open(path)
-    } else {
-        Storage::create(path)
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tessera::engine::{
     Budget, CheckpointChoice, CodebookJob, DeviceChoice, EditJob, Existing, ExportJob,
-    ExportTarget, ImportJob, ImportOptions, ModelSource, OpenJob, Outcome, Preset, ReconstructJob,
+    ExportTarget, ImportJob, ImportOptions, Imported, ModelSource, OpenJob, Preset, ReconstructJob,
     Storage, TrainJob, TrainStart, write_bytes, write_samples,
 };
 use tessera::error::{Error, Kind, Result};
@@ -132,8 +132,8 @@ pub fn run(
     Ok(())
 }
 
-fn keep_report(path: &Path, outcome: &Outcome) -> Result<()> {
-    let bytes = serde_json::to_vec_pretty(&outcome.report).map_err(|source| {
+fn keep_report(path: &Path, imported: &Imported) -> Result<()> {
+    let bytes = serde_json::to_vec_pretty(imported).map_err(|source| {
         Error::new(
             Kind::Internal,
             "could not write the report",

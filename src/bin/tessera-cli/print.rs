@@ -1,9 +1,13 @@
 //! Events as lines: JSON for programs, a progress bar and sentences for people.
 
+use std::fmt::Display;
+use std::io::{self, Write};
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
 use serde_json::Value;
-use tessera::engine::{Event, EventKind};
-use tessera::error::Error;
+use tessera::engine::{Event, EventKind, JobId, Report};
+use tessera::error::{Error, Kind, Result};
 
 /// Warnings shown one by one; the rest are counted, and stand in the project's report.
 const SHOWN_WARNINGS: usize = 20;
@@ -14,6 +18,20 @@ pub struct Printer {
     bar: Option<ProgressBar>,
     warnings: usize,
     has_shown_failure: bool,
+    /// Why results cannot be written any more.
+    failure: Option<io::Error>,
+}
+
+/// The last event of a job that finished, for programs.
+#[derive(Serialize)]
+struct Finished<'a> {
+    job: JobId,
+    event: &'static str,
+    summary: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<String>,
 }
 
 impl Printer {
@@ -24,16 +42,17 @@ impl Printer {
             bar: None,
             warnings: 0,
             has_shown_failure: false,
+            failure: None,
         }
     }
 
     pub fn event(&mut self, event: &Event) {
         if self.is_json {
-            match serde_json::to_string(event) {
-                Ok(line) => println!("{line}"),
-                Err(error) => log::error!("an event could not be written as JSON: {error}"),
+            // That one comes with the job's output.
+            if !matches!(event.kind, EventKind::Finished) {
+                self.json(event);
+                self.has_shown_failure |= event.kind.is_final();
             }
-            self.has_shown_failure |= event.kind.is_final();
             return;
         }
         match &event.kind {
@@ -65,28 +84,54 @@ impl Printer {
                     self.line(&format!("  ! {notice}"));
                 }
             }
-            EventKind::Finished(outcome) => {
-                self.end_bar();
-                self.note(&outcome.summary);
-                // A report is the job's result, not talk about it.
-                if !outcome.report.is_null() {
-                    print_report(&outcome.report);
-                }
-                for file in &outcome.files {
-                    println!("{file}");
-                }
-            }
+            EventKind::Finished => self.end_bar(),
             EventKind::Cancelled { kept } => {
                 self.end_bar();
-                eprintln!("Stopped. {kept}");
+                say(format_args!("Stopped. {kept}"));
                 self.has_shown_failure = true;
             }
-            EventKind::Failed { notice, .. } => {
+            EventKind::Failed { kind, notice } => {
                 self.end_bar();
-                eprintln!("error: {notice}");
+                say(format_args!("error: {notice}"));
+                advise(*kind);
                 self.has_shown_failure = true;
             }
         }
+    }
+
+    /// What a job that finished gave.
+    pub fn finished(&mut self, job: JobId, report: &impl Report) {
+        let files = report.files();
+        let files = files.iter().map(|path| path.to_string_lossy().into_owned());
+        let files: Vec<String> = files.collect();
+        let figures = serde_json::to_value(report).unwrap_or_else(|error| {
+            log::error!("a report could not be written as JSON: {error}");
+            Value::Null
+        });
+        let has_figures = figures.as_object().is_none_or(|fields| !fields.is_empty());
+        let figures = Some(&figures).filter(|_| has_figures);
+        if self.is_json {
+            self.json(&Finished {
+                job,
+                event: "finished",
+                summary: report.to_string(),
+                report: figures,
+                files,
+            });
+            return;
+        }
+        match (report.page(), figures) {
+            (Some(page), _) => self.out(&page),
+            (None, figures) => {
+                self.note(&report.to_string());
+                // A report is the job's result, not talk about it.
+                figures
+                    .map_or_else(Vec::new, lines_of)
+                    .iter()
+                    .for_each(|line| self.out(line));
+            }
+        }
+        files.iter().for_each(|file| self.out(file));
     }
 
     /// An error that no job reported.
@@ -94,21 +139,57 @@ impl Printer {
         if self.has_shown_failure {
             return;
         }
-        if self.is_json {
-            let failed = EventKind::failed(error.clone());
-            match serde_json::to_string(&failed) {
-                Ok(line) => println!("{line}"),
-                Err(error) => log::error!("an event could not be written as JSON: {error}"),
-            }
+        if self.is_json && self.failure.is_none() {
+            self.json(&EventKind::failed(error.clone()));
         } else {
-            eprintln!("error: {error}");
+            say(format_args!("error: {error}"));
+            advise(error.kind);
         }
     }
 
     pub fn note(&self, text: &str) {
         if !self.is_quiet && !self.is_json {
-            eprintln!("{text}");
+            say(text);
         }
+    }
+
+    /// Whether nobody reads the output any more: of `… | head`, the end.
+    pub fn has_lost_its_reader(&self) -> bool {
+        (self.failure.as_ref()).is_some_and(|why| why.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// # Errors
+    /// Where results could not be written, unless it was their reader who left.
+    pub fn end(&self) -> Result<()> {
+        match &self.failure {
+            Some(source) if !self.has_lost_its_reader() => {
+                let what = "could not write the output";
+                Err(Error::new(
+                    Kind::Io,
+                    what,
+                    source.to_string(),
+                    "Check where it goes to",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn json(&mut self, event: &impl Serialize) {
+        match serde_json::to_string(event) {
+            Ok(line) => self.out(&line),
+            Err(error) => log::error!("an event could not be written as JSON: {error}"),
+        }
+    }
+
+    /// A line of results.
+    fn out(&mut self, line: &str) {
+        if self.failure.is_some() {
+            return;
+        }
+        let mut out = io::stdout().lock();
+        let written = writeln!(out, "{line}").and_then(|()| out.flush());
+        self.failure = written.err();
     }
 
     /// A line above the progress bar.
@@ -162,33 +243,45 @@ fn figures(metrics: &tessera::engine::Metrics) -> String {
     format!("step {}: {}", metrics.step, values.join(" · "))
 }
 
+/// A line of talk. Where nobody hears it, work goes on.
+fn say(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// How to do here what an error advises.
+fn advise(kind: Kind) {
+    let hint = match kind {
+        Kind::Device => "`--device cpu` computes on the CPU; `tessera-cli selftest` tells more",
+        Kind::ReadOnly => "`tessera-cli info` shows a project that may not be written to",
+        _ => return,
+    };
+    say(format_args!("{hint}."));
+}
+
 /// A report's top level as aligned lines; a list has one line for each entry.
-fn print_report(report: &Value) {
+fn lines_of(report: &Value) -> Vec<String> {
     let Value::Object(entries) = report else {
-        println!("{report:#}");
-        return;
+        return vec![format!("{report:#}")];
     };
     let width = entries.keys().map(|key| key.chars().count()).max();
     let width = width.unwrap_or(0);
+    let mut lines = Vec::new();
     for (key, value) in entries {
-        let lines: Vec<String> = match value {
+        match value {
             Value::Array(items) if items.iter().all(Value::is_string) => {
-                println!("  {key:width$}");
-                for item in items {
-                    println!("    {}", one_line(item));
-                }
-                continue;
+                lines.push(format!("  {key:width$}"));
+                lines.extend(items.iter().map(|item| format!("    {}", one_line(item))));
             }
             Value::Array(items) if items.iter().all(Value::is_object) => {
-                items.iter().map(one_line).collect()
+                for (index, item) in items.iter().enumerate() {
+                    let key = if index == 0 { key } else { "" };
+                    lines.push(format!("  {key:width$}  {}", one_line(item)));
+                }
             }
-            other => vec![one_line(other)],
-        };
-        for (index, line) in lines.iter().enumerate() {
-            let key = if index == 0 { key } else { "" };
-            println!("  {key:width$}  {line}");
+            other => lines.push(format!("  {key:width$}  {}", one_line(other))),
         }
     }
+    lines
 }
 
 /// `name value · name value` for an object of plain values; what is nested deeper stays JSON.

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
 
-use tessera::engine::{EventKind, Job, Outcome, Worker};
+use tessera::engine::{Job, Report, Worker};
 use tessera::error::{Error, Kind, Result};
 use tessera::progress::Stop;
 
@@ -12,8 +11,6 @@ use crate::print::Printer;
 
 /// The exit code of a program that Ctrl-C ended.
 pub const CANCELLED: u8 = 130;
-/// How long to wait for an event before looking at Ctrl-C again.
-const POLL: Duration = Duration::from_millis(100);
 
 /// Times Ctrl-C was pressed.
 static INTERRUPTS: AtomicU8 = AtomicU8::new(0);
@@ -40,29 +37,26 @@ impl Runner {
         })
     }
 
-    /// Submits a job and prints its events until the final one.
-    pub fn run(&self, job: impl Into<Job>, printer: &mut Printer) -> Result<Outcome> {
-        let id = self.worker.submit(job.into())?;
-        loop {
-            if INTERRUPTS.load(Ordering::Relaxed) > 0 {
-                // A run that can be resumed keeps where it stands; any other job just ends.
-                self.worker.stop(id, Stop::Pause);
+    /// [`run`](Self::run), where only the printing matters.
+    pub fn report<J: Job<Output: Report>>(&self, job: J, printer: &mut Printer) -> Result<()> {
+        self.run(job, printer).map(drop)
+    }
+
+    /// Submits a job, prints its events until the final one, and gives its output.
+    pub fn run<J: Job<Output: Report>>(&self, job: J, printer: &mut Printer) -> Result<J::Output> {
+        let mut id = None;
+        let output = self.worker.run(job, |event| {
+            if let Some(event) = event {
+                id = Some(event.job);
+                printer.event(event);
             }
-            let Some(event) = self.worker.events().pop(POLL) else {
-                continue;
-            };
-            printer.event(&event);
-            match event.kind {
-                EventKind::Finished(outcome) => return Ok(outcome),
-                EventKind::Cancelled { .. } => return Err(Error::cancelled()),
-                EventKind::Failed { kind, notice } => {
-                    return Err(Error {
-                        kind,
-                        notice: Box::new(notice),
-                    });
-                }
-                _ => {}
-            }
+            // A run that can be resumed keeps where it stands; any other job just ends.
+            let is_over = INTERRUPTS.load(Ordering::Relaxed) > 0 || printer.has_lost_its_reader();
+            is_over.then_some(Stop::Pause)
+        })?;
+        if let Some(id) = id {
+            printer.finished(id, &output);
         }
+        Ok(output)
     }
 }

@@ -1,17 +1,17 @@
 //! How fast this machine trains, encodes, decodes and paints.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::canvas::measure::dab_times;
 use crate::codec::Codec;
 use crate::document::Level;
 use crate::engine::device::{DeviceChoice, open_device, reduced_precision};
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Report};
 use crate::engine::model::ModelSource;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Result};
@@ -79,8 +79,53 @@ impl Progress<'_> {
     }
 }
 
-impl BenchJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// What a machine does, as medians.
+#[derive(Debug, Serialize)]
+pub struct BenchReport {
+    /// Name of the model.
+    pub model: String,
+    pub device: String,
+    /// Of the thread pool.
+    pub threads: usize,
+    /// `fused` or `plain`.
+    pub operators: &'static str,
+    pub options: BenchOptions,
+    pub training: TrainingSpeed,
+    pub pictures: PictureSpeed,
+    pub dabs: Vec<DabTimes>,
+    pub memory: PeakMemory,
+}
+
+/// The process's peak memory, in MiB.
+#[derive(Debug, Serialize)]
+pub struct PeakMemory {
+    /// Up to the end of the training steps.
+    pub training_peak_mib: u64,
+    pub peak_mib: u64,
+}
+
+impl fmt::Display for BenchReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Trains {:.1} pictures/s, {:.0} % of the machine's matrix product rate; decodes {:.1} megapixels/s.",
+            self.training.pictures_per_second,
+            self.training.share_of_product_rate * 100.0,
+            self.pictures.decode_megapixels_per_second
+        )
+    }
+}
+
+impl Report for BenchReport {}
+
+impl Job for BenchJob {
+    type Output = BenchReport;
+
+    fn title(&self) -> &'static str {
+        "Measuring this machine"
+    }
+
+    fn run(self, context: &JobContext) -> Result<BenchReport> {
         let options = &self.options;
         if options.rounds == 0 || options.dabs == 0 {
             return Err(Error::usage(
@@ -108,41 +153,41 @@ impl BenchJob {
         let pictures = pictures(&model.codec, options, &mut progress)?;
         let dabs = dabs(&model.codec, options, &mut progress)?;
 
-        let summary = format!(
-            "Trains {:.1} pictures/s, {:.0} % of the machine's matrix product rate; decodes {:.1} megapixels/s.",
-            training.pictures_per_second,
-            training.share_of_product_rate * 100.0,
-            pictures.decode_megapixels_per_second
-        );
-        Ok(Outcome::new(summary).with_report(json!({
-            "model": model.name,
-            "device": chosen.name,
-            "threads": rayon::current_num_threads(),
-            "operators": if crate::kernels::fused_on(device) { "fused" } else { "plain" },
-            "options": options,
-            "training": training,
-            "pictures": pictures,
-            "dabs": dabs,
-            "memory": {
-                "training_peak_mib": mib(training_peak),
-                "peak_mib": mib(peak_bytes()),
+        let is_fused = crate::kernels::fused_on(device);
+        Ok(BenchReport {
+            model: model.name,
+            device: chosen.name,
+            threads: rayon::current_num_threads(),
+            operators: if is_fused { "fused" } else { "plain" },
+            options: self.options,
+            training,
+            pictures,
+            dabs,
+            memory: PeakMemory {
+                training_peak_mib: mib(training_peak),
+                peak_mib: mib(peak_bytes()),
             },
-        })))
+        })
     }
 }
 
+/// Speed of training.
 #[derive(Debug, Serialize)]
-struct Training {
-    pictures_per_second: f64,
-    step_ms: f64,
+pub struct TrainingSpeed {
+    pub pictures_per_second: f64,
+    pub step_ms: f64,
     /// Of the training step's products alone, over the whole step's time.
-    step_gflops: f64,
-    product_gflops: f64,
-    share_of_product_rate: f64,
+    pub step_gflops: f64,
+    pub product_gflops: f64,
+    pub share_of_product_rate: f64,
 }
 
 /// Training steps and matrix products in alternation.
-fn training(codec: Codec, options: &BenchOptions, progress: &mut Progress<'_>) -> Result<Training> {
+fn training(
+    codec: Codec,
+    options: &BenchOptions,
+    progress: &mut Progress<'_>,
+) -> Result<TrainingSpeed> {
     let device = codec.device().clone();
     let mut step = MeasuredStep::new(codec, options.batch, options.crop_px)?;
     let matrix = Tensor::rand(-1f32, 1.0, (PRODUCT_SIDE, PRODUCT_SIDE), &device)?;
@@ -156,7 +201,7 @@ fn training(codec: Codec, options: &BenchOptions, progress: &mut Progress<'_>) -
     let product_secs = median_secs(&products[WARM_UP_ROUNDS..]);
     let step_gflops = step.flops() / step_secs / 1e9;
     let product_gflops = 2.0 * (PRODUCT_SIDE as f64).powi(3) / product_secs / 1e9;
-    Ok(Training {
+    Ok(TrainingSpeed {
         pictures_per_second: rounded(f64::from(options.batch) / step_secs),
         step_ms: rounded(step_secs * 1e3),
         step_gflops: rounded(step_gflops),
@@ -165,19 +210,20 @@ fn training(codec: Codec, options: &BenchOptions, progress: &mut Progress<'_>) -
     })
 }
 
+/// Speed of whole pictures.
 #[derive(Debug, Serialize)]
-struct Pictures {
-    encode_megapixels_per_second: f64,
-    decode_megapixels_per_second: f64,
+pub struct PictureSpeed {
+    pub encode_megapixels_per_second: f64,
+    pub decode_megapixels_per_second: f64,
     /// Searches among the detail codes.
-    nearest_codes_per_second: f64,
+    pub nearest_codes_per_second: f64,
 }
 
 fn pictures(
     codec: &Codec,
     options: &BenchOptions,
     progress: &mut Progress<'_>,
-) -> Result<Pictures> {
+) -> Result<PictureSpeed> {
     let device = codec.device();
     let side = options.picture_px as usize;
     let pixels = Tensor::from_vec(random_pixels(1, side), (1, side, side, 4), device)?;
@@ -195,19 +241,20 @@ fn pictures(
     }
     let [encode, decode, search] = times.map(|times| median_secs(&times[WARM_UP_ROUNDS..]));
     let megapixels = (side * side) as f64 / 1e6;
-    Ok(Pictures {
+    Ok(PictureSpeed {
         encode_megapixels_per_second: rounded(megapixels / encode),
         decode_megapixels_per_second: rounded(megapixels / decode),
         nearest_codes_per_second: (SEARCH_VECTORS as f64 / search).round(),
     })
 }
 
+/// Time from 3 × 3 cells of codes to finished pixels.
 #[derive(Debug, Serialize)]
-struct Dabs {
-    level: Level,
-    canvas_px: u32,
-    p50_ms: f64,
-    p95_ms: f64,
+pub struct DabTimes {
+    pub level: Level,
+    pub canvas_px: u32,
+    pub p50_ms: f64,
+    pub p95_ms: f64,
 }
 
 /// From 3×3 cells of codes to finished pixels.
@@ -215,13 +262,13 @@ fn dabs(
     codec: &Arc<Codec>,
     options: &BenchOptions,
     progress: &mut Progress<'_>,
-) -> Result<Vec<Dabs>> {
+) -> Result<Vec<DabTimes>> {
     let mut found = Vec::new();
     for level in [Level::Detail, Level::Structure] {
         for &canvas_px in &options.canvas_px {
             let mut times = dab_times(codec, canvas_px, level, options.dabs, progress.context)?;
             times.sort_unstable();
-            found.push(Dabs {
+            found.push(DabTimes {
                 level,
                 canvas_px,
                 p50_ms: rounded(percentile_secs(&times, 50) * 1e3),

@@ -4,7 +4,7 @@ use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Rgba};
 
 use super::edit::open_row;
-use super::session::opened;
+use super::session::OpenDocument;
 use crate::canvas;
 use crate::codec::Codec;
 use crate::document::{
@@ -12,7 +12,7 @@ use crate::document::{
 };
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::documents::{self, Stored};
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Lane};
 use crate::engine::model::{CheckpointChoice, Model, ModelSource};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -29,13 +29,23 @@ pub struct RewrapJob {
     pub device: DeviceChoice,
 }
 
-impl RewrapJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+impl Job for RewrapJob {
+    type Output = OpenDocument;
+    const LANE: Lane = Lane::Foreground;
+
+    fn title(&self) -> &'static str {
+        "Encoding the picture anew"
+    }
+
+    fn run(self, context: &JobContext) -> Result<OpenDocument> {
         let (stored, model) = open_row(&self.project, self.document, self.device)?;
         let codes = canvas::encode(&model.codec, stored.document.source(), self.wrap, context)?;
         let (id, wrap) = (self.document, self.wrap);
         (self.project).call(move |project| project.rewrap_document(id, wrap, &codes))?;
-        Ok(opened(documents::open(&self.project, id, &model)?, model))
+        Ok(OpenDocument::new(
+            documents::open(&self.project, id, &model)?,
+            model,
+        ))
     }
 }
 
@@ -53,8 +63,15 @@ pub struct BlankJob {
     pub device: DeviceChoice,
 }
 
-impl BlankJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+impl Job for BlankJob {
+    type Output = OpenDocument;
+    const LANE: Lane = Lane::Foreground;
+
+    fn title(&self) -> &'static str {
+        "Making a canvas"
+    }
+
+    fn run(self, context: &JobContext) -> Result<OpenDocument> {
         let geometry = Geometry::new(self.width, self.height)?;
         let source = ModelSource::Project(self.project.clone(), self.model);
         let model = source.load(&open_device(self.device)?.device)?;
@@ -63,7 +80,7 @@ impl BlankJob {
         let pixels = blank_pixels(&model.codec, geometry, self.wrap, self.code, context)?;
         let document = Document::new(pixels, codes, self.wrap, &model.hash)?;
         let stored = keep(&self.project, &self.name, document, &model)?;
-        Ok(opened(stored, model))
+        Ok(OpenDocument::new(stored, model))
     }
 }
 
@@ -141,8 +158,15 @@ pub struct ReframeJob {
     pub to: Reframe,
 }
 
-impl ReframeJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+impl Job for ReframeJob {
+    type Output = OpenDocument;
+    const LANE: Lane = Lane::Foreground;
+
+    fn title(&self) -> &'static str {
+        "Making a canvas of another size"
+    }
+
+    fn run(self, context: &JobContext) -> Result<OpenDocument> {
         let (document, model) = (*self.document, self.model);
         let wrap = document.wrap();
         let stored = match self.to {
@@ -185,7 +209,7 @@ impl ReframeJob {
                 stored
             }
         };
-        Ok(opened(stored, model))
+        Ok(OpenDocument::new(stored, model))
     }
 }
 

@@ -1,29 +1,28 @@
 //! Every code as a labelled swatch, with how often the artist's pictures use it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
-use serde_json::json;
+use serde::Serialize;
 
-use super::import::{for_each_picture, pictures as count_pictures};
-use crate::canvas;
+use super::edit::check_png;
 use crate::codec::Codec;
-use crate::document::{Codes, Companions, EMPTY, Level, Raster, Rect, Samples, Source, Wrap};
+use crate::document::{Codes, Companions, EMPTY, Level, Raster, Rect, Samples, Source};
 use crate::engine::companions;
 use crate::engine::device::{DeviceChoice, open_device};
-use crate::engine::event::{Outcome, Product};
+use crate::engine::encodings::{Encodings, by_id, fill, load_source};
+use crate::engine::job::{Job, Lane, Report, pictures as count_pictures};
 use crate::engine::model::{Model, ModelSource};
 use crate::engine::palette::{Palette, PaletteLevel};
-use crate::engine::pictures;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::Result;
 use crate::export::{Existing, Metadata, Provenance, Sheet, SheetItem, render_sheet, write_png};
 use crate::kernels::{Padding, no_grad};
 use crate::progress::Observer;
-use crate::project::PictureFilter;
+use crate::project::{PictureFilter, PictureId};
 
 /// Pictures whose codes are counted: spread evenly over the project when it has more.
 const MAX_COUNTED: usize = 400;
@@ -42,10 +41,63 @@ pub struct CodebookJob {
     pub device: DeviceChoice,
 }
 
-impl CodebookJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// A codebook sheet that was drawn.
+#[derive(Debug, Serialize)]
+pub struct CodebookDrawn {
+    /// Whose codes were counted.
+    pub pictures: u64,
+    pub structure: CodesUsed,
+    pub detail: CodesUsed,
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+/// How many codes a level has, and how many of them the counted pictures use.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct CodesUsed {
+    pub codes: usize,
+    pub used: usize,
+}
+
+impl fmt::Display for CodebookDrawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (structure, detail) = (self.structure, self.detail);
+        if self.pictures == 0 {
+            return write!(
+                f,
+                "Drew {} structure and {} detail codes.",
+                structure.codes, detail.codes
+            );
+        }
+        write!(
+            f,
+            "{} use {} of {} structure and {} of {} detail codes.",
+            count_pictures(self.pictures),
+            structure.used,
+            structure.codes,
+            detail.used,
+            detail.codes
+        )
+    }
+}
+
+impl Report for CodebookDrawn {
+    fn files(&self) -> Vec<&Path> {
+        vec![&self.file]
+    }
+}
+
+impl Job for CodebookJob {
+    type Output = CodebookDrawn;
+
+    fn title(&self) -> &'static str {
+        "Drawing the codebook"
+    }
+
+    fn run(self, context: &JobContext) -> Result<CodebookDrawn> {
+        check_png(&self.out, self.existing)?;
         let model = self.model.load(&open_device(self.device)?.device)?;
-        let mut usage = Usage::new(&model);
+        let mut usage = Usage::new(&model, None);
         if let Some(project) = self.model.project() {
             usage.count(project, &model, context)?;
         }
@@ -62,73 +114,59 @@ impl CodebookJob {
             restore: None,
         };
         write_png(&self.out, self.existing, &stack(&sheets)?, &metadata)?;
-        let used = |counts: &[u64]| counts.iter().filter(|&&count| count > 0).count();
-        let (used_structure, used_detail) = (used(&usage.structure), used(&usage.detail));
-        let summary = if usage.pictures == 0 {
-            format!(
-                "Drew {} structure and {} detail codes.",
-                structure.len(),
-                detail.len()
-            )
-        } else {
-            format!(
-                "{counted} use {used_structure} of {} structure and {used_detail} of {} detail codes.",
-                structure.len(),
-                detail.len()
-            )
+        let used = |counts: &[u64]| CodesUsed {
+            codes: counts.len(),
+            used: counts.iter().filter(|&&count| count > 0).count(),
         };
-        Ok(Outcome::new(summary)
-            .with_report(json!({
-                "pictures": usage.pictures,
-                "structure": { "codes": structure.len(), "used": used_structure },
-                "detail": { "codes": detail.len(), "used": used_detail },
-            }))
-            .with_file(&self.out))
+        Ok(CodebookDrawn {
+            pictures: usage.pictures,
+            structure: used(&usage.structure),
+            detail: used(&usage.detail),
+            file: self.out,
+        })
+    }
+}
+
+/// Draws the codes for the window.
+pub struct PaletteJob {
+    pub model: Model,
+}
+
+impl Job for PaletteJob {
+    type Output = Palette;
+    const LANE: Lane = Lane::Foreground;
+
+    fn title(&self) -> &'static str {
+        "Working out the codes"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Palette> {
+        Usage::new(&self.model, Some(Exemplars::default())).palette(&self.model, context)
     }
 }
 
 /// Draws the codes for the window, and counts how often the project's pictures use them.
-pub struct PaletteJob {
+pub struct CountUsageJob {
+    pub project: Storage,
     pub model: Model,
-    /// The project whose pictures are counted; without one nothing is.
-    pub count: Option<Storage>,
 }
 
-impl PaletteJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
-        let mut usage = Usage::new(&self.model);
-        if let Some(project) = &self.count {
-            usage.count(project, &self.model, context)?;
-            let table = usage.companions_table(&self.model);
-            // The counts are worth having without it.
-            if let Err(error) = companions::keep(project, &self.model.hash, &table) {
-                context.warning(*error.notice);
-            }
+impl Job for CountUsageJob {
+    type Output = Palette;
+
+    fn title(&self) -> &'static str {
+        "Counting the codes"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Palette> {
+        let mut usage = Usage::new(&self.model, Some(Exemplars::default()));
+        usage.count(&self.project, &self.model, context)?;
+        let table = usage.companions_table(&self.model);
+        // The counts are worth having without it.
+        if let Err(error) = companions::keep(&self.project, &self.model.hash, &table) {
+            context.warning(*error.notice);
         }
-        let codec = &self.model.codec;
-        let structure = structure_swatches(codec)?;
-        context.check()?;
-        let detail = detail_swatches(codec, &usage.companions(&structure))?;
-        let palette = Palette {
-            model_hash: self.model.hash.clone(),
-            counted_pictures: usage.pictures,
-            structure: PaletteLevel {
-                counts: usage.structure,
-                exemplars: usage.exemplars.structure,
-                ..palette_level(&structure, codec.structure.codebook())?
-            },
-            detail: PaletteLevel {
-                counts: usage.detail,
-                exemplars: usage.exemplars.detail,
-                ..palette_level(&detail, codec.detail.codebook())?
-            },
-        };
-        Ok(Outcome::new(format!(
-            "Drew {} structure and {} detail codes.",
-            structure.len(),
-            detail.len()
-        ))
-        .with_product(Product::Palette(Arc::new(palette))))
+        usage.palette(&self.model, context)
     }
 }
 
@@ -175,6 +213,23 @@ impl Exemplars {
     /// Pixels around the cell on each side.
     const AROUND_PX: u32 = 12;
 
+    /// Whether some code of a picture has too few patches.
+    fn lack(&self, codes: &Codes) -> bool {
+        let levels = [
+            (Level::Structure, &self.structure),
+            (Level::Detail, &self.detail),
+        ];
+        levels.into_iter().any(|(level, found)| {
+            let full = |code: &u16| {
+                found
+                    .get(code)
+                    .is_some_and(|patches| patches.len() >= Self::PER_CODE)
+            };
+            let mut cells = codes.level(level).cells().iter();
+            cells.any(|code| *code != EMPTY && !full(code))
+        })
+    }
+
     /// At most one patch of this picture for each code.
     fn add(&mut self, source: &Source, codes: &Codes) -> Result<()> {
         let geometry = source.geometry();
@@ -212,7 +267,8 @@ fn crop(source: &Source, rect: Rect) -> Result<Raster> {
 }
 
 struct Usage {
-    exemplars: Exemplars,
+    /// `None` where they are not asked for.
+    exemplars: Option<Exemplars>,
     pictures: u64,
     structure: Vec<u64>,
     detail: Vec<u64>,
@@ -223,10 +279,10 @@ struct Usage {
 }
 
 impl Usage {
-    fn new(model: &Model) -> Self {
+    fn new(model: &Model, exemplars: Option<Exemplars>) -> Self {
         let codebooks = model.codebooks();
         Self {
-            exemplars: Exemplars::default(),
+            exemplars,
             pictures: 0,
             structure: vec![0; codebooks.structure as usize],
             detail: vec![0; codebooks.detail as usize],
@@ -235,33 +291,56 @@ impl Usage {
         }
     }
 
-    /// Adds the codes of the project's usable pictures, spread evenly over them where there are many.
+    /// What was counted, with all codes drawn.
+    fn palette(self, model: &Model, context: &JobContext) -> Result<Palette> {
+        let codec = &model.codec;
+        let structure = structure_swatches(codec)?;
+        context.check()?;
+        let detail = detail_swatches(codec, &self.companions(&structure))?;
+        let exemplars = self.exemplars.unwrap_or_default();
+        Ok(Palette {
+            model_hash: model.hash.clone(),
+            counted_pictures: self.pictures,
+            structure: PaletteLevel {
+                counts: self.structure,
+                exemplars: exemplars.structure,
+                ..palette_level(&structure, codec.structure.codebook())?
+            },
+            detail: PaletteLevel {
+                counts: self.detail,
+                exemplars: exemplars.detail,
+                ..palette_level(&detail, codec.detail.codebook())?
+            },
+        })
+    }
+
+    /// Adds the codes of the project's usable pictures, spread evenly over them where there are many. Those that the project's
+    /// index has are read from it, the others are encoded and kept there.
     fn count(&mut self, project: &Storage, model: &Model, context: &JobContext) -> Result<()> {
-        let mut paths = Vec::new();
-        for_each_picture(project, &PictureFilter::usable(), |row| {
-            paths.push(row.path);
-            Ok(())
-        })?;
-        let step = paths.len().div_ceil(MAX_COUNTED).max(1);
-        let chosen: Vec<PathBuf> = paths.into_iter().step_by(step).collect();
+        let ids = project.call(|project| project.picture_ids(&PictureFilter::usable()))?;
+        let step = ids.len().div_ceil(MAX_COUNTED).max(1);
+        let chosen: Vec<PictureId> = ids.into_iter().step_by(step).collect();
+        let encodings = Encodings::new(project, model)?;
+        // Warnings tell what could not be encoded.
+        fill(&encodings, model, by_id(&chosen), true, context)?;
         let mut kept_cells = 0;
-        for (done, path) in chosen.iter().enumerate() {
-            context.progress(done as u64, chosen.len() as u64);
-            let counted = pictures::load_source(path).and_then(|source| {
-                let codes = canvas::encode(&model.codec, &source, Wrap::default(), context)?;
-                self.exemplars.add(&source, &codes)?;
-                Ok(codes)
-            });
-            match counted {
-                Ok(codes) => {
-                    self.add(&codes);
-                    kept_cells += codes.detail.cells().len();
-                    if kept_cells <= MAX_KEPT_CELLS {
-                        self.codes.push(codes);
-                    }
+        for picture in encodings.of(&chosen) {
+            context.check()?;
+            let picture = picture?;
+            self.add(&picture.codes);
+            if let Some(exemplars) = &mut self.exemplars
+                && exemplars.lack(&picture.codes)
+            {
+                let source = load_source(&picture.path, picture.content_hash);
+                match source.and_then(|source| exemplars.add(&source, &picture.codes)) {
+                    Ok(()) => {}
+                    Err(error) if error.is_cancelled() => return Err(error),
+                    Err(error) => context.warning(*error.notice),
                 }
-                Err(error) if error.is_cancelled() => return Err(error),
-                Err(error) => context.warning(*error.notice),
+            }
+            kept_cells += picture.codes.detail.cells().len();
+            if kept_cells <= MAX_KEPT_CELLS {
+                self.codes.push(picture.codes);
             }
         }
         Ok(())

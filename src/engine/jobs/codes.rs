@@ -1,20 +1,25 @@
 //! Pictures to codes and back, as files.
 
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
+use super::edit::check_png;
 use crate::canvas;
+use crate::dataset::{Limits, read_file};
 use crate::document::{CodeGrid, Codes, Geometry, Wrap};
 use crate::engine::device::{DeviceChoice, open_device};
-use crate::engine::event::Outcome;
-use crate::engine::model::ModelSource;
+use crate::engine::encodings::Encodings;
+use crate::engine::job::{Job, Report};
+use crate::engine::model::{Model, ModelSource};
 use crate::engine::pictures;
+use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
-use crate::export::{Existing, Metadata, Provenance, write_bytes, write_png};
+use crate::export::{Existing, Metadata, Provenance, check_writable, write_bytes, write_png};
+use crate::project::ContentHash;
 
 const FORMAT: u32 = 1;
 /// A canvas of 8192² has 4.5 million cells of at most 6 characters.
@@ -43,17 +48,66 @@ pub struct EncodeJob {
     pub device: DeviceChoice,
 }
 
-impl EncodeJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// A picture's codes that were written.
+#[derive(Debug, Serialize)]
+pub struct Encoded {
+    /// Hash of the model.
+    pub model: String,
+    /// Pixels.
+    pub width: u32,
+    pub height: u32,
+    #[serde(skip)]
+    pub structure_cells: usize,
+    #[serde(skip)]
+    pub detail_cells: usize,
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+impl fmt::Display for Encoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Encoded into {} structure and {} detail codes.",
+            self.structure_cells, self.detail_cells
+        )
+    }
+}
+
+impl Report for Encoded {
+    fn files(&self) -> Vec<&Path> {
+        vec![&self.file]
+    }
+}
+
+impl Job for EncodeJob {
+    type Output = Encoded;
+
+    fn title(&self) -> &'static str {
+        "Encoding a picture"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Encoded> {
+        check_writable(&self.out, self.existing)?;
         let model = self.model.load(&open_device(self.device)?.device)?;
-        let source = pictures::load_source(&self.image)?;
-        let codes = canvas::encode(&model.codec, &source, Wrap::default(), context)?;
+        let indexed = match self.model.project() {
+            Some(project) => indexed_codes(project, &model, &self.image)?,
+            None => None,
+        };
+        let (codes, width, height) = match indexed {
+            Some(found) => found,
+            None => {
+                let source = pictures::load_source(&self.image)?;
+                let codes = canvas::encode(&model.codec, &source, Wrap::default(), context)?;
+                (codes, source.width(), source.height())
+            }
+        };
         let cells = (codes.structure.cells().len(), codes.detail.cells().len());
         let file = CodesFile {
             tessera_codes: FORMAT,
             model: model.hash,
-            width: source.width(),
-            height: source.height(),
+            width,
+            height,
             structure: codes.structure,
             detail: codes.detail,
         };
@@ -66,13 +120,38 @@ impl EncodeJob {
             )
         })?;
         write_bytes(&self.out, self.existing, &bytes)?;
-        Ok(Outcome::new(format!(
-            "Encoded into {} structure and {} detail codes.",
-            cells.0, cells.1
-        ))
-        .with_report(json!({ "model": file.model, "width": file.width, "height": file.height }))
-        .with_file(&self.out))
+        Ok(Encoded {
+            model: file.model,
+            width: file.width,
+            height: file.height,
+            structure_cells: cells.0,
+            detail_cells: cells.1,
+            file: self.out,
+        })
     }
+}
+
+/// The codes of a picture that the project's index has in its full size, with that size in pixels.
+fn indexed_codes(
+    project: &Storage,
+    model: &Model,
+    image: &Path,
+) -> Result<Option<(Codes, u32, u32)>> {
+    let hash = ContentHash::of(&read_file(image, &Limits::default())?);
+    let found = project.call(move |project| {
+        let Some(id) = project.picture_by_content(hash)? else {
+            return Ok(None);
+        };
+        project.picture(id).map(Some)
+    })?;
+    let Some(row) = found else { return Ok(None) };
+    let indexed = Encodings::new(project, model)?
+        .of(&[row.id])
+        .next()
+        .transpose()?;
+    Ok(indexed
+        .filter(|found| (found.width, found.height) == (row.width, row.height))
+        .map(|found| (found.codes, found.width, found.height)))
 }
 
 /// Decodes a codes file.
@@ -85,8 +164,39 @@ pub struct DecodeJob {
     pub device: DeviceChoice,
 }
 
-impl DecodeJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// A picture that was decoded from codes.
+#[derive(Debug, Serialize)]
+pub struct DecodedCodes {
+    /// Pixels.
+    #[serde(skip)]
+    pub width: u32,
+    #[serde(skip)]
+    pub height: u32,
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+impl fmt::Display for DecodedCodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Decoded {} × {} pixels.", self.width, self.height)
+    }
+}
+
+impl Report for DecodedCodes {
+    fn files(&self) -> Vec<&Path> {
+        vec![&self.file]
+    }
+}
+
+impl Job for DecodeJob {
+    type Output = DecodedCodes;
+
+    fn title(&self) -> &'static str {
+        "Decoding codes"
+    }
+
+    fn run(self, context: &JobContext) -> Result<DecodedCodes> {
+        check_png(&self.out, self.existing)?;
         let model = self.model.load(&open_device(self.device)?.device)?;
         let file = read_codes(&self.codes)?;
         if file.model != model.hash {
@@ -111,14 +221,17 @@ impl DecodeJob {
         if self.structure_only {
             codes.detail = CodeGrid::filled(codes.detail.width(), codes.detail.height(), None);
         }
-        let size = (file.width, file.height);
         let decoded = pictures::decode(&model.codec, &codes, geometry, context)?;
         let metadata = Metadata {
             provenance: Some(Provenance::Generated),
             restore: None,
         };
         write_png(&self.out, self.existing, &decoded, &metadata)?;
-        Ok(Outcome::new(format!("Decoded {} × {} pixels.", size.0, size.1)).with_file(&self.out))
+        Ok(DecodedCodes {
+            width: file.width,
+            height: file.height,
+            file: self.out,
+        })
     }
 }
 
@@ -129,7 +242,7 @@ fn read_codes(path: &Path) -> Result<CodesFile> {
             Kind::Damaged,
             "could not read the codes",
             why,
-            "Encode the picture again with `tessera-cli encode`",
+            "Encode the picture again",
         )
         .at(path)
     };

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
-use crate::document::{Codebooks, Codes};
+use crate::document::{Codebooks, Codes, Companions};
 use crate::engine::companions;
-use crate::engine::event::{Outcome, Product};
+use crate::engine::job::{Job, Lane};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::Result;
@@ -21,14 +19,16 @@ pub struct CompanionsJob {
     pub codes: Arc<Codes>,
 }
 
-impl CompanionsJob {
-    pub(in crate::engine) fn run(self, _: &JobContext) -> Result<Outcome> {
+impl Job for CompanionsJob {
+    type Output = Companions;
+    const LANE: Lane = Lane::Foreground;
+
+    fn title(&self) -> &'static str {
+        "Finding textures for structure codes"
+    }
+
+    fn run(self, _: &JobContext) -> Result<Companions> {
         let (project, model) = (Some(&self.project), self.model_hash.as_str());
-        let table = companions::best(project, model, self.codebooks, &self.codes)?;
-        Ok(
-            Outcome::new(format!("Textures come from {}.", table.origin))
-                .with_report(json!({ "origin": table.origin, "codes": table.known() }))
-                .with_product(Product::Companions(Arc::new(table))),
-        )
+        companions::best(project, model, self.codebooks, &self.codes)
     }
 }

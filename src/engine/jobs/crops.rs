@@ -1,12 +1,10 @@
 //! What fine-tuning does with one picture, to look at.
 
-use std::sync::Arc;
-
 use super::train::usable_pictures;
 use crate::codec::pixels;
 use crate::dataset::{Crops, Source};
 use crate::document::{Raster, Samples};
-use crate::engine::event::{Outcome, Product};
+use crate::engine::job::{Job, Lane};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Kind, Result};
@@ -43,8 +41,16 @@ pub struct CropSheet {
     pub crops: Vec<Raster>,
 }
 
-impl CropsJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+impl Job for CropsJob {
+    type Output = CropSheet;
+    const LANE: Lane = Lane::Foreground;
+    const IS_QUIET: bool = true;
+
+    fn title(&self) -> &'static str {
+        "Cutting crops of a picture"
+    }
+
+    fn run(self, context: &JobContext) -> Result<CropSheet> {
         let id = self.picture;
         let row = self.project.call(move |project| project.picture(id))?;
         let usable = match usable_pictures(&self.project) {
@@ -81,14 +87,10 @@ impl CropsJob {
                 Raster::new(side, side, Samples::Rgba8(rgba))
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(
-            Outcome::new(format!("Cut {COUNT} crops of {}.", row.relative)).with_product(
-                Product::Crops(Arc::new(CropSheet {
-                    picture: id,
-                    role,
-                    crops,
-                })),
-            ),
-        )
+        Ok(CropSheet {
+            picture: id,
+            role,
+            crops,
+        })
     }
 }

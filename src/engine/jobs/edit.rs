@@ -1,25 +1,28 @@
 //! Documents: opening, editing by script, exporting.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::codes::read_text;
-use super::session::file_name;
 use crate::canvas;
 use crate::document::script::{self, EditScript};
 use crate::document::{Document, Raster, Wrap};
 use crate::engine::companions;
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::documents::{self, Opened, Stored};
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Report, WhenLeft};
 use crate::engine::model::{CheckpointChoice, Model, ModelSource};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
-use crate::export::{Existing, Metadata, Provenance, encode_restore_data, write_png, write_webp};
+use crate::export::{Existing, Metadata, Provenance, Writer, check_writable, encode_restore_data};
+use crate::foundation::formats::Format;
 use crate::progress::Observer;
+use crate::project::DocumentId;
 
 /// How a document leaves Tessera.
 pub struct ExportTarget {
@@ -43,33 +46,25 @@ impl ExportTarget {
         Ok(self)
     }
 
-    /// Writes a picture in the format that the name says; a WebP carries no `restore`.
+    /// Whether it can be written, before the work that makes it.
+    fn check(&self) -> Result<()> {
+        Writer::of(&self.path)?;
+        check_writable(&self.path, self.existing)
+    }
+
+    /// Writes a picture in the format that the name says; `restore` only where the format carries it.
     pub(super) fn write(
         &self,
         raster: &Raster,
         provenance: Option<Provenance>,
         restore: Option<&[u8]>,
     ) -> Result<()> {
-        let metadata = |restore| Metadata {
+        let writer = Writer::of(&self.path)?;
+        let metadata = Metadata {
             provenance,
-            restore,
+            restore: restore.filter(|_| writer.restores),
         };
-        match self.extension().as_deref() {
-            Some("png") => write_png(&self.path, self.existing, raster, &metadata(restore)),
-            Some("webp") => write_webp(&self.path, self.existing, raster, &metadata(None)),
-            _ => Err(Error::usage(
-                "could not export",
-                "the file name ends neither in .png nor in .webp",
-                "Name a .png or .webp file",
-            )
-            .at(&self.path)),
-        }
-    }
-
-    /// In small letters.
-    fn extension(&self) -> Option<String> {
-        let extension = self.path.extension()?.to_str()?;
-        Some(extension.to_ascii_lowercase())
+        writer.write(&self.path, self.existing, raster, &metadata)
     }
 }
 
@@ -80,8 +75,40 @@ pub struct OpenJob {
     pub device: DeviceChoice,
 }
 
-impl OpenJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// A document that was opened in a project.
+#[derive(Debug, Serialize)]
+pub struct DocumentReport {
+    pub document: DocumentId,
+    pub name: String,
+    /// Pixels.
+    #[serde(skip)]
+    pub width: u32,
+    #[serde(skip)]
+    pub height: u32,
+    #[serde(skip)]
+    pub strokes: usize,
+}
+
+impl fmt::Display for DocumentReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Opened “{}”: {} × {} pixels, {} strokes.",
+            self.name, self.width, self.height, self.strokes
+        )
+    }
+}
+
+impl Report for DocumentReport {}
+
+impl Job for OpenJob {
+    type Output = DocumentReport;
+
+    fn title(&self) -> &'static str {
+        "Opening a picture"
+    }
+
+    fn run(self, context: &JobContext) -> Result<DocumentReport> {
         let model = ModelSource::Project(self.project.clone(), CheckpointChoice::Best);
         let opened = documents::read_picture(&self.image)?;
         let (stored, _) = open_in(
@@ -92,14 +119,13 @@ impl OpenJob {
             self.device,
             context,
         )?;
-        Ok(Outcome::new(format!(
-            "Opened “{}”: {} × {} pixels, {} strokes.",
-            stored.name,
-            stored.document.width(),
-            stored.document.height(),
-            stored.document.history().strokes().len()
-        ))
-        .with_report(json!({ "document": stored.id, "name": stored.name })))
+        Ok(DocumentReport {
+            document: stored.id,
+            width: stored.document.width(),
+            height: stored.document.height(),
+            strokes: stored.document.history().strokes().len(),
+            name: stored.name,
+        })
     }
 }
 
@@ -113,45 +139,103 @@ pub struct EditJob {
     pub device: DeviceChoice,
 }
 
-impl EditJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// A picture that an edit script was applied to.
+#[derive(Debug, Serialize)]
+pub struct Edited {
+    /// The document's name.
+    pub document: String,
+    /// Strokes that the script made.
+    pub strokes: usize,
+    pub strokes_before: usize,
+    /// Where pulled details came from, in words.
+    pub textures_from: Option<String>,
+    /// Hash of the model.
+    pub model: String,
+    /// Whether anything differs from the source.
+    #[serde(skip)]
+    pub is_edited: bool,
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+impl fmt::Display for Edited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Edited “{}” with {} strokes",
+            self.document, self.strokes
+        )?;
+        if !self.is_edited {
+            f.write_str("; nothing differs from the source")?;
+        }
+        if let Some(origin) = &self.textures_from {
+            write!(f, "; textures come from {origin}")?;
+        }
+        f.write_str(".")
+    }
+}
+
+impl Report for Edited {
+    fn files(&self) -> Vec<&Path> {
+        vec![&self.file]
+    }
+}
+
+impl Job for EditJob {
+    type Output = Edited;
+
+    fn title(&self) -> &'static str {
+        "Editing a picture"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Edited> {
+        self.out.check()?;
         let text = read_text(
             &self.script,
             script::MAX_BYTES as u64,
             "could not read the edit script",
         )?;
         let script = EditScript::from_json(&text).map_err(|error| error.at(&self.script))?;
-        let (mut stored, model) = match self.model.project() {
+        let project = self.model.project();
+        let is_new = project.is_some() && self.target.exists();
+        let (stored, model) = match project {
             Some(project) => self.open_stored(project, context)?,
             None => self.open_loose(context)?,
         };
+        let id = stored.id;
+        let edited = self.edit(&script, stored, model, context);
+        if let (true, Some(project), Err(_)) = (is_new, project, &edited) {
+            // The picture was to come into the project with its edits, not without.
+            if let Err(error) = project.call(move |project| project.delete_document(id)) {
+                context.warning(*error.notice);
+            }
+        }
+        edited
+    }
+}
+
+impl EditJob {
+    fn edit(
+        &self,
+        script: &EditScript,
+        mut stored: Stored,
+        model: Model,
+        context: &JobContext,
+    ) -> Result<Edited> {
         let before = stored.document.history().strokes().len();
-        let (applied, textures_from) = apply(&script, &mut stored, &model, self.model.project())
+        let (applied, textures_from) = apply(script, &mut stored, &model, self.model.project())
             .map_err(|error| error.at(&self.script))?;
         let settings = json!({ "script": script });
         export(&stored.document, &model, &self.out, settings, context)?;
-        let changed = stored.document.is_edited();
-        Ok(Outcome::new(format!(
-            "Edited “{}” with {applied} strokes{}{}.",
-            stored.name,
-            if changed {
-                ""
-            } else {
-                "; nothing differs from the source"
-            },
-            match &textures_from {
-                Some(origin) => format!("; textures come from {origin}"),
-                None => String::new(),
-            }
-        ))
-        .with_report(json!({
-            "document": stored.name,
-            "strokes": applied,
-            "strokes_before": before,
-            "textures_from": textures_from,
-            "model": model.hash,
-        }))
-        .with_file(&self.out.path))
+        Ok(Edited {
+            is_edited: stored.document.is_edited(),
+            document: stored.name,
+            strokes: applied,
+            strokes_before: before,
+            textures_from,
+            model: model.hash,
+            file: self.out.path.clone(),
+        })
     }
 
     fn open_stored(&self, project: &Storage, context: &JobContext) -> Result<(Stored, Model)> {
@@ -206,37 +290,87 @@ pub struct ExportJob {
     pub device: DeviceChoice,
 }
 
-impl ExportJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// A document that was written as a picture.
+#[derive(Debug, Serialize)]
+pub struct Exported {
+    /// The document's name.
+    pub document: String,
+    /// Hash of the model.
+    pub model: String,
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+impl fmt::Display for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Exported “{}”.", self.document)
+    }
+}
+
+impl Report for Exported {
+    fn files(&self) -> Vec<&Path> {
+        vec![&self.file]
+    }
+}
+
+impl Job for ExportJob {
+    type Output = Exported;
+
+    fn title(&self) -> &'static str {
+        "Exporting a document"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Exported> {
+        self.out.check()?;
         let wanted = self.document.clone();
         let row = self
             .project
             .call(move |project| documents::find(project, wanted.as_deref()))?;
         let (stored, model) = open_row(&self.project, row.id, self.device)?;
         export(&stored.document, &model, &self.out, json!({}), context)?;
-        Ok(Outcome::new(format!("Exported “{}”.", stored.name))
-            .with_report(json!({ "document": stored.name, "model": model.hash }))
-            .with_file(&self.out.path))
+        Ok(Exported {
+            document: stored.name,
+            model: model.hash,
+            file: self.out.path,
+        })
     }
 }
 
-/// Writes a document as it is at this moment; painting may go on meanwhile. Where nothing may be replaced, a
-/// name that is taken gets a number.
+/// Writes a document as it is at this moment and gives the file; painting may go on meanwhile. Where nothing may be
+/// replaced, a name that is taken gets a number.
 pub struct SnapshotJob {
-    pub name: String,
     pub document: Box<Document>,
     pub model: Model,
     pub out: ExportTarget,
 }
 
-impl SnapshotJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+impl Job for SnapshotJob {
+    type Output = PathBuf;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Finish;
+
+    fn title(&self) -> &'static str {
+        "Exporting a picture"
+    }
+
+    fn run(self, context: &JobContext) -> Result<PathBuf> {
         let out = self.out.made_free()?;
         export(&self.document, &self.model, &out, json!({}), context)?;
-        Ok(Outcome::new(format!("Exported {}.", file_name(&out.path)))
-            .with_report(json!({ "document": self.name, "model": self.model.hash }))
-            .with_file(&out.path))
+        Ok(out.path)
     }
+}
+
+/// Whether a PNG can be written here, before the work that makes it.
+pub(super) fn check_png(path: &Path, existing: Existing) -> Result<()> {
+    let is_other = (path.extension()).is_some_and(|ending| !Format::PNG.has_ending(ending));
+    if is_other {
+        return Err(Error::usage(
+            "could not write the picture",
+            "the file name does not end in .png, the only format it is written in",
+            "Name a .png file",
+        )
+        .at(path));
+    }
+    check_writable(path, existing)
 }
 
 /// `path`, or the same with " 2", " 3", … where something of that name exists.
@@ -363,11 +497,9 @@ fn write(
     settings: serde_json::Value,
 ) -> Result<()> {
     let provenance = document.is_edited().then_some(Provenance::Edited);
-    let restore = match target.extension().as_deref() {
-        Some("png") if target.has_restore_data => {
-            Some(encode_restore_data(document, raster, settings)?)
-        }
-        _ => None,
+    let restore = match target.has_restore_data && Writer::of(&target.path)?.restores {
+        true => Some(encode_restore_data(document, raster, settings)?),
+        false => None,
     };
     target.write(raster, provenance, restore.as_deref())
 }

@@ -2,10 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use serde_json::json;
-
-use super::import::pictures;
-use crate::engine::event::Outcome;
+use crate::engine::job::Job;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::Result;
@@ -20,8 +17,24 @@ pub struct CheckFilesJob {
     pub project: Storage,
 }
 
-impl CheckFilesJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// How many pictures' files changed their state.
+#[derive(Debug, Clone, Copy)]
+pub struct FilesChecked {
+    /// No longer where they were.
+    pub gone: u64,
+    /// Back where they were.
+    pub back: u64,
+}
+
+impl Job for CheckFilesJob {
+    type Output = FilesChecked;
+    const IS_QUIET: bool = true;
+
+    fn title(&self) -> &'static str {
+        "Looking for the pictures' files"
+    }
+
+    fn run(self, context: &JobContext) -> Result<FilesChecked> {
         let (mut gone, mut back) = (Vec::new(), Vec::new());
         let mut after = PictureId::MIN;
         loop {
@@ -37,19 +50,17 @@ impl CheckFilesJob {
                 }
             }
         }
-        let (lost, found) = (gone.len() as u64, back.len() as u64);
-        if lost + found > 0 {
+        let checked = FilesChecked {
+            gone: gone.len() as u64,
+            back: back.len() as u64,
+        };
+        if checked.gone + checked.back > 0 {
             self.project.call(move |project| {
                 project.set_missing(&gone, true)?;
                 project.set_missing(&back, false)
             })?;
         }
-        Ok(Outcome::new(format!(
-            "{} no longer where they were, {} back.",
-            pictures(lost),
-            pictures(found)
-        ))
-        .with_report(json!({ "gone": lost, "back": found })))
+        Ok(checked)
     }
 }
 

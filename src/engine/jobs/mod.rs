@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod brushes;
 pub mod canvas;
+pub mod carry;
 pub mod codebook;
 pub mod codes;
 pub mod companions;
@@ -10,6 +11,8 @@ pub mod crops;
 pub mod edit;
 pub mod files;
 pub mod import;
+pub mod index;
+pub mod info;
 pub mod project;
 pub mod quality;
 pub mod reconstruct;

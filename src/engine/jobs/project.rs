@@ -1,26 +1,53 @@
 //! What is in a project, and whether it is sound.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde::Serialize;
 
+use super::info::{CheckpointInfo, DocumentInfo, ProjectInfo, RunInfo};
 use crate::engine::device::{DeviceChoice, open_device};
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Report};
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
 use crate::progress::Observer;
-use crate::project::{Project, utc_text};
+use crate::project::Project;
 
 /// Makes an empty project.
 pub struct NewJob {
     pub path: PathBuf,
 }
 
-impl NewJob {
-    pub(in crate::engine) fn run(self, _: &JobContext) -> Result<Outcome> {
+/// A project that was made.
+#[derive(Debug, Serialize)]
+pub struct NewProject {
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+impl fmt::Display for NewProject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Made an empty project.")
+    }
+}
+
+impl Report for NewProject {
+    fn files(&self) -> Vec<&Path> {
+        vec![&self.file]
+    }
+}
+
+impl Job for NewJob {
+    type Output = NewProject;
+
+    fn title(&self) -> &'static str {
+        "Making a project"
+    }
+
+    fn run(self, _: &JobContext) -> Result<NewProject> {
         Storage::create(&self.path)?;
-        Ok(Outcome::new("Made an empty project.").with_file(&self.path))
+        Ok(NewProject { file: self.path })
     }
 }
 
@@ -31,59 +58,30 @@ pub struct InfoJob {
     pub device: DeviceChoice,
 }
 
-impl InfoJob {
-    pub(in crate::engine) fn run(self, _: &JobContext) -> Result<Outcome> {
+impl Job for InfoJob {
+    type Output = ProjectInfo;
+
+    fn title(&self) -> &'static str {
+        "Reading the project"
+    }
+
+    fn run(self, _: &JobContext) -> Result<ProjectInfo> {
         let device = open_device(self.device)?;
         let project = Project::open_read_only(&self.path)?;
-        let counts = project.picture_counts()?;
-        let runs = project.runs()?;
+        let runs = project.runs()?.into_iter().map(RunInfo::from);
         let checkpoints = project.checkpoints()?;
-        let documents = project.documents()?;
-        let summary = format!(
-            "{} pictures ({} usable), {} runs, {} checkpoints, {} documents.",
-            counts.total,
-            counts.usable,
-            runs.len(),
-            checkpoints.len(),
-            documents.len()
-        );
-        let runs: Vec<_> = runs
-            .iter()
-            .map(|run| {
-                json!({
-                    "id": run.id, "name": run.name, "status": run.status, "seed": run.seed,
-                    "device": run.device, "created": utc_text(run.created_ms), "notice": run.notice,
-                })
-            })
-            .collect();
-        let checkpoints: Vec<_> = checkpoints
-            .iter()
-            .map(|row| {
-                json!({
-                    "id": row.id, "run": row.run, "kind": row.kind, "step": row.step, "name": row.name,
-                    "bytes": row.weights_bytes, "metrics": row.metrics,
-                })
-            })
-            .collect();
-        let documents: Vec<_> = documents
-            .iter()
-            .map(|row| {
-                json!({
-                    "id": row.id, "name": row.name, "width": row.width, "height": row.height,
-                    "strokes": row.strokes, "applied_strokes": row.applied_strokes,
-                    "modified": utc_text(row.modified_ms),
-                })
-            })
-            .collect();
-        Ok(Outcome::new(summary).with_report(json!({
-            "file_bytes": project.size_bytes(),
-            "pictures": counts,
-            "runs": runs,
-            "checkpoints": checkpoints,
-            "documents": documents,
-            "device": device.name,
-            "device_reason": device.reason,
-        })))
+        let checkpoints = checkpoints.into_iter().map(CheckpointInfo::from);
+        let documents = project.documents()?.into_iter().map(DocumentInfo::from);
+        Ok(ProjectInfo {
+            file_bytes: project.size_bytes(),
+            pictures: project.picture_counts()?,
+            runs: runs.collect(),
+            checkpoints: checkpoints.collect(),
+            documents: documents.collect(),
+            device: device.name,
+            device_reason: device.reason,
+            path: self.path,
+        })
     }
 }
 
@@ -92,12 +90,30 @@ pub struct CheckJob {
     pub path: PathBuf,
 }
 
-impl CheckJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// Every page and every record of the project was read, and all are as they should be.
+#[derive(Debug, Serialize)]
+pub struct ProjectSound {}
+
+impl fmt::Display for ProjectSound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("The project is sound.")
+    }
+}
+
+impl Report for ProjectSound {}
+
+impl Job for CheckJob {
+    type Output = ProjectSound;
+
+    fn title(&self) -> &'static str {
+        "Checking the project"
+    }
+
+    fn run(self, context: &JobContext) -> Result<ProjectSound> {
         let project = Project::open_read_only(&self.path)?;
         let findings = project.check(context)?;
         if findings.is_empty() {
-            return Ok(Outcome::new("The project is sound."));
+            return Ok(ProjectSound {});
         }
         for finding in &findings {
             context.warning(finding.clone());

@@ -1,13 +1,14 @@
 //! How well a model reproduces folders of pictures: a table, and a sheet to look at.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde::Serialize;
 
 use crate::codec::pixels::from_rgba8;
 use crate::document::{Raster, Samples};
 use crate::engine::device::{DeviceChoice, open_device};
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Report};
 use crate::engine::model::ModelSource;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Result};
@@ -36,8 +37,43 @@ pub struct QualityJob {
     pub device: DeviceChoice,
 }
 
-impl QualityJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// How well a model reproduces each set of pictures. Its text is a Markdown table, as the model card has it.
+#[derive(Debug, Serialize)]
+pub struct QualityReport {
+    /// Name of the model.
+    pub model: String,
+    pub model_hash: String,
+    pub sets: Vec<SetScores>,
+    /// How well the model's embedding finds the other half of a picture; `None` with too few pictures.
+    pub retrieval: Option<RetrievalScores>,
+    #[serde(skip)]
+    pub sheets: Vec<PathBuf>,
+}
+
+impl fmt::Display for QualityReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&table(&self.sets))?;
+        match &self.retrieval {
+            Some(scores) => writeln!(f, "\n{}", found_again(scores)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Report for QualityReport {
+    fn files(&self) -> Vec<&Path> {
+        self.sheets.iter().map(PathBuf::as_path).collect()
+    }
+}
+
+impl Job for QualityJob {
+    type Output = QualityReport;
+
+    fn title(&self) -> &'static str {
+        "Measuring quality"
+    }
+
+    fn run(self, context: &JobContext) -> Result<QualityReport> {
         let device = open_device(self.device)?.device;
         let model = self.model.load(&device)?;
         if let Some(out) = &self.out {
@@ -67,20 +103,17 @@ impl QualityJob {
             }
             sets.push(scores);
         }
-        let retrieval = retrieval.scores();
-        let mut text = table(&sets);
-        if let Some(scores) = &retrieval {
-            text += &format!("\n{}\n", found_again(scores));
-        }
-        let outcome = Outcome::new(text).with_report(json!({
-            "model": model.name, "model_hash": model.hash, "sets": sets, "retrieval": retrieval,
-        }));
-        Ok((sheets.iter()).fold(outcome, |outcome, sheet| outcome.with_file(sheet)))
+        Ok(QualityReport {
+            model: model.name,
+            model_hash: model.hash,
+            sets,
+            retrieval: retrieval.scores(),
+            sheets,
+        })
     }
 }
 
-/// A Markdown table, as the model card has it.
-pub fn table(sets: &[SetScores]) -> String {
+fn table(sets: &[SetScores]) -> String {
     let mut text = String::from(
         "| set | pictures | PSNR dB | SSIM | gradient energy | structure alone dB | bits/px (raw) | \
          codes used | perplexity | JPEG at these bits | WebP at these bits |\n|---|---|---|---|---|---|---|---|---|---|---|\n",

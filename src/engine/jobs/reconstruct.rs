@@ -1,18 +1,21 @@
 //! Pictures through the codec and back, with a sheet to look at.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde::Serialize;
 
 use crate::canvas;
 use crate::document::{Raster, Wrap};
 use crate::engine::device::{DeviceChoice, open_device};
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Report};
 use crate::engine::model::{Model, ModelSource};
 use crate::engine::pictures;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Result};
-use crate::export::{Existing, Metadata, Provenance, Sheet, SheetItem, render_sheet, write_png};
+use crate::export::{
+    Existing, Metadata, Provenance, Sheet, SheetItem, check_writable, render_sheet, write_png,
+};
 use crate::progress::Observer;
 use crate::train::metrics::{over_grey_rgba8, psnr_db};
 
@@ -32,8 +35,55 @@ pub struct ReconstructJob {
     pub device: DeviceChoice,
 }
 
-impl ReconstructJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// Pictures that went through one or several models.
+#[derive(Debug, Serialize)]
+pub struct Reconstructed {
+    /// Headings of the models.
+    pub models: Vec<String>,
+    pub pictures: Vec<ReconstructedPicture>,
+    /// Pictures that were asked for, those that could not be read included.
+    #[serde(skip)]
+    pub asked: usize,
+    /// The sheet, then one file per picture.
+    #[serde(skip)]
+    pub files: Vec<PathBuf>,
+}
+
+/// How close a picture's reconstructions come to it.
+#[derive(Debug, Serialize)]
+pub struct ReconstructedPicture {
+    pub file: String,
+    /// In dB, per model.
+    pub psnr_db: Vec<f64>,
+    /// In dB, of the last model without its detail codes.
+    pub structure_psnr_db: f64,
+}
+
+impl fmt::Display for Reconstructed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done = self.pictures.len();
+        write!(f, "Reconstructed {done} of {} pictures.", self.asked)
+    }
+}
+
+impl Report for Reconstructed {
+    fn files(&self) -> Vec<&Path> {
+        self.files.iter().map(PathBuf::as_path).collect()
+    }
+}
+
+impl Job for ReconstructJob {
+    type Output = Reconstructed;
+
+    fn title(&self) -> &'static str {
+        "Reconstructing pictures"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Reconstructed> {
+        let sheet = self.out.join("sheet.png");
+        if self.out.exists() {
+            check_writable(&sheet, self.existing)?;
+        }
         let device = open_device(self.device)?.device;
         let models = self
             .models
@@ -41,11 +91,9 @@ impl ReconstructJob {
             .map(|(head, source)| Ok((head.as_str(), source.load(&device)?)))
             .collect::<Result<Vec<_>>>()?;
         let inputs = picture_files(&self.inputs, context)?;
-        std::fs::create_dir_all(&self.out)
-            .map_err(|source| Error::io("could not make the folder", &self.out, &source))?;
         let mut rows = Vec::new();
-        let mut report = Vec::new();
-        let mut outcome_files = Vec::new();
+        let mut pictures = Vec::new();
+        let mut files = vec![sheet.clone()];
         for (done, input) in inputs.iter().enumerate() {
             context.progress(done as u64, inputs.len() as u64);
             context.check()?;
@@ -63,14 +111,16 @@ impl ReconstructJob {
                 restore: None,
             };
             if let Some((last, _)) = row.reconstructions.last() {
+                std::fs::create_dir_all(&self.out)
+                    .map_err(|source| Error::io("could not make the folder", &self.out, &source))?;
                 write_png(&file, self.existing, last, &metadata)?;
-                outcome_files.push(file);
+                files.push(file);
             }
-            report.push(json!({
-                "file": input.to_string_lossy(),
-                "psnr_db": row.reconstructions.iter().map(|(_, psnr)| psnr).collect::<Vec<_>>(),
-                "structure_psnr_db": row.structure.1,
-            }));
+            pictures.push(ReconstructedPicture {
+                file: input.to_string_lossy().into_owned(),
+                psnr_db: row.reconstructions.iter().map(|(_, psnr)| *psnr).collect(),
+                structure_psnr_db: row.structure.1,
+            });
             if rows.len() < SHEET_ROWS {
                 rows.push(row);
             }
@@ -83,7 +133,6 @@ impl ReconstructJob {
                 "Name pictures, or folders with pictures in them",
             ));
         }
-        let sheet = self.out.join("sheet.png");
         let heads: Vec<&str> = models.iter().map(|(head, _)| *head).collect();
         write_png(
             &sheet,
@@ -91,17 +140,12 @@ impl ReconstructJob {
             &draw(&heads, &rows)?,
             &Metadata::default(),
         )?;
-        let mut outcome = Outcome::new(format!(
-            "Reconstructed {} of {} pictures.",
-            report.len(),
-            inputs.len()
-        ))
-        .with_report(json!({ "models": heads, "pictures": report }))
-        .with_file(&sheet);
-        for file in &outcome_files {
-            outcome = outcome.with_file(file);
-        }
-        Ok(outcome)
+        Ok(Reconstructed {
+            models: heads.into_iter().map(str::to_owned).collect(),
+            pictures,
+            asked: inputs.len(),
+            files,
+        })
     }
 }
 

@@ -1,13 +1,12 @@
 //! One code in place of another in all documents of a project.
 
 use std::collections::BTreeSet;
-
-use serde_json::json;
+use std::fmt;
 
 use crate::document::tools::{Easel, replace_stroke};
 use crate::document::{Alphabet, DetailPolicy, Level};
 use crate::engine::documents::{self, Stored};
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Lane, WhenLeft};
 use crate::engine::model::Model;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
@@ -29,8 +28,51 @@ pub struct ReplaceJob {
     pub open: BTreeSet<DocumentId>,
 }
 
-impl ReplaceJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// What became of a code in a project's documents.
+#[derive(Debug, Clone, Copy)]
+pub struct Replaced {
+    pub level: Level,
+    pub from: u16,
+    pub to: u16,
+    /// Documents in which it was replaced.
+    pub changed: usize,
+    pub failed: usize,
+    /// Documents of other models, which stayed as they were.
+    pub of_other_models: usize,
+}
+
+impl fmt::Display for Replaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Replaced {} code {} by {} in {} other {}.",
+            self.level,
+            self.from,
+            self.to,
+            self.changed,
+            if self.changed == 1 {
+                "picture"
+            } else {
+                "pictures"
+            }
+        )?;
+        match self.of_other_models {
+            0 => Ok(()),
+            count => write!(f, " {count} of another model stayed as they were."),
+        }
+    }
+}
+
+impl Job for ReplaceJob {
+    type Output = Replaced;
+    const LANE: Lane = Lane::Foreground;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Finish;
+
+    fn title(&self) -> &'static str {
+        "Replacing a code in all pictures"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Replaced> {
         let hash = ContentHash::of(&self.model.bytes);
         let rows = self.project.call(|project| project.documents())?;
         let (ours, others): (Vec<_>, Vec<_>) = rows
@@ -49,22 +91,18 @@ impl ReplaceJob {
                 }
             }
         }
-        let Self {
-            level, from, to, ..
-        } = self;
-        let mut summary = format!(
-            "Replaced {level} code {from} by {to} in {changed} other {}.",
-            if changed == 1 { "picture" } else { "pictures" }
-        );
-        if !others.is_empty() {
-            let count = others.len();
-            summary += &format!(" {count} of another model stayed as they were.");
-        }
-        Ok(Outcome::new(summary).with_report(json!({
-            "changed": changed, "failed": failed, "of_other_models": others.len(),
-        })))
+        Ok(Replaced {
+            level: self.level,
+            from: self.from,
+            to: self.to,
+            changed,
+            failed,
+            of_other_models: others.len(),
+        })
     }
+}
 
+impl ReplaceJob {
     fn replace_in(&self, id: DocumentId) -> Result<bool> {
         let Stored { mut document, .. } = documents::open(&self.project, id, &self.model)?;
         let before = document.history().clone();

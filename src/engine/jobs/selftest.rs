@@ -1,7 +1,11 @@
 //! Checking a device on demand.
 
+use std::fmt;
+
+use serde::Serialize;
+
 use crate::engine::device::{DeviceChoice, judge_by, open_unchecked};
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Report};
 use crate::engine::selftest::self_test;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Notice, Result};
@@ -12,8 +16,43 @@ pub struct SelfTestJob {
     pub device: DeviceChoice,
 }
 
-impl SelfTestJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// A device that computes as it should.
+#[derive(Debug, Serialize)]
+pub struct DeviceSound {
+    /// Of Tessera.
+    pub version: String,
+    pub system: String,
+    pub device: String,
+    /// Why this device, in words.
+    pub reason: String,
+    /// A line each.
+    pub checks: Vec<String>,
+    #[serde(skip)]
+    pub seconds: f64,
+}
+
+impl fmt::Display for DeviceSound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} computes as it should: {} checks in {:.1} s.",
+            self.device,
+            self.checks.len(),
+            self.seconds
+        )
+    }
+}
+
+impl Report for DeviceSound {}
+
+impl Job for SelfTestJob {
+    type Output = DeviceSound;
+
+    fn title(&self) -> &'static str {
+        "Checking the device"
+    }
+
+    fn run(self, context: &JobContext) -> Result<DeviceSound> {
         let chosen = open_unchecked(self.device)?;
         let report = self_test(&chosen, context)?;
         if !chosen.device.is_cpu() {
@@ -29,22 +68,16 @@ impl SelfTestJob {
                 Kind::Device,
                 format!("the device {} does not compute as it should", chosen.name),
                 format!("{failed} of {} checks failed", report.checks.len()),
-                "Use `--device cpu`, update the driver, and report this with the lines above",
+                "Compute on the CPU, update the driver, and report this with the lines above",
             ));
         }
-        let summary = format!(
-            "{} computes as it should: {} checks in {:.1} s.",
-            chosen.name,
-            report.checks.len(),
-            report.seconds
-        );
-        let json = serde_json::json!({
-            "version": report.version,
-            "system": report.system,
-            "device": report.device,
-            "reason": report.reason,
-            "checks": report.lines(),
-        });
-        Ok(Outcome::new(summary).with_report(json))
+        Ok(DeviceSound {
+            checks: report.lines(),
+            version: report.version,
+            system: report.system,
+            device: report.device,
+            reason: report.reason,
+            seconds: report.seconds,
+        })
     }
 }

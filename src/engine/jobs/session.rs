@@ -1,18 +1,15 @@
 //! What the window works with, handed over in memory: an open project, an open document with its model.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use serde_json::json;
 
 use super::edit::{open_in, open_row};
 use crate::document::Document;
 use crate::engine::device::{DeviceChoice, open_device_or_cpu};
 use crate::engine::documents::{self, Opened};
-use crate::engine::event::{Outcome, Product};
+use crate::engine::job::{Job, Lane, WhenLeft};
 use crate::engine::model::{CheckpointChoice, Model, ModelSource};
 use crate::engine::pictures;
-use crate::engine::storage::Storage;
+use crate::engine::storage::{Storage, WeakStorage};
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
 use crate::progress::Observer;
@@ -31,28 +28,39 @@ pub enum ProjectFile {
 pub struct OpenProjectJob {
     pub path: PathBuf,
     pub file: ProjectFile,
+    /// Projects that this process may have open: one of them is not opened a second time.
+    pub known: Vec<WeakStorage>,
 }
 
-impl OpenProjectJob {
-    pub(in crate::engine) fn run(self, _: &JobContext) -> Result<Outcome> {
+impl Job for OpenProjectJob {
+    type Output = Storage;
+    const LANE: Lane = Lane::Foreground;
+
+    fn title(&self) -> &'static str {
+        "Opening a project"
+    }
+
+    fn run(self, _: &JobContext) -> Result<Storage> {
+        if self.file != ProjectFile::Create {
+            let known = self.known.iter();
+            if let Some(storage) = known.filter_map(|known| known.reopened(&self.path)).next() {
+                return Ok(storage);
+            }
+        }
         let creates = match self.file {
             ProjectFile::Open => false,
             ProjectFile::Create => true,
             ProjectFile::OpenOrCreate => !self.path.exists(),
         };
-        let project = if creates {
+        if creates {
             if let Some(folder) = self.path.parent() {
                 std::fs::create_dir_all(folder)
                     .map_err(|source| Error::io("could not make the folder", folder, &source))?;
             }
-            Storage::create(&self.path)?
+            Storage::create(&self.path)
         } else {
-            Storage::open(&self.path)?
-        };
-        let verb = if creates { "Made" } else { "Opened" };
-        Ok(Outcome::new(format!("{verb} {}.", file_name(&self.path)))
-            .with_file(&self.path)
-            .with_product(Product::Project(project)))
+            Storage::open(&self.path)
+        }
     }
 }
 
@@ -61,30 +69,54 @@ pub struct DeviceJob {
     pub choice: DeviceChoice,
 }
 
-impl DeviceJob {
-    pub(in crate::engine) fn run(self, _: &JobContext) -> Result<Outcome> {
+/// What jobs compute on.
+#[derive(Debug, Clone)]
+pub struct DeviceInUse {
+    pub name: String,
+    /// Why this one, in words.
+    pub reason: String,
+    /// Whether the one that was asked for does not work.
+    pub falls_back: bool,
+}
+
+impl Job for DeviceJob {
+    type Output = DeviceInUse;
+    const LANE: Lane = Lane::Foreground;
+
+    fn title(&self) -> &'static str {
+        "Looking for the device"
+    }
+
+    fn run(self, _: &JobContext) -> Result<DeviceInUse> {
         let (chosen, falls_back) = open_device_or_cpu(self.choice);
-        Ok(
-            Outcome::new(format!("Computing on {}: {}.", chosen.name, chosen.reason)).with_report(
-                json!({ "name": chosen.name, "reason": chosen.reason, "falls_back": falls_back }),
-            ),
-        )
+        Ok(DeviceInUse {
+            name: chosen.name,
+            reason: chosen.reason,
+            falls_back,
+        })
     }
 }
 
-/// Writes a copy of a project beside the open one.
+/// Writes a copy of a project beside the open one and gives its file.
 pub struct SaveCopyJob {
     pub project: Storage,
     pub to: PathBuf,
 }
 
-impl SaveCopyJob {
-    pub(in crate::engine) fn run(self, _: &JobContext) -> Result<Outcome> {
+impl Job for SaveCopyJob {
+    type Output = PathBuf;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Finish;
+
+    fn title(&self) -> &'static str {
+        "Saving a copy of the project"
+    }
+
+    fn run(self, _: &JobContext) -> Result<PathBuf> {
         let to = self.to.clone();
         // The file dialog has asked before replacing anything.
         self.project
             .call(move |project| project.save_copy(&to, true, &()))?;
-        Ok(Outcome::new(format!("Saved a copy as {}.", file_name(&self.to))).with_file(&self.to))
+        Ok(self.to)
     }
 }
 
@@ -97,8 +129,6 @@ pub enum OpenWhat {
     Sample(&'static str),
     /// A document of the project.
     Stored(DocumentId),
-    /// The source picture of a document once more, as a new document: under a newer model.
-    SourceOf(DocumentId),
 }
 
 /// A document that is open for editing, with the model that decodes it.
@@ -110,6 +140,18 @@ pub struct OpenDocument {
     pub model: Model,
 }
 
+impl OpenDocument {
+    pub(super) fn new(stored: documents::Stored, model: Model) -> Self {
+        Self {
+            id: stored.id,
+            name: stored.name,
+            document: stored.document,
+            snapshots: stored.snapshots,
+            model,
+        }
+    }
+}
+
 /// Opens a document of a project, or makes one of a picture.
 pub struct OpenDocumentJob {
     pub project: Storage,
@@ -119,26 +161,20 @@ pub struct OpenDocumentJob {
     pub device: DeviceChoice,
 }
 
-impl OpenDocumentJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+impl Job for OpenDocumentJob {
+    type Output = OpenDocument;
+    const LANE: Lane = Lane::Foreground;
+
+    fn title(&self) -> &'static str {
+        "Opening a picture"
+    }
+
+    fn run(self, context: &JobContext) -> Result<OpenDocument> {
         let source = ModelSource::Project(self.project.clone(), self.model);
         let (stored, model) = match self.what {
             OpenWhat::Stored(id) => open_row(&self.project, id, self.device)?,
             OpenWhat::File(path) => {
                 let opened = documents::read_picture(&path)?;
-                open_in(&self.project, &source, &path, opened, self.device, context)?
-            }
-            OpenWhat::SourceOf(id) => {
-                let (name, bytes) = self.project.call(move |project| {
-                    let row = project.document(id)?;
-                    let bytes = documents::source_bytes(project, &row)?;
-                    Ok((row.name, bytes))
-                })?;
-                let opened = Opened::Picture {
-                    source: pictures::source_from_bytes(&bytes)?,
-                    bytes,
-                };
-                let path = PathBuf::from(name);
                 open_in(&self.project, &source, &path, opened, self.device, context)?
             }
             OpenWhat::Sample(name) => {
@@ -160,32 +196,6 @@ impl OpenDocumentJob {
             }
         };
         context.check()?;
-        Ok(opened(stored, model))
+        Ok(OpenDocument::new(stored, model))
     }
-}
-
-/// Hands a document over to the window.
-pub(super) fn opened(stored: documents::Stored, model: Model) -> Outcome {
-    Outcome::new(format!(
-        "Opened “{}”: {} × {} pixels.",
-        stored.name,
-        stored.document.width(),
-        stored.document.height()
-    ))
-    .with_report(json!({ "document": stored.id, "name": stored.name }))
-    .with_product(Product::Document(Arc::new(OpenDocument {
-        id: stored.id,
-        name: stored.name,
-        document: stored.document,
-        snapshots: stored.snapshots,
-        model,
-    })))
-}
-
-/// The last part of a path, for messages.
-pub(super) fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    )
 }

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::canvas::LiveCanvas;
 use crate::dataset::pixels::{Premultiplied, fit, unpremultiply};
 use crate::document::{Document, Geometry, Raster, Rect, Samples, Stroke};
-use crate::engine::event::{Outcome, Product};
+use crate::engine::job::Job;
 use crate::engine::model::Model;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
@@ -39,8 +37,15 @@ pub struct Thumbnails {
     pub of: Vec<(Arc<Stroke>, Option<Raster>)>,
 }
 
-impl ThumbnailsJob {
-    pub(in crate::engine) fn run(mut self, context: &JobContext) -> Result<Outcome> {
+impl Job for ThumbnailsJob {
+    type Output = Thumbnails;
+    const IS_QUIET: bool = true;
+
+    fn title(&self) -> &'static str {
+        "Drawing the history"
+    }
+
+    fn run(mut self, context: &JobContext) -> Result<Thumbnails> {
         let mut of = Vec::new();
         self.strokes.sort_unstable();
         // From the newest back: an artist looks at the end of the history, and so it is the shorter way.
@@ -60,12 +65,7 @@ impl ThumbnailsJob {
                 .transpose()?;
             of.push((stroke, picture));
         }
-        Ok(Outcome::new(format!("Drew {} small pictures.", of.len()))
-            .with_report(json!({ "document": self.id, "strokes": of.len() }))
-            .with_product(Product::Thumbnails(Arc::new(Thumbnails {
-                id: self.id,
-                of,
-            }))))
+        Ok(Thumbnails { id: self.id, of })
     }
 }
 

@@ -1,21 +1,21 @@
 //! How a picture came to be: its journal of strokes as a moving picture.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::edit::{free_path, open_row};
-use super::session::file_name;
 use crate::canvas::{LiveCanvas, Patch};
 use crate::document::{CellDelta, Document, Raster, Rect, Samples, SamplesMut};
 use crate::engine::device::DeviceChoice;
 use crate::engine::documents;
-use crate::engine::event::Outcome;
+use crate::engine::job::{Job, Report, WhenLeft, file_name};
 use crate::engine::model::Model;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Result};
-use crate::export::{AnimationFormat, AnimationSize, Existing, Frame, Shrunk, write_animation};
+use crate::export::{AnimationSize, AnimationWriter, Existing, Frame, Shrunk};
 use crate::progress::Observer;
 
 /// Frames where the user does not say how many strokes each shows.
@@ -66,16 +66,56 @@ pub struct TimelapseJob {
     pub of: TimelapseOf,
     pub look: TimelapseLook,
     /// `None`: as the path says.
-    pub format: Option<AnimationFormat>,
+    pub writer: Option<&'static AnimationWriter>,
     pub path: PathBuf,
     pub existing: Existing,
 }
 
-impl TimelapseJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
-        let format = match self.format {
-            Some(format) => format,
-            None => AnimationFormat::of(&self.path)?,
+/// A timelapse that was written.
+#[derive(Debug, Serialize)]
+pub struct TimelapseWritten {
+    /// The document's name.
+    pub document: String,
+    pub strokes: usize,
+    pub frames: u32,
+    /// Pixels.
+    pub width: u32,
+    pub height: u32,
+    /// A folder where the frames are files of their own.
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+impl fmt::Display for TimelapseWritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Wrote {} strokes as {} frames to {}.",
+            self.strokes,
+            self.frames,
+            file_name(&self.file)
+        )
+    }
+}
+
+impl Report for TimelapseWritten {
+    fn files(&self) -> Vec<&Path> {
+        vec![&self.file]
+    }
+}
+
+impl Job for TimelapseJob {
+    type Output = TimelapseWritten;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Finish;
+
+    fn title(&self) -> &'static str {
+        "Making a timelapse"
+    }
+
+    fn run(self, context: &JobContext) -> Result<TimelapseWritten> {
+        let writer = match self.writer {
+            Some(writer) => writer,
+            None => AnimationWriter::of(&self.path)?,
         };
         if !(0.1..=100.0).contains(&self.look.frames_per_second) {
             return Err(Error::usage(
@@ -90,6 +130,7 @@ impl TimelapseJob {
             (true, Existing::Refuse) => free_path(&self.path),
             _ => self.path,
         };
+        writer.check(&path, self.existing)?;
         let (name, document, model) = match self.of {
             TimelapseOf::Open {
                 name,
@@ -121,20 +162,15 @@ impl TimelapseJob {
             std::fs::create_dir_all(folder)
                 .map_err(|source| Error::io("could not make the folder", folder, &source))?;
         }
-        write_animation(&path, self.existing, format, size, &mut next)?;
-        Ok(Outcome::new(format!(
-            "Wrote {applied} strokes as {} frames to {}.",
-            size.frames,
-            file_name(&path)
-        ))
-        .with_report(json!({
-            "document": name,
-            "strokes": applied,
-            "frames": size.frames,
-            "width": size.width,
-            "height": size.height,
-        }))
-        .with_file(&path))
+        writer.write(&path, self.existing, size, &mut next)?;
+        Ok(TimelapseWritten {
+            document: name,
+            strokes: applied,
+            frames: size.frames,
+            width: size.width,
+            height: size.height,
+            file: path,
+        })
     }
 }
 

@@ -1,11 +1,13 @@
 //! Fine-tuning: frozen settings → training loop → metrics and checkpoints in the project.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use candle_core::Device;
+use serde::Serialize;
 use serde_json::json;
 
 use super::import::for_each_picture;
@@ -14,7 +16,8 @@ use crate::codec::{Codec, CodecConfig};
 use crate::dataset::{Fingerprint, Source, split_held_out};
 use crate::engine::background::in_background;
 use crate::engine::device::{DeviceChoice, open_device, reduced_precision};
-use crate::engine::event::{Metrics, Outcome, Preview};
+use crate::engine::event::{Metrics, Preview};
+use crate::engine::job::{Job, Lane, Report, WhenLeft};
 use crate::engine::model::{CheckpointChoice, MODEL_HASH, ModelSource};
 use crate::engine::storage::Storage;
 use crate::engine::worker::{JobContext, from_panic};
@@ -46,8 +49,51 @@ pub enum TrainStart {
     Resume { budget: Option<Budget> },
 }
 
-impl TrainJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// A fine-tune that came to its end.
+#[derive(Debug, Serialize)]
+pub struct Trained {
+    pub run: RunId,
+    pub steps: u64,
+    pub device: String,
+    /// Why this device, in words.
+    pub device_reason: String,
+    /// Scores on held-out pictures before the first step, and the best ones.
+    pub first: Option<Evaluation>,
+    pub best: Option<Evaluation>,
+    /// Whether it stopped before its budget was used up because the scores no longer rose.
+    #[serde(skip)]
+    pub is_early: bool,
+}
+
+impl fmt::Display for Trained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trained {} steps", self.steps)?;
+        if self.is_early {
+            f.write_str(" and stopped because the held-out score no longer rose")?;
+        }
+        if let (Some(first), Some(best)) = (&self.first, &self.best) {
+            write!(
+                f,
+                "; held-out PSNR {:.2} dB, from {:.2} dB at the start",
+                best.psnr_db, first.psnr_db
+            )?;
+        }
+        f.write_str(".")
+    }
+}
+
+impl Report for Trained {}
+
+impl Job for TrainJob {
+    type Output = Trained;
+    const LANE: Lane = Lane::Training;
+    const WHEN_LEFT: WhenLeft = WhenLeft::Pause;
+
+    fn title(&self) -> &'static str {
+        "Fine-tuning"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Trained> {
         let chosen = open_device(self.device)?;
         let pictures = usable_pictures(&self.project)?;
         if !pictures.is_separate {
@@ -83,61 +129,56 @@ impl TrainJob {
             ended.and_then(|ended| kept.map(|()| ended)),
         )?;
         let progress = run.progress();
-        let (step, first, best) = (progress.step, &progress.first, &progress.best);
-        let gain = match (first, best) {
-            (Some(first), Some(best)) => format!(
-                "; held-out PSNR {:.2} dB, from {:.2} dB at the start",
-                best.psnr_db, first.psnr_db
-            ),
-            _ => String::new(),
-        };
+        let step = progress.step;
         let stopped = |kept: String| {
             let mut error = Error::cancelled();
             error.notice.next = kept;
             Err(error)
         };
         match ended {
-            Ended::Paused => stopped(format!(
-                "Step {step} is kept; `tessera-cli train --resume` goes on from it"
-            )),
+            Ended::Paused => stopped(format!("Step {step} is kept; resuming goes on from it")),
             Ended::Cancelled => stopped(format!("The model of step {step} is kept")),
-            Ended::Finished | Ended::NoMoreGain => Ok(Outcome::new(format!(
-                "Trained {step} steps{}{gain}.",
-                if ended == Ended::NoMoreGain {
-                    " and stopped because the held-out score no longer rose"
-                } else {
-                    ""
-                }
-            ))
-            .with_report(json!({
-                "run": id,
-                "steps": step,
-                "device": chosen.name,
-                "device_reason": chosen.reason,
-                "first": first,
-                "best": best,
-            }))),
+            Ended::Finished | Ended::NoMoreGain => Ok(Trained {
+                run: id,
+                steps: step,
+                device: chosen.name,
+                device_reason: chosen.reason,
+                first: progress.first.clone(),
+                best: progress.best.clone(),
+                is_early: ended == Ended::NoMoreGain,
+            }),
         }
     }
 }
 
-/// The pictures that are not excluded or missing, split by content.
-pub(super) fn usable_pictures(project: &Storage) -> Result<Pictures> {
-    let mut sources = Vec::new();
-    let mut prints = Vec::new();
+/// The pictures of a project that are not excluded or missing, split by content into those to train on and those held out.
+///
+/// # Errors
+/// `NoPictures` where there are none; those of reading the project.
+pub fn usable_pictures(project: &Storage) -> Result<Pictures> {
+    let mut found = Vec::new();
     for_each_picture(project, &PictureFilter::usable(), |row| {
         let print = row.phash.as_deref().and_then(Fingerprint::from_bytes);
         if let Some(print) = print {
-            prints.push((row.blake3.0, print));
-            sources.push(Source {
+            let source = Source {
                 path: row.path,
                 content_hash: row.blake3.0,
                 width: row.width,
                 height: row.height,
-            });
+            };
+            found.push((source, print));
         }
         Ok(())
     })?;
+    // A run that goes on finds its pictures in the order it began with.
+    found.sort_unstable_by(|(a, _), (b, _)| a.path.as_os_str().cmp(b.path.as_os_str()));
+    let (sources, prints): (Vec<Source>, Vec<_>) = found
+        .into_iter()
+        .map(|(source, print)| {
+            let print = (source.content_hash, print);
+            (source, print)
+        })
+        .unzip();
     if sources.is_empty() {
         return Err(Error::new(
             Kind::NoPictures,
@@ -216,7 +257,7 @@ fn resume(
                 Kind::NotFound,
                 "there is no run to go on with",
                 "no run of this project was interrupted after its first checkpoint",
-                "Start one without `--resume`",
+                "Start a new one",
             )
         };
         let row = project.resumable_run()?.ok_or_else(nothing)?;

@@ -1,21 +1,24 @@
 //! Making the base model from its recipe, in pieces: each goes on where the last one stopped.
 
+use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use candle_core::Device;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::codec::Codec;
 use crate::codec::checkpoint::Precision;
 use crate::engine::background::in_background;
 use crate::engine::device::{DeviceChoice, open_device, reduced_precision};
-use crate::engine::event::{Metrics, Outcome};
+use crate::engine::event::Metrics;
+use crate::engine::job::{Job, Lane, Report};
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Notice, Result};
-use crate::export::{Existing, write_bytes};
+use crate::export::{Existing, check_writable, write_bytes};
 use crate::progress::{Observer, Stop};
 use crate::train::recipe::{GroupCount, Prepared, Recipe};
 use crate::train::{
@@ -39,8 +42,61 @@ pub struct TrainBaseJob {
     pub device: DeviceChoice,
 }
 
-impl TrainBaseJob {
-    pub(in crate::engine) fn run(self, context: &JobContext) -> Result<Outcome> {
+/// What a piece of the base training came to.
+#[derive(Debug, Serialize)]
+pub struct BaseTrained {
+    pub stages: Vec<StageReport>,
+    pub device: String,
+    pub groups: Vec<GroupCount>,
+    /// Percent of the last stage's budget that is used up, where the recipe goes on.
+    #[serde(skip)]
+    pub left_at_percent: Option<f64>,
+    /// The model, once the recipe has come to its end.
+    #[serde(skip)]
+    pub model: Option<PathBuf>,
+}
+
+/// How far a stage is.
+#[derive(Debug, Serialize)]
+pub struct StageReport {
+    /// `training` or `sharpening`.
+    pub stage: &'static str,
+    pub steps: u64,
+    /// Of training, in all pieces.
+    pub seconds: f64,
+    /// The best scores on held-out pictures.
+    pub best: Option<Evaluation>,
+}
+
+impl fmt::Display for BaseTrained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.left_at_percent, self.stages.last()) {
+            (Some(percent), Some(last)) => write!(
+                f,
+                "Trained {} steps, {percent:.1} % of the {} stage; run the same command to go on.",
+                last.steps, last.stage
+            ),
+            _ => f.write_str("Trained to the end of the recipe."),
+        }
+    }
+}
+
+impl Report for BaseTrained {
+    fn files(&self) -> Vec<&Path> {
+        self.model.iter().map(PathBuf::as_path).collect()
+    }
+}
+
+impl Job for TrainBaseJob {
+    type Output = BaseTrained;
+    const LANE: Lane = Lane::Training;
+
+    fn title(&self) -> &'static str {
+        "Training the base model"
+    }
+
+    fn run(self, context: &JobContext) -> Result<BaseTrained> {
+        check_writable(&self.out, Existing::Replace)?;
         let recipe = Recipe::read(&self.recipe)?;
         let device = open_device(self.device)?;
         let prepared = in_background(|| recipe.prepare(&self.data, context))?;
@@ -68,22 +124,22 @@ impl TrainBaseJob {
             let ended = in_background(|| run.run(&mut sink, &piece))?;
             let progress = run.progress();
             is_new |= progress.step > begun_at;
-            reports.push(json!({
-                "stage": stage.name,
-                "steps": progress.step,
-                "seconds": progress.seconds,
-                "best": progress.best,
-            }));
+            reports.push(StageReport {
+                stage: stage.name,
+                steps: progress.step,
+                seconds: progress.seconds,
+                best: progress.best.clone(),
+            });
             if matches!(ended, Ended::Paused | Ended::Cancelled) {
                 let budget = stage.config.budget;
                 let share = budget.progress(progress.step, progress.seconds);
-                return Ok(Outcome::new(format!(
-                    "Trained {} steps, {:.1} % of the {} stage; run the same command to go on.",
-                    progress.step,
-                    share * 100.0,
-                    stage.name
-                ))
-                .with_report(report(&reports, &device.name, &prepared.counts)));
+                return Ok(BaseTrained {
+                    stages: reports,
+                    device: device.name,
+                    groups: prepared.counts,
+                    left_at_percent: Some(share * 100.0),
+                    model: None,
+                });
             }
             if !stage.files.model.exists() {
                 // The state came from elsewhere, with its best model already scored there.
@@ -114,14 +170,14 @@ impl TrainBaseJob {
             })?;
             sink.publish(codec)?;
         }
-        Ok(Outcome::new("Trained to the end of the recipe.")
-            .with_report(report(&reports, &device.name, &prepared.counts))
-            .with_file(&self.out))
+        Ok(BaseTrained {
+            stages: reports,
+            device: device.name,
+            groups: prepared.counts,
+            left_at_percent: None,
+            model: Some(self.out),
+        })
     }
-}
-
-fn report(stages: &[serde_json::Value], device: &str, groups: &[GroupCount]) -> serde_json::Value {
-    json!({ "stages": stages, "device": device, "groups": groups })
 }
 
 struct Stage<'a> {

@@ -33,7 +33,7 @@ impl BrushesPanel {
                 }
             });
         });
-        let brushes = &state.tools.brushes;
+        let brushes = &state.session.brushes;
         if brushes.is_empty() {
             small(ui, "None yet: save the code or block in hand");
             return;

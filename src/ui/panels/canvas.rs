@@ -8,7 +8,7 @@ use lucide_icons::Icon;
 
 use super::gestures::Hand;
 use crate::app::{
-    Canvas, Command, Hold, Purpose, SAMPLES, State, StrokeStep, Tool, ViewWish, Workspace,
+    Canvas, Command, Hold, OpenProjectJob, SAMPLES, State, StrokeStep, Tool, ViewWish, Workspace,
 };
 use crate::document::{self, Level};
 use crate::render::{Compare, Look, Placed, View};
@@ -53,7 +53,7 @@ impl CanvasPanel {
     }
 
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
-        let Some(canvas) = &state.canvas else {
+        let Some(canvas) = &state.session.canvas else {
             self.hovered = None;
             nothing_open(ui, state, out);
             return;
@@ -246,7 +246,7 @@ impl CanvasPanel {
             .tools
             .overlay
             .paint(painter, placed, size_of(canvas), (seconds, shift_px));
-        if is_focused && state.tools.selection(canvas.id).is_some() {
+        if is_focused && state.session.selection(canvas.id).is_some() {
             ui.ctx().request_repaint_after(WALK);
         }
     }
@@ -362,7 +362,11 @@ impl CanvasPanel {
         if self.is_dragging_split
             && let Some(at) = response.interact_pointer_pos()
         {
-            let width = state.canvas.as_ref().map_or(0, |c| c.document.width());
+            let width = state
+                .session
+                .canvas
+                .as_ref()
+                .map_or(0, |c| c.document.width());
             let column = placed.canvas_from_screen(at).x.clamp(0.0, width as f32);
             out.push(Command::SetCompare(Compare::Split(column)));
         }
@@ -380,7 +384,11 @@ fn hold(ui: &Ui) -> Hold {
 
 /// On which axes copies are shown: where the picture joins, else on both, to see whether it would.
 fn repeats(state: &State) -> [bool; 2] {
-    let wrap = state.canvas.as_ref().map(|canvas| canvas.document.wrap());
+    let wrap = state
+        .session
+        .canvas
+        .as_ref()
+        .map(|canvas| canvas.document.wrap());
     match wrap.filter(|_| state.look.is_wrap_preview_on) {
         None => [false; 2],
         Some(wrap) if wrap.x || wrap.y => [wrap.x, wrap.y],
@@ -497,7 +505,7 @@ fn label_compare(
 }
 
 fn nothing_open(ui: &mut Ui, state: &State, out: &mut Commands) {
-    if state.has_job(Purpose::OpenDocument) || state.has_job(Purpose::OpenFirstProject) {
+    if state.is_opening_document() || state.has_job::<OpenProjectJob>() {
         ui.centered_and_justified(|ui| ui.spinner());
         return;
     }

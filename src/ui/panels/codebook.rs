@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 use lucide_icons::Icon;
 
-use crate::app::{CodeMarks, Command, PaletteView, Purpose, State, Tool, Workspace};
+use crate::app::{CodeMarks, Command, CountUsageJob, PaletteView, State, Tool, Workspace};
 use crate::document::Level;
 use crate::ui::panels::palette::{
     Order, Sorted, counts_here, mute_mark, paint_swatch, swatch, swatch_grid,
@@ -47,7 +47,7 @@ pub struct CodebookPanel {
 
 impl CodebookPanel {
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
-        let Some(view) = &state.palette else {
+        let Some(view) = &state.session.palette else {
             empty_state(
                 ui,
                 Icon::LayoutGrid,
@@ -76,6 +76,7 @@ impl CodebookPanel {
         ui.horizontal(|ui| {
             title(ui, "Codebook");
             let model = state
+                .session
                 .canvas
                 .as_ref()
                 .map_or("", |canvas| canvas.model_name());
@@ -314,7 +315,7 @@ impl CodebookPanel {
             }
         });
         ui.add_space(theme::GAP_XS);
-        let is_counting = state.has_job(Purpose::CountUsage);
+        let is_counting = state.has_job::<CountUsageJob>();
         ui.add_enabled_ui(!is_counting, |ui| {
             command_button(ui, state, out, Command::CountUsage);
         });

@@ -7,7 +7,7 @@ use eframe::egui::{
 use lucide_icons::Icon;
 
 use crate::app::{
-    Command, PictureCounts, PictureFilter, PictureRole, PictureRow, Purpose, State, Thumbnail,
+    Command, ImportJob, PictureCounts, PictureFilter, PictureRole, PictureRow, State, Thumbnail,
 };
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
@@ -28,7 +28,11 @@ pub struct DatasetPanel {
 
 impl DatasetPanel {
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
-        let overview = state.project.as_ref().and_then(|p| p.overview.as_ref());
+        let overview = state
+            .session
+            .project
+            .as_ref()
+            .and_then(|p| p.overview.as_ref());
         let counts = overview.map(|overview| &overview.counts);
         ui.horizontal(|ui| {
             title(ui, "Pictures");
@@ -57,7 +61,7 @@ impl DatasetPanel {
             }))
             .show(ui, |ui| {
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                    match &state.gallery.selected {
+                    match &state.session.gallery.selected {
                         Some(row) => details(ui, state, row, out),
                         None => no_details(ui),
                     }
@@ -71,7 +75,7 @@ impl DatasetPanel {
     }
 
     fn filters(&mut self, ui: &mut Ui, state: &State, counts: &PictureCounts, out: &mut Commands) {
-        let filter = &state.gallery.filter;
+        let filter = &state.session.gallery.filter;
         let mut wanted = filter.clone();
         ui.horizontal_wrapped(|ui| {
             choose_kind(ui, counts, &mut wanted);
@@ -83,7 +87,7 @@ impl DatasetPanel {
                 let text = self.text.trim();
                 wanted.text = (!text.is_empty()).then(|| text.to_owned());
             }
-            let shown = state.gallery.total.unwrap_or(0);
+            let shown = state.session.gallery.total.unwrap_or(0);
             if *filter != PictureFilter::default() {
                 small(ui, format!("{shown} of {}", counts.total));
                 if icon_button(ui, Icon::X, "Show all pictures", false)
@@ -102,7 +106,7 @@ impl DatasetPanel {
 
     /// What the last import left out, and why.
     fn report(&mut self, ui: &mut Ui, state: &State) {
-        let Some(report) = &state.import_report else {
+        let Some(report) = &state.session.import_report else {
             return;
         };
         if report.rejected.is_empty() {
@@ -150,7 +154,7 @@ impl DatasetPanel {
     }
 
     fn grid(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
-        let total = state.gallery.total.unwrap_or(0);
+        let total = state.session.gallery.total.unwrap_or(0);
         if total == 0 {
             weak(ui, "No picture fits this filter.");
             return;
@@ -284,7 +288,7 @@ fn missing(ui: &mut Ui, state: &State, counts: &PictureCounts, out: &mut Command
             );
         });
         ui.horizontal(|ui| {
-            ui.add_enabled_ui(!state.has_job(Purpose::Import), |ui| {
+            ui.add_enabled_ui(!state.has_job::<ImportJob>(), |ui| {
                 command_button(ui, state, out, Command::FindPictures);
             });
             if ui.button("Show which").clicked() {
@@ -299,7 +303,7 @@ fn missing(ui: &mut Ui, state: &State, counts: &PictureCounts, out: &mut Command
 }
 
 fn nothing_yet(ui: &mut Ui, state: &State, out: &mut Commands) {
-    let import = (state.jobs.values()).find(|job| job.purpose == Purpose::Import);
+    let import = (state.session.jobs.values()).find(|job| job.is::<ImportJob>());
     if let Some(job) = import {
         let text = match job.total {
             0 => "Looking for pictures".to_owned(),
@@ -367,7 +371,9 @@ fn details(ui: &mut Ui, state: &State, row: &PictureRow, out: &mut Commands) {
     let (rect, _) = ui.allocate_exact_size(vec2(side, 150.0), Sense::hover());
     ui.painter()
         .rect_filled(rect, CornerRadius::same(theme::RADIUS), tokens(ui).raised);
-    if let Some(texture) = (state.gallery.thumbnail(row.id)).and_then(|t| t.texture.as_ref()) {
+    if let Some(texture) =
+        (state.session.gallery.thumbnail(row.id)).and_then(|t| t.texture.as_ref())
+    {
         let size = texture.size_vec2();
         let scale = (rect.size() / size).min_elem().min(1.25);
         egui::Image::from_texture(texture)
@@ -417,7 +423,7 @@ fn details(ui: &mut Ui, state: &State, row: &PictureRow, out: &mut Commands) {
         );
         return;
     }
-    let crops = (state.gallery.crops.as_ref()).filter(|crops| crops.picture == row.id);
+    let crops = (state.session.gallery.crops.as_ref()).filter(|crops| crops.picture == row.id);
     let role = match crops.map(|crops| crops.role) {
         _ if row.excluded => "Nothing: it is left out. Otherwise it would be parts like these.",
         Some(PictureRole::HeldOut) => {
@@ -461,12 +467,13 @@ fn tile(ui: &mut Ui, state: &State, index: u64, side: f32, out: &mut Commands) {
     let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
     let corner = CornerRadius::same(theme::RADIUS);
     ui.painter().rect_filled(rect, corner, tokens.raised);
-    let Some(row) = state.gallery.row(index) else {
+    let Some(row) = state.session.gallery.row(index) else {
         return;
     };
-    let is_selected = (state.gallery.selected.as_ref()).is_some_and(|shown| shown.id == row.id);
+    let is_selected =
+        (state.session.gallery.selected.as_ref()).is_some_and(|shown| shown.id == row.id);
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, is_selected, &row.relative));
-    if let Some(thumbnail) = state.gallery.thumbnail(row.id) {
+    if let Some(thumbnail) = state.session.gallery.thumbnail(row.id) {
         let is_dim = row.excluded || row.missing;
         picture(ui, rect, thumbnail, if is_dim { 60 } else { 255 });
     }

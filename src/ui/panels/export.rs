@@ -3,7 +3,7 @@
 use eframe::egui::{TextEdit, Ui};
 use lucide_icons::Icon;
 
-use crate::app::{Command, Existing, ExportFormat, Purpose, State, export_path};
+use crate::app::{Command, Existing, State, WRITERS, export_path};
 use crate::ui::theme;
 use crate::ui::widgets::{
     Commands, check_box, command_button, heading, named_field, primary_button, segmented, small,
@@ -19,26 +19,16 @@ impl ExportPanel {
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
         let mut form = state.export.clone();
         heading(ui, "Export");
-        let Some(canvas) = &state.canvas else {
+        let Some(canvas) = &state.session.canvas else {
             weak(ui, "Open a picture first.");
             return;
         };
         ui.add_space(theme::GAP_S);
         small(ui, "Format");
-        let formats = [
-            (
-                ExportFormat::Png,
-                "PNG",
-                "Every pixel as it is; can bring the document back",
-            ),
-            (
-                ExportFormat::WebP,
-                "WebP",
-                "Every pixel as it is, smaller files",
-            ),
-        ];
-        if let Some(format) = segmented(ui, form.format, &formats) {
-            form.format = format;
+        let writers = WRITERS.each_ref();
+        let writers = writers.map(|writer| (writer, writer.format.name, writer.hint));
+        if let Some(writer) = segmented(ui, form.writer, &writers) {
+            form.writer = writer;
         }
         ui.add_space(theme::GAP_S);
         small(ui, "File name");
@@ -57,7 +47,7 @@ impl ExportPanel {
         }
         command_button(ui, state, out, Command::ChooseExportFolder);
         check_box(ui, &mut form.has_dated_folder, "A folder for each day");
-        ui.add_enabled_ui(form.format == ExportFormat::Png, |ui| {
+        ui.add_enabled_ui(form.writer.restores, |ui| {
             check_box(
                 ui,
                 &mut form.has_restore_data,
@@ -77,13 +67,13 @@ impl ExportPanel {
         let path = export_path(&form, &canvas.name, canvas.model_name());
         small(ui, format!("Goes to {}", path.display()));
         ui.add_space(theme::GAP_S);
-        let is_busy = state.has_job(Purpose::Export);
+        let is_busy = state.is_exporting();
         ui.add_enabled_ui(!is_busy, |ui| {
             if primary_button(ui, Icon::Download, "Export").clicked() {
                 out.push(Command::Export);
             }
         });
-        if let Some(path) = &state.last_export {
+        if let Some(path) = &state.session.last_export {
             ui.add_space(theme::GAP_M);
             weak(ui, format!("Written: {}", path.display()));
             command_button(ui, state, out, Command::RevealInFolder(path.clone()));

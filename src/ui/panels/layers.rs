@@ -25,7 +25,9 @@ pub struct LayersPanel {
 impl LayersPanel {
     /// Above the history, at the lower end of the dock.
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
-        let Some(canvas) = &state.canvas else { return };
+        let Some(canvas) = &state.session.canvas else {
+            return;
+        };
         egui::Panel::bottom("layers")
             .resizable(true)
             .default_size(150.0)

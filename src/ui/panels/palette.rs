@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use eframe::egui::{
-    self, Color32, CornerRadius, Pos2, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind,
-    Ui, WidgetInfo, pos2, vec2,
+    self, Align, Color32, CornerRadius, Layout, Pos2, Rect, Response, Role, ScrollArea, Sense,
+    Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
 
 use lucide_icons::Icon;
@@ -14,7 +14,8 @@ use crate::app::{Command, PaletteView, State};
 use crate::document::Level;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    Commands, card, command_icon, glyph, heading, primary_button, segmented, small,
+    Commands, card, command_icon, glyph, heading, primary_button, segmented, sized_icon_button,
+    small,
 };
 
 const SWATCH_POINTS: f32 = 30.0;
@@ -49,7 +50,7 @@ impl Sorted {
     pub fn codes(&mut self, order: Order, state: &State, view: &PaletteView) -> &[u16] {
         let level = state.paint.level;
         // Use changes with every stroke; the other orders only with the model and the count.
-        let changes = match (order, &state.canvas) {
+        let changes = match (order, &state.session.canvas) {
             (Order::Used, Some(canvas)) => {
                 canvas.opening << 32 | canvas.document.history().cursor() as u64
             }
@@ -87,7 +88,7 @@ pub struct PalettePanel {
 
 impl PalettePanel {
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
-        let Some(view) = &state.palette else {
+        let Some(view) = &state.session.palette else {
             heading(ui, "Codes");
             small(ui, "The codes appear as soon as a picture is open.");
             return;
@@ -119,14 +120,24 @@ impl PalettePanel {
 
 /// Codes that were fine-tuned and are not on the canvas yet.
 fn news(ui: &mut Ui, state: &State, out: &mut Commands) {
-    if !state.training.has_news {
+    if !state.has_news() {
         return;
     }
     card(&tokens(ui)).show(ui, |ui| {
-        heading(ui, "Your codes are ready");
-        small(ui, "This picture still shows the codes it was opened with.");
-        let spec_label = "Open it with the new codes";
-        if primary_button(ui, Icon::RefreshCw, spec_label).clicked() {
+        ui.horizontal(|ui| {
+            heading(ui, "Your codes are ready");
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let close = sized_icon_button(ui, Icon::X, "Not now", false, 22.0);
+                if close.on_hover_text("Not now").clicked() {
+                    out.push(Command::DismissNews);
+                }
+            });
+        });
+        small(
+            ui,
+            "This picture has the codes it was opened with. The copy takes your edits along, with the nearest new codes.",
+        );
+        if primary_button(ui, Icon::RefreshCw, "Open a copy with the new codes").clicked() {
             out.push(Command::ReopenWithModel);
         }
     });
@@ -176,7 +187,7 @@ pub fn codes_in(order: Order, state: &State, view: &PaletteView, level: Level) -
 /// How many cells of the open picture hold each code.
 pub fn counts_here(state: &State, level: Level, codes: usize) -> Vec<u32> {
     let mut counts = vec![0u32; codes];
-    if let Some(canvas) = &state.canvas {
+    if let Some(canvas) = &state.session.canvas {
         for &code in canvas.document.edited().level(level).cells() {
             if let Some(count) = counts.get_mut(usize::from(code)) {
                 *count += 1;
@@ -232,7 +243,7 @@ fn current(ui: &mut Ui, state: &State, view: &PaletteView, out: &mut Commands) {
             out.push(Command::SwapCodes);
         }
         ui.vertical(|ui| {
-            let name = (state.project.as_ref())
+            let name = (state.session.project.as_ref())
                 .and_then(|project| project.marks.name(level, first))
                 .map_or_else(|| format!("Code {first}"), str::to_owned);
             heading(ui, &name);

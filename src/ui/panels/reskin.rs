@@ -2,7 +2,7 @@
 
 use eframe::egui::{self, Frame, Margin, Slider, Ui};
 
-use crate::app::{Command, DocumentCommand, Purpose, State};
+use crate::app::{Command, DocumentCommand, ReskinJob, State};
 use crate::render::Compare;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{Commands, command_button, segmented, small};
@@ -14,7 +14,9 @@ enum How {
 }
 
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
-    let Some(canvas) = &state.canvas else { return };
+    let Some(canvas) = &state.session.canvas else {
+        return;
+    };
     let Some(reskin) = &canvas.reskin else { return };
     let tokens = tokens(ui);
     let frame = Frame::new()
@@ -28,7 +30,7 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
             ui.horizontal_centered(|ui| {
                 ui.spacing_mut().item_spacing.x = theme::GAP_S;
                 ui.label(format!("Seen through {}", reskin.model));
-                if state.has_job(Purpose::Reskin) {
+                if state.has_job::<ReskinJob>() {
                     ui.spinner();
                 }
                 let how = match state.look.compare {

@@ -13,7 +13,7 @@ const TAB_POINTS: f32 = 168.0;
 
 /// Nothing where only one picture is open.
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
-    if state.tabs.order.len() < 2 {
+    if state.session.tabs.order.len() < 2 {
         return;
     }
     let tokens = tokens(ui);
@@ -28,9 +28,13 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
             ScrollArea::horizontal().auto_shrink(false).show(ui, |ui| {
                 ui.horizontal(|ui| {
                     ui.spacing_mut().item_spacing.x = 4.0;
-                    for id in &state.tabs.order {
-                        let current = state.canvas.as_ref().filter(|canvas| canvas.id == *id);
-                        if let Some(canvas) = current.or_else(|| state.tabs.parked(*id)) {
+                    for id in &state.session.tabs.order {
+                        let current = state
+                            .session
+                            .canvas
+                            .as_ref()
+                            .filter(|canvas| canvas.id == *id);
+                        if let Some(canvas) = current.or_else(|| state.session.tabs.parked(*id)) {
                             tab(ui, canvas, current.is_some(), out);
                         }
                     }

@@ -2,12 +2,14 @@
 
 use eframe::egui::{Slider, Ui};
 
-use crate::app::{AnimationFormat, Command, DocumentCommand, Purpose, State};
+use crate::app::{ANIMATION_WRITERS, Command, DocumentCommand, State};
 use crate::ui::theme;
 use crate::ui::widgets::{Commands, command_button, heading, segmented, small};
 
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
-    let Some(canvas) = &state.canvas else { return };
+    let Some(canvas) = &state.session.canvas else {
+        return;
+    };
     let mut form = state.timelapse;
     ui.add_space(theme::GAP_L);
     heading(ui, "Timelapse");
@@ -16,25 +18,10 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
         "Every stroke again, from the picture as opened to how it is now.",
     );
     ui.add_space(theme::GAP_XS);
-    let formats = [
-        (
-            AnimationFormat::Gif,
-            "GIF",
-            "Plays everywhere; 256 colours for each change",
-        ),
-        (
-            AnimationFormat::Apng,
-            "APNG",
-            "All colours; plays in browsers",
-        ),
-        (
-            AnimationFormat::PngFolder,
-            "PNG files",
-            "A numbered file for each frame, for other programs",
-        ),
-    ];
-    if let Some(format) = segmented(ui, form.format, &formats) {
-        form.format = format;
+    let writers = ANIMATION_WRITERS.each_ref();
+    let writers = writers.map(|writer| (writer, writer.name, writer.hint));
+    if let Some(writer) = segmented(ui, form.writer, &writers) {
+        form.writer = writer;
     }
     let label = small(ui, "Longer side");
     ui.add(
@@ -46,7 +33,7 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
     let label = small(ui, "Frames per second");
     ui.add(Slider::new(&mut form.frames_per_second, 1.0..=50.0).fixed_decimals(0))
         .labelled_by(label.id);
-    let can = canvas.document.history().can_undo() && !state.has_job(Purpose::Export);
+    let can = canvas.document.history().can_undo() && !state.is_exporting();
     ui.add_enabled_ui(can, |ui| {
         command_button(
             ui,

@@ -371,7 +371,7 @@ fn detail(ui: &mut Ui, state: &State, out: &mut Commands) {
     if state.paint.level != Level::Structure {
         return;
     }
-    let pull = match &state.tools.companions {
+    let pull = match &state.session.companions {
         Some(table) => format!(
             "The texture that most often goes with the code, learned from {}",
             table.origin
@@ -485,7 +485,7 @@ fn combine(ui: &mut Ui, state: &State, out: &mut Commands) {
 
 /// The block in hand, small, with what can be done to it.
 fn block(ui: &mut Ui, state: &State, out: &mut Commands) {
-    let (Some(block), Some(view)) = (state.tools.laid_block(), &state.palette) else {
+    let (Some(block), Some(view)) = (state.tools.laid_block(), &state.session.palette) else {
         ui.label(icon_text(Icon::Stamp));
         small(ui, "Ctrl+Shift and drag: take a block");
         return;

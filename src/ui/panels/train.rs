@@ -12,8 +12,9 @@ use lucide_icons::Icon;
 
 use crate::app::{
     CheckpointChoice, CheckpointKind, CheckpointRow, Command, Overview, Preset, PreviewView,
-    RunRow, RunStatus, State, TrainForm, utc_text,
+    RunRow, RunStatus, State, TrainForm,
 };
+use crate::foundation::time::local_text;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
     Commands, card, check_box, command_button, duration_text, empty_state, heading, icon_button,
@@ -38,7 +39,11 @@ pub struct TrainPanel {
 
 impl TrainPanel {
     pub fn show(&mut self, ui: &mut Ui, state: &State, out: &mut Commands) {
-        let overview = state.project.as_ref().and_then(|p| p.overview.as_ref());
+        let overview = state
+            .session
+            .project
+            .as_ref()
+            .and_then(|p| p.overview.as_ref());
         self.turn_to(state, overview, out);
         Panel::left("fine-tune form")
             .exact_size(348.0)
@@ -54,7 +59,7 @@ impl TrainPanel {
                 ui.add_space(theme::GAP_S);
                 card(&tokens(ui)).show(ui, |ui| {
                     ui.set_width(ui.available_width());
-                    if state.training.is_running() {
+                    if state.session.training.is_running() {
                         running(ui, state, out);
                     } else {
                         form(ui, state, out);
@@ -73,7 +78,7 @@ impl TrainPanel {
 
     /// Another project has other runs; its newest is shown first.
     fn turn_to(&mut self, state: &State, overview: Option<&Overview>, out: &mut Commands) {
-        let path = state.project.as_ref().map(|project| &project.path);
+        let path = state.session.project.as_ref().map(|project| &project.path);
         let (Some(overview), Some(path)) = (overview, path) else {
             return;
         };
@@ -97,9 +102,9 @@ impl TrainPanel {
         overview: Option<&Overview>,
         out: &mut Commands,
     ) {
-        let has_live = !state.training.figures.is_empty();
+        let has_live = !state.session.training.figures.is_empty();
         if !has_live && self.compared.is_empty() {
-            let is_starting = state.training.is_running();
+            let is_starting = state.session.training.is_running();
             let has_runs = overview.is_some_and(|overview| !overview.runs.is_empty());
             let text = if is_starting {
                 "The first figures come after some steps."
@@ -155,7 +160,7 @@ impl TrainPanel {
         // Grid and numbers are drawn in the text's colour.
         ui.visuals_mut().override_text_color = Some(tokens(ui).text_weak);
         let mut lines: Vec<(String, Vec<[f64; 2]>)> = Vec::new();
-        if let Some(points) = state.training.figures.get(name) {
+        if let Some(points) = state.session.training.figures.get(name) {
             lines.push(("This run".into(), points.clone()));
         }
         for run in &self.compared {
@@ -189,7 +194,7 @@ impl TrainPanel {
     }
 
     fn previews(&mut self, ui: &mut Ui, state: &State) {
-        let previews = &state.training.previews;
+        let previews = &state.session.training.previews;
         let (Some(first), Some(last)) = (previews.first(), previews.len().checked_sub(1)) else {
             return;
         };
@@ -261,7 +266,7 @@ impl TrainPanel {
         out: &mut Commands,
     ) {
         let best = best_of(overview, run.id);
-        let is_running = run.status == RunStatus::Running && state.training.is_running();
+        let is_running = run.status == RunStatus::Running && state.session.training.is_running();
         card(&tokens(ui)).inner_margin(8).show(ui, |ui| {
             ui.set_width(ui.available_width());
             ui.horizontal(|ui| {
@@ -308,12 +313,12 @@ impl TrainPanel {
                 format!(
                     "{}{quality}, {}",
                     status_text(run.status, is_running),
-                    utc_text(run.created_ms)
+                    local_text(run.created_ms)
                 ),
             );
             if let Some(best) = best {
                 let choice = CheckpointChoice::Id(best.id);
-                if state.training.model == choice {
+                if state.session.training.model == choice {
                     small(ui, "New pictures are opened with this one");
                 } else if ui
                     .button("Use this one")
@@ -418,7 +423,7 @@ fn quality_db(checkpoint: &CheckpointRow) -> Option<f64> {
 }
 
 fn points_of(state: &State, run: i64, name: &str) -> Option<Vec<[f64; 2]>> {
-    let rows = state.training.metrics.get(&run)?;
+    let rows = state.session.training.metrics.get(&run)?;
     Some(
         rows.iter()
             .filter_map(|row| Some([row.step as f64, *row.numbers.get(name)?]))
@@ -431,6 +436,7 @@ fn points_of(state: &State, run: i64, name: &str) -> Option<Vec<[f64; 2]>> {
 fn usage(ui: &mut Ui, state: &State, compared: Option<i64>) {
     let last = |name: &str| -> Option<f64> {
         let live = state
+            .session
             .training
             .figures
             .get(name)
@@ -465,7 +471,7 @@ fn usage(ui: &mut Ui, state: &State, compared: Option<i64>) {
 }
 
 fn form(ui: &mut Ui, state: &State, out: &mut Commands) {
-    let mut form = state.training.form;
+    let mut form = state.session.training.form;
     let presets = [
         (
             Preset::Quick,
@@ -492,7 +498,11 @@ fn form(ui: &mut Ui, state: &State, out: &mut Commands) {
     ui.collapsing("Advanced", |ui| advanced(ui, state, &mut form));
     ui.add_space(theme::GAP_XS);
     let why = state.why_no_training();
-    let overview = state.project.as_ref().and_then(|p| p.overview.as_ref());
+    let overview = state
+        .session
+        .project
+        .as_ref()
+        .and_then(|p| p.overview.as_ref());
     let resumable = overview.and_then(|overview| {
         (overview.runs.iter()).find(|run| Some(run.id) == overview.resumable_run)
     });
@@ -523,7 +533,7 @@ fn form(ui: &mut Ui, state: &State, out: &mut Commands) {
         }
         small(ui, text);
     }
-    if form != state.training.form {
+    if form != state.session.training.form {
         out.push(Command::SetTraining(form));
     }
 }
@@ -540,7 +550,11 @@ fn advanced(ui: &mut Ui, state: &State, form: &mut TrainForm) {
         }
         ui.end_row();
         ui.label("Starts from");
-        let overview = state.project.as_ref().and_then(|p| p.overview.as_ref());
+        let overview = state
+            .session
+            .project
+            .as_ref()
+            .and_then(|p| p.overview.as_ref());
         let checkpoints = overview.map_or(&[][..], |overview| &overview.checkpoints);
         let name = |choice: CheckpointChoice| match choice {
             CheckpointChoice::Best => "The best so far".to_owned(),
@@ -586,7 +600,8 @@ fn model_name(row: &CheckpointRow, overview: Option<&Overview>) -> String {
 }
 
 fn running(ui: &mut Ui, state: &State, out: &mut Commands) {
-    let Some(job) = state.training.job.and_then(|key| state.jobs.get(&key)) else {
+    let Some(job) = (state.session.training.job).and_then(|key| state.session.jobs.get(&key))
+    else {
         return;
     };
     let share = if job.total > 0 {
@@ -608,8 +623,9 @@ fn running(ui: &mut Ui, state: &State, out: &mut Commands) {
             .desired_height(8.0)
             .desired_width(ui.available_width()),
     );
-    let last =
-        |name: &str| -> Option<[f64; 2]> { state.training.figures.get(name)?.last().copied() };
+    let last = |name: &str| -> Option<[f64; 2]> {
+        state.session.training.figures.get(name)?.last().copied()
+    };
     if let Some([step, _]) = last("train.loss") {
         let mut text = format!("Step {step:.0}");
         if let Some([_, speed]) = last("train.pictures_per_second") {
@@ -622,12 +638,12 @@ fn running(ui: &mut Ui, state: &State, out: &mut Commands) {
     }
     ui.add_space(theme::GAP_XS);
     ui.horizontal(|ui| {
-        ui.add_enabled_ui(!state.training.is_stopping, |ui| {
+        ui.add_enabled_ui(!state.session.training.is_stopping, |ui| {
             command_button(ui, state, out, Command::PauseTraining);
             command_button(ui, state, out, Command::CancelTraining);
         });
     });
-    if state.training.is_stopping {
+    if state.session.training.is_stopping {
         let text = RichText::new("Writing down where it stands…");
         ui.label(text.color(tokens(ui).text_weak));
     }

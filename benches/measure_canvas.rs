@@ -1,10 +1,10 @@
 //! Endurance and size of the canvas, without a window. Each prints its figures and fails where a promise is broken.
 //!
 //! ```text
-//! cargo run --release --example measure_canvas -- draw [SECONDS]     # drawing without a pause at 120 events/s on 4096²
-//! cargo run --release --example measure_canvas -- edits [COUNT]      # random edits, saved and reopened
-//! cargo run --release --example measure_canvas -- journal [STROKES]  # how long a long history takes to open
-//! cargo run --release --example measure_canvas -- size WIDTH HEIGHT  # memory and time of a large canvas
+//! cargo bench --bench measure_canvas -- draw [SECONDS]     # drawing without a pause at 120 events/s on 4096²
+//! cargo bench --bench measure_canvas -- edits [COUNT]      # random edits, saved and reopened
+//! cargo bench --bench measure_canvas -- journal [STROKES]  # how long a long history takes to open
+//! cargo bench --bench measure_canvas -- size WIDTH HEIGHT  # memory and time of a large canvas
 //! ```
 //!
 //! `TESSERA_KILL_ROUNDS=200 cargo test --test project_file every_finished_stroke` kills a painting process that often.
@@ -25,14 +25,17 @@ use tessera::document::{
     Brush, Codebooks, Codes, DetailPolicy, Document, Geometry, Ink, LayerLook, Level, Rect, Shape,
     Source, Stroke, Wrap,
 };
-use tessera::engine::{DecodeLane, Desk, Model, ModelSource, SAMPLES, Storage};
+use tessera::engine::{DecodeLane, Desk, Model, ModelSource, SAMPLES, Shown, Storage};
 use tessera::project::{DocumentId, NewDocument, NewSource, Project};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> Outcome {
     tessera::process::configure();
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let model = ModelSource::Base.load(&Device::Cpu)?;
     match args[..] {
@@ -116,7 +119,7 @@ fn draw(model: &Model, seconds: u64) -> Outcome {
     let lane = DecodeLane::start(Arc::new(|| {}))?;
     let desk = Desk::start(Arc::new(|| {}))?;
     desk.turn_to(Some(storage.clone()));
-    lane.open(model.codec.clone(), &document);
+    lane.open(model.codec.clone(), &document, Shown::Source);
     lane.look_at(Rect::new(1536, 1536, 1024, 1024));
     // The view is computed before somebody paints in it.
     std::thread::sleep(Duration::from_secs(8));

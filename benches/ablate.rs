@@ -1,7 +1,7 @@
 //! Ablations of the base model: the recipe's first stage, made short and small, with one choice changed at a time.
 //!
 //! ```text
-//! cargo run --release --example ablate -- ../shared/data OUT [STEPS]   # one row after the other; a row that is there is not made again
+//! cargo bench --bench ablate -- ../shared/data OUT [STEPS]   # one row after the other; a row that is there is not made again
 //! ```
 //! Prints the Markdown table that models/README.md holds: scores on 256² squares of `photos-test`.
 #![allow(clippy::print_stdout)] // a command line tool
@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tessera::engine::{
-    DeviceChoice, EventKind, Job, ModelSource, Outcome, QualityJob, QualityOptions, TrainBaseJob,
-    Worker,
+    DeviceChoice, EventKind, Job, ModelSource, QualityJob, QualityOptions, TrainBaseJob, Worker,
 };
 use tessera::export::Existing;
 
@@ -89,15 +88,15 @@ fn merge(into: &mut Value, patch: &Value) {
     }
 }
 
-fn run(worker: &Worker, job: Job) -> Result<Outcome, Box<dyn Error>> {
-    let id = worker.submit(job)?;
+fn run<J: Job>(worker: &Worker, job: J) -> Result<J::Output, Box<dyn Error>> {
+    let ticket = worker.submit(job)?;
     loop {
         let event = worker.events().pop(Duration::from_secs(3600));
         match event
-            .filter(|event| event.job == id)
+            .filter(|event| event.job == ticket.job)
             .map(|event| event.kind)
         {
-            Some(EventKind::Finished(outcome)) => return Ok(outcome),
+            Some(EventKind::Finished) => return ticket.take().ok_or_else(|| "no output".into()),
             Some(EventKind::Failed { notice, .. }) => return Err(format!("{notice:?}").into()),
             _ => {}
         }
@@ -121,7 +120,7 @@ fn row(
         minutes: None,
         device: DeviceChoice::Auto,
     };
-    run(worker, train.into())?;
+    run(worker, train)?;
     let quality = QualityJob {
         model: ModelSource::File(model),
         folders: vec![data.join("photos-test")],
@@ -135,12 +134,15 @@ fn row(
         existing: Existing::Replace,
         device: DeviceChoice::Auto,
     };
-    Ok(run(worker, quality.into())?.report)
+    Ok(serde_json::to_value(run(worker, quality)?)?)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     tessera::process::configure();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let (data, out, steps) = match arguments.as_slice() {
         [data, out] => (data, out, STEPS),
         [data, out, steps] => (data, out, steps.parse()?),

@@ -1,7 +1,7 @@
 //! Measures the desktop program in a real window on a virtual screen: start, idling, memory, dabs while a fine-tune
 //! runs, and scrolling through 100,000 pictures. Needs Linux, Xvfb and xdotool.
 //!
-//! `cargo build --release && cargo run --example measure_window -- [PROGRAM] [start|idle|memory|dabs|busy|scroll]…`
+//! `cargo build --release && cargo bench --bench measure_window -- [PROGRAM] [start|idle|memory|dabs|busy|scroll]…`
 
 #[cfg(not(target_os = "linux"))]
 fn main() {}
@@ -40,7 +40,10 @@ mod linux {
     }
 
     pub fn main() {
-        let mut arguments = std::env::args().skip(1).peekable();
+        let mut arguments = std::env::args()
+            .skip(1)
+            .filter(|a| a != "--bench")
+            .peekable();
         let program = match arguments.peek() {
             Some(first) if Path::new(first).is_file() => PathBuf::from(arguments.next().unwrap()),
             _ => Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/tessera"),

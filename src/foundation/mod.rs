@@ -1,0 +1,7 @@
+//! What every part of the program may use and what knows none of them: files that appear whole or not at all, which picture
+//! formats there are, what a panic said, and times as a person reads them.
+
+pub mod files;
+pub mod formats;
+pub mod panics;
+pub mod time;
