@@ -150,14 +150,9 @@ impl App {
     }
 
     pub(in crate::app) fn open_project(&mut self, path: PathBuf, file: ProjectFile) {
-        // The file that is open already would be refused as locked by ourselves.
-        if self
-            .state
-            .session
-            .project
-            .as_ref()
-            .is_some_and(|p| p.path == path)
-        {
+        // Unless another one is on its way, there is nothing to do for the one that is open.
+        let open = self.state.session.project.as_ref();
+        if open.is_some_and(|p| p.path == path) && !self.state.has_job::<OpenProjectJob>() {
             return;
         }
         let known = self.known_projects.clone();
