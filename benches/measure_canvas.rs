@@ -25,7 +25,7 @@ use tessera::document::{
     Brush, Codebooks, Codes, DetailPolicy, Document, Geometry, Ink, LayerLook, Level, Rect, Shape,
     Source, Stroke, Wrap,
 };
-use tessera::engine::{DecodeLane, Desk, Model, ModelSource, SAMPLES, Storage};
+use tessera::engine::{DecodeLane, Desk, Model, ModelSource, SAMPLES, Shown, Storage};
 use tessera::project::{DocumentId, NewDocument, NewSource, Project};
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -119,7 +119,7 @@ fn draw(model: &Model, seconds: u64) -> Outcome {
     let lane = DecodeLane::start(Arc::new(|| {}))?;
     let desk = Desk::start(Arc::new(|| {}))?;
     desk.turn_to(Some(storage.clone()));
-    lane.open(model.codec.clone(), &document);
+    lane.open(model.codec.clone(), &document, Shown::Source);
     lane.look_at(Rect::new(1536, 1536, 1024, 1024));
     // The view is computed before somebody paints in it.
     std::thread::sleep(Duration::from_secs(8));

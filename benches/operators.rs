@@ -8,6 +8,7 @@
 use std::hint::black_box;
 
 use candle_core::{Device, Tensor, Var};
+use candle_nn::Module;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use tessera::kernels::{
     AdamW, AdamWConfig, Block, Linear, Padding, ParamStore, RmsNorm, blocks, nearest_code, no_grad,

@@ -13,9 +13,11 @@ pub mod error;
 pub mod export;
 pub mod foundation;
 pub mod kernels;
+pub mod model;
 pub mod process;
 pub mod progress;
 pub mod project;
+pub mod quilt;
 #[cfg(feature = "gui")]
 pub mod render;
 pub mod settings;

@@ -3,7 +3,7 @@
 //! Reading is tolerant: what is missing, unknown or nonsense becomes its default, and the rest is kept. A file
 //! that could not be read is never the reason not to start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -214,6 +214,77 @@ impl Settings {
         })
     }
 
+    /// Writes what differs from `base`, which is what this window wrote or read last, and leaves everything else as
+    /// it is in the file: another window may have changed that meanwhile.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn save_changes(&self, base: &Self, file: &Path) -> Result<()> {
+        const WHAT: &str = "could not save your preferences";
+        crate::window_thread::count_blocking("writing preferences");
+        let failed = |source: std::io::Error| Error::io(WHAT, file, &source);
+        let folder = file.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let lock = std::fs::File::create(file.with_extension("lock")).map_err(failed)?;
+        // Held until it is dropped: between reading and writing nobody else may write.
+        lock.lock().map_err(failed)?;
+        let there = Self::load(file);
+        let mut merged = self.clone();
+        merged.take_unchanged(base, there);
+        merged.save(file)
+    }
+
+    /// Takes over from `there` what is here as it was in `base`.
+    fn take_unchanged(&mut self, base: &Self, there: Self) {
+        fn take<T: PartialEq>(mine: &mut T, base: &T, there: T) {
+            if mine == base {
+                *mine = there;
+            }
+        }
+        let Self {
+            theme,
+            ui_scale,
+            device,
+            recent_projects,
+            key_bindings,
+            panels,
+            welcome_seen,
+            export_folder,
+        } = self;
+        take(theme, &base.theme, there.theme);
+        take(ui_scale, &base.ui_scale, there.ui_scale);
+        take(device, &base.device, there.device);
+        take(welcome_seen, &base.welcome_seen, there.welcome_seen);
+        take(export_folder, &base.export_folder, there.export_folder);
+        take(&mut panels.dock, &base.panels.dock, there.panels.dock);
+        let before = base.panels.history;
+        take(&mut panels.history, &before, there.panels.history);
+        take(&mut panels.layers, &base.panels.layers, there.panels.layers);
+        // Lists grow by both: a key that was bound here, a project that was opened there.
+        let commands: BTreeSet<String> = (key_bindings.keys().chain(there.key_bindings.keys()))
+            .cloned()
+            .collect();
+        for command in commands {
+            if key_bindings.get(&command) == base.key_bindings.get(&command) {
+                match there.key_bindings.get(&command) {
+                    Some(keys) => key_bindings.insert(command, keys.clone()),
+                    None => key_bindings.remove(&command),
+                };
+            }
+        }
+        if *recent_projects == base.recent_projects {
+            *recent_projects = there.recent_projects;
+        } else {
+            let others = there.recent_projects.into_iter();
+            let others: Vec<PathBuf> = others.filter(|p| !recent_projects.contains(p)).collect();
+            // Opened here since: those come first, then what was opened in the other window.
+            let newest = recent_projects.iter().take(1).cloned();
+            let rest = recent_projects.iter().skip(1).cloned();
+            *recent_projects = newest.chain(others).chain(rest).collect();
+            recent_projects.truncate(MAX_RECENT);
+        }
+    }
+
     /// Puts a project at the head of the recent ones.
     pub fn remember_project(&mut self, path: &Path) {
         self.recent_projects.retain(|other| other != path);
@@ -251,6 +322,60 @@ mod tests {
             std::fs::read_dir(file.parent().unwrap()).unwrap().count(),
             1
         );
+    }
+
+    #[test]
+    fn two_windows_keep_each_others_preferences() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Folders::within(folder.path()).settings_file();
+        let base = Settings::load(&file);
+        let (mut one, mut two) = (base.clone(), base.clone());
+        one.theme = ThemeChoice::Light;
+        one.panels.layers = false;
+        one.remember_project(Path::new("/one.tessera"));
+        one.key_bindings.insert("edit.undo".into(), "Ctrl+U".into());
+        one.save_changes(&base, &file).unwrap();
+        two.ui_scale = 1.5;
+        two.panels.history = false;
+        two.remember_project(Path::new("/two.tessera"));
+        two.key_bindings.insert("edit.redo".into(), "Ctrl+R".into());
+        two.save_changes(&base, &file).unwrap();
+        let both = Settings::load(&file);
+        assert_eq!((both.theme, both.ui_scale), (ThemeChoice::Light, 1.5));
+        assert!(both.panels.dock && !both.panels.layers && !both.panels.history);
+        let projects = ["/two.tessera", "/one.tessera"].map(PathBuf::from);
+        assert_eq!(both.recent_projects, projects);
+        assert_eq!(both.key_bindings.len(), 2);
+
+        // What one takes back goes; what it never had stays.
+        let written = one.clone();
+        one.key_bindings.clear();
+        one.theme = ThemeChoice::Dark;
+        one.save_changes(&written, &file).unwrap();
+        let both = Settings::load(&file);
+        assert_eq!((both.theme, both.ui_scale), (ThemeChoice::Dark, 1.5));
+        assert!(both.key_bindings.contains_key("edit.redo"));
+        assert_eq!(both.key_bindings.len(), 1);
+        assert_eq!(both.recent_projects, projects);
+    }
+
+    #[test]
+    fn windows_that_save_at_once_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Folders::within(folder.path()).settings_file();
+        let base = Settings::load(&file);
+        std::thread::scope(|scope| {
+            for window in 0..8 {
+                let (base, file) = (&base, &file);
+                scope.spawn(move || {
+                    let mut mine = base.clone();
+                    let command = format!("command {window}");
+                    mine.key_bindings.insert(command, "Ctrl+K".into());
+                    mine.save_changes(base, file).unwrap();
+                });
+            }
+        });
+        assert_eq!(Settings::load(&file).key_bindings.len(), 8);
     }
 
     #[test]

@@ -122,10 +122,18 @@ fn the_main_job_from_a_folder_to_an_exported_edit() {
     assert_eq!(size(&bench.path("r/parrot.reconstruction.png")), (255, 256));
     assert!(bench.path("r/sheet.png").exists());
 
+    // Its codes from the picture itself, before the project has an index.
+    bench.ok(&[&["encode", picture, "-o", "direct.json"], &project[..]].concat());
     bench.ok(&[&["codebook", "-o", "codes.png"], &project[..]].concat());
     assert!(size(&bench.path("codes.png")).0 > 500);
+    // The sheet counted all pictures that are used, and what it encoded is kept.
+    let indexed = bench.ok(&["index", "p.tessera"]);
+    let usable = indexed["report"]["kept"].as_u64().unwrap();
+    assert!(usable > 15 && indexed["report"]["new"] == 0, "{indexed}");
 
     bench.ok(&[&["encode", picture, "-o", "k.json"], &project[..]].concat());
+    let read = |name: &str| std::fs::read(bench.path(name)).unwrap();
+    assert_eq!(read("k.json"), read("direct.json"));
     bench.ok(&[&["decode", "k.json", "-o", "k.png"], &project[..]].concat());
     assert_eq!(size(&bench.path("k.png")), (384, 260));
 

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use candle_core::Device;
 use tessera::canvas::{Patch, open, render_document};
 use tessera::codec::{Codec, CodecConfig};
+use tessera::document::tools::{BrushStroke, Easel, Medium, Path, Setup, Symmetry};
 use tessera::document::{
-    Brush, DetailPolicy, Document, Ink, LayerLook, Level, Raster, Rect, Samples, Source, Target,
-    Wrap,
+    Alphabet, Brush, CellDelta, Codebooks, DetailPolicy, Document, Ink, LayerLook, Level, Raster,
+    Rect, Samples, Source, Target, Wrap,
 };
-use tessera::engine::{DecodeLane, DecodedPatch};
+use tessera::engine::{DecodeLane, DecodedPatch, Shown};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -69,7 +70,7 @@ impl Window {
     }
 
     fn open(&mut self, codec: &Arc<Codec>, document: &Document) {
-        self.lane.open(Arc::clone(codec), document);
+        self.lane.open(Arc::clone(codec), document, Shown::Source);
         self.shown = Raster::from_source(document.source(), 8).rgba8().to_vec();
         self.width = document.width();
     }
@@ -79,7 +80,7 @@ impl Window {
         let Samples::Rgba8(samples) = &patch.samples else {
             panic!("8 bits are shown")
         };
-        for (row, pixels) in samples.chunks_exact(width as usize * 4).enumerate() {
+        for (row, pixels) in samples.chunks_exact(width.max(1) as usize * 4).enumerate() {
             let start = ((y as usize + row) * self.width as usize + x as usize) * 4;
             self.shown[start..start + pixels.len()].copy_from_slice(pixels);
         }
@@ -221,7 +222,7 @@ fn nobody_taking_patches_blocks_neither_painting_nor_the_end() {
         })
     })
     .unwrap();
-    lane.open(Arc::clone(&codec), &document);
+    lane.open(Arc::clone(&codec), &document, Shown::Source);
     document.begin("paint").unwrap();
     let mut slowest = Duration::ZERO;
     for step in 0..400u16 {
@@ -307,6 +308,65 @@ fn layers_are_followed_while_they_are_painted_moved_and_blended() {
 }
 
 #[test]
+fn whatever_was_shown_before_is_painted_over() {
+    let codec = codec();
+    let mut doc = document(&codec, 600, 144);
+    let mut window = Window::start(&codec, &doc);
+    doc.begin("paint").unwrap();
+    for x in 0..30u8 {
+        let at = (f32::from(x) + 0.5, 3.5);
+        paint(&mut doc, &window.lane, Level::Structure, at, 7);
+    }
+    doc.commit();
+    window.wait_for(doc.revision());
+    // Undone while another picture is shown: nothing says which cells these were.
+    doc.undo().unwrap();
+    let shown = Shown::Unknown;
+    window.lane.open(Arc::clone(&codec), &doc, shown);
+    window.wait_for(doc.revision());
+    assert_eq!(window.shown, **doc.source().rgba8());
+    assert!(window.lane.is_settled());
+}
+
+#[test]
+fn after_a_failure_the_document_is_opened_again_and_whole() {
+    let codec = codec();
+    let mut doc = document(&codec, 208, 144);
+    let mut window = Window::start(&codec, &doc);
+    doc.begin("paint").unwrap();
+    paint(&mut doc, &window.lane, Level::Structure, (3.5, 3.5), 7);
+    doc.commit();
+    window.wait_for(doc.revision());
+    // Two changes at once, one of them of a code that there is not: neither is decoded.
+    doc.begin("paint").unwrap();
+    let cell = doc.geometry().grid_width(Level::Structure) + 1;
+    let unknown = doc.set_cell(Level::Structure, cell, Some(60_000));
+    assert!(unknown.unwrap());
+    let delta = |index: u32| CellDelta {
+        level: Level::Structure,
+        index,
+        before: 0,
+        after: 60_000,
+    };
+    window.lane.change(&[delta(cell)], &doc);
+    let start = Instant::now();
+    let mut failure = None;
+    while failure.is_none() {
+        failure = window.lane.take().into_iter().find_map(|d| d.patch.err());
+        assert!(start.elapsed() < PATIENCE, "no failure is told");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    doc.abort();
+    doc.begin("paint").unwrap();
+    // Nothing is decoded until it is opened again; then everything is.
+    paint(&mut doc, &window.lane, Level::Structure, (8.5, 5.5), 9);
+    doc.commit();
+    window.lane.open(Arc::clone(&codec), &doc, Shown::Unknown);
+    window.wait_for(doc.revision());
+    assert_alike(&window.shown, &whole(&codec, &doc));
+}
+
+#[test]
 fn who_draws_without_a_pause_sees_what_they_draw() {
     let codec = codec();
     let mut doc = document(&codec, 256, 256);
@@ -326,6 +386,58 @@ fn who_draws_without_a_pause_sees_what_they_draw() {
         }
     }
     doc.commit().unwrap();
+    window.wait_for(doc.revision());
+    assert_alike(&window.shown, &whole(&codec, &doc));
+}
+
+#[test]
+fn cells_that_bring_their_texture_are_shown_with_it_and_without_it_again() {
+    let codec = codec();
+    let mut doc = document(&codec, 256, 192);
+    let mut window = Window::start(&codec, &doc);
+    let alphabet = Alphabet::plain(Codebooks {
+        structure: 24,
+        detail: 32,
+    });
+    let brush_at = |window: &Window, doc: &mut Document, medium: Medium, at: (f32, f32)| {
+        let setup = Setup {
+            level: Level::Structure,
+            brush: Brush {
+                size: 3,
+                ..Brush::default()
+            },
+            medium,
+            detail: DetailPolicy::Keep,
+            symmetry: Symmetry::default(),
+            path: Path::Freehand,
+            pressure: 1.0,
+        };
+        let mut easel = Easel::new(doc, None, &alphabet);
+        let stroke = BrushStroke::press(&mut easel, setup, "stroke", at).unwrap();
+        stroke.release(&mut easel).unwrap();
+        let deltas = easel.take_deltas();
+        window.lane.change(&deltas, doc);
+    };
+    let clone = || Medium::Clone { offset: (6, 4) };
+    brush_at(&window, &mut doc, clone(), (40.0, 40.0));
+    window.wait_for(doc.revision());
+    assert!(!doc.coordinates().is_empty());
+    assert_alike(&window.shown, &whole(&codec, &doc));
+    // Painted over on a layer above, then undone, and the clone as well.
+    doc.add_layer().unwrap();
+    window.lane.change(&[], &doc);
+    brush_at(&window, &mut doc, Medium::Code(Some(5)), (56.0, 40.0));
+    window.wait_for(doc.revision());
+    assert_alike(&window.shown, &whole(&codec, &doc));
+    while let Some(undone) = doc.undo() {
+        window.lane.change(&undone.deltas, &doc);
+        window.wait_for(doc.revision());
+        assert_alike(&window.shown, &whole(&codec, &doc));
+    }
+    assert_eq!(window.shown, **doc.source().rgba8());
+    // Opened with them, as after a restart.
+    brush_at(&window, &mut doc, clone(), (80.0, 60.0));
+    window.open(&codec, &doc);
     window.wait_for(doc.revision());
     assert_alike(&window.shown, &whole(&codec, &doc));
 }

@@ -202,6 +202,7 @@ fn ten_rounds_of_edit_export_and_reopen_change_nothing_outside_the_halo() {
             }
             let restore = encode_restore_data(&doc, &edited, serde_json::Value::Null).unwrap();
             let metadata = Metadata {
+                notes: None,
                 provenance: Some(Provenance::Edited),
                 restore: Some(&restore),
             };

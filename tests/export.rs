@@ -82,6 +82,7 @@ fn png_keeps_every_sample_and_is_tagged() {
     for depth in [8, 16] {
         let raster = Raster::from_source(doc.source(), depth);
         let metadata = Metadata {
+            notes: None,
             provenance: Some(Provenance::Edited),
             restore: None,
         };
@@ -133,6 +134,7 @@ fn webp_is_lossless_and_marked() {
     let doc = document(37, 21, false);
     let raster = Raster::from_source(doc.source(), 8);
     let metadata = Metadata {
+        notes: None,
         provenance: Some(Provenance::Generated),
         restore: None,
     };
@@ -154,6 +156,7 @@ fn a_document_comes_back_from_its_picture() {
         let settings = serde_json::json!({"seed": 5, "script": "a.json"});
         let restore = encode_restore_data(&doc, &raster, settings.clone()).unwrap();
         let metadata = Metadata {
+            notes: None,
             provenance: Some(Provenance::Edited),
             restore: Some(&restore),
         };
@@ -193,6 +196,7 @@ fn a_picture_changed_elsewhere_is_noticed() {
         s[0] ^= 1;
     }
     let metadata = Metadata {
+        notes: None,
         provenance: None,
         restore: Some(&restore),
     };
@@ -215,6 +219,7 @@ fn with_chunk(restore: &[u8]) -> Vec<u8> {
     let doc = document(16, 16, false);
     let raster = Raster::from_source(doc.source(), 8);
     let metadata = Metadata {
+        notes: None,
         provenance: None,
         restore: Some(restore),
     };
@@ -291,7 +296,7 @@ proptest! {
         let cells = doc.geometry().cell_count(Level::Structure) as u32;
         let raster = edited(&mut doc, depth, cell % cells);
         let restore = encode_restore_data(&doc, &raster, serde_json::Value::Null).unwrap();
-        let metadata = Metadata { provenance: None, restore: Some(&restore) };
+        let metadata = Metadata { notes: None, provenance: None, restore: Some(&restore) };
         let back = read_restore_data(&encode_png(&raster, &metadata).unwrap()).unwrap().unwrap();
         prop_assert_eq!(back.document.source(), doc.source());
         prop_assert_eq!(back.document.edited(), doc.edited());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tessera::engine::{
     Budget, CheckJob, CheckpointChoice, CodebookJob, DecodeJob, DeviceChoice, EditJob, EncodeJob,
-    EventKind, Existing, ExportJob, ExportTarget, ImportJob, ImportOptions, InfoJob, Job,
+    EventKind, Existing, ExportJob, ExportTarget, ImportJob, ImportOptions, IndexJob, InfoJob, Job,
     JobContext, JobId, ModelSource, NewJob, OpenJob, Preset, ReconstructJob, Storage, TrainJob,
     TrainStart, Worker, write_samples,
 };
@@ -105,6 +105,13 @@ fn hopeless_jobs(folder: &Path) -> Vec<Waiting> {
             target: missing.clone(),
             script: missing.clone(),
             out: target(&out),
+            device,
+        }
+        .into(),
+        IndexJob {
+            project: project.clone(),
+            model: model.clone(),
+            verify: true,
             device,
         }
         .into(),

@@ -94,24 +94,51 @@ const LAYERS: &[Layer] = &[
         banned: &["egui", "eframe", "wgpu", "rusqlite", "image", "std::fs"],
     },
     Layer {
+        module: "model",
+        modules: &[],
+        banned: &[
+            "egui",
+            "eframe",
+            "wgpu",
+            "candle_core",
+            "candle_nn",
+            "rusqlite",
+            "image",
+        ],
+    },
+    Layer {
         module: "codec",
-        modules: &["kernels"],
+        modules: &["kernels", "model"],
         banned: &["egui", "eframe", "wgpu", "rusqlite"],
     },
     Layer {
         module: "prior",
-        modules: &["kernels"],
+        modules: &["kernels", "model"],
         banned: &["egui", "eframe", "wgpu", "rusqlite"],
     },
     Layer {
         module: "train",
-        modules: &["codec", "prior", "dataset", "kernels"],
+        modules: &["codec", "prior", "dataset", "kernels", "model"],
         banned: &["egui", "eframe", "wgpu", "rusqlite"],
     },
     Layer {
         module: "canvas",
-        modules: &["codec", "document", "kernels"],
+        modules: &["codec", "document", "kernels", "quilt"],
         banned: &["egui", "eframe", "wgpu", "rusqlite"],
+    },
+    Layer {
+        module: "quilt",
+        modules: &["document"],
+        banned: &[
+            "egui",
+            "eframe",
+            "wgpu",
+            "candle_core",
+            "candle_nn",
+            "image",
+            "rusqlite",
+            "std::fs",
+        ],
     },
     Layer {
         module: "project",
@@ -126,8 +153,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         module: "engine",
         modules: &[
-            "settings", "document", "dataset", "kernels", "codec", "prior", "train", "canvas",
-            "project", "export", "process",
+            "settings", "document", "dataset", "kernels", "model", "codec", "prior", "train",
+            "canvas", "project", "export", "process", "quilt",
         ],
         banned: WINDOW,
     },

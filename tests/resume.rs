@@ -356,7 +356,7 @@ fn what_is_no_state_is_refused_with_a_reason() {
     };
     assert_eq!(kind(b""), Kind::Damaged);
     assert_eq!(kind(&state[..state.len() / 2]), Kind::Damaged);
-    assert_eq!(kind(&[0xff; 64]), Kind::Damaged);
+    assert_eq!(kind(&[0xff; 64]), Kind::Foreign);
     let model = Codec::new(CodecConfig::tiny(), 1, &Device::Cpu).unwrap();
     let precision = tessera::codec::checkpoint::Precision::F32;
     assert_eq!(kind(&model.save_bytes(precision).unwrap()), Kind::Foreign);

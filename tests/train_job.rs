@@ -79,7 +79,7 @@ fn of_kind(storage: &Storage, kind: CheckpointKind) -> Option<CheckpointRow> {
 }
 
 /// A project of twelve pictures and a run on them that was paused after its fourth evaluation.
-fn paused(folder: &Path, worker: &Worker) -> Storage {
+fn paused(folder: &Path, worker: &Worker, checkpoint_every: Option<u64>) -> Storage {
     let pictures = folder.join("pictures");
     std::fs::create_dir(&pictures).unwrap();
     for index in 0..12 {
@@ -114,6 +114,7 @@ fn paused(folder: &Path, worker: &Worker) -> Storage {
             previews: 0,
         },
         early_stop: None,
+        checkpoint_every,
         ..TrainConfig::default()
     };
     let job = TrainJob {
@@ -126,7 +127,7 @@ fn paused(folder: &Path, worker: &Worker) -> Storage {
     };
     let (ended, _) = until_final(worker, job, |_, evaluations| {
         // The best model and the figures wait for the state: a new best every minute would be most of what is written.
-        if evaluations == 3 {
+        if evaluations == 3 && checkpoint_every.is_none() {
             assert_eq!(of_kind(&storage, CheckpointKind::Best), None);
             assert_eq!(of_kind(&storage, CheckpointKind::Last), None);
         }
@@ -150,7 +151,7 @@ fn resume(storage: &Storage, worker: &Worker, steps: u64) -> (EventKind, Option<
 fn a_paused_run_is_kept_whole_and_goes_on_from_its_own_start() {
     let folder = tempfile::tempdir().unwrap();
     let worker = Worker::start(Arc::new(|| {})).unwrap();
-    let storage = paused(folder.path(), &worker);
+    let storage = paused(folder.path(), &worker, None);
     let last = of_kind(&storage, CheckpointKind::Last).unwrap();
     let best = of_kind(&storage, CheckpointKind::Best).unwrap();
     assert!(last.training_state_bytes.unwrap() > 0 && best.weights_bytes > 0);
@@ -180,10 +181,35 @@ fn a_paused_run_is_kept_whole_and_goes_on_from_its_own_start() {
 }
 
 #[test]
+fn states_are_stored_aside_and_the_last_one_stands_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = Worker::start(Arc::new(|| {})).unwrap();
+    // More often than one is stored at leisure: each waits for the one before.
+    let storage = paused(folder.path(), &worker, Some(1));
+    let last = of_kind(&storage, CheckpointKind::Last).unwrap();
+    let id = last.id;
+    let (state, findings) = storage
+        .call(move |project| {
+            let state = project.checkpoint_training_state(id)?.unwrap();
+            Ok((state, project.check(&())?))
+        })
+        .unwrap();
+    assert_eq!(read_header(&state).unwrap().progress.step, last.step);
+    assert_eq!(findings, []);
+    let states = checkpoints(&storage).into_iter();
+    let states = states.filter(|row| row.training_state_bytes.is_some());
+    assert_eq!(states.count(), 1);
+    let steps = metrics(&storage, last.run.unwrap());
+    assert!(steps.iter().all(|row| row.step <= last.step));
+    let ended = resume(&storage, &worker, last.step + 2);
+    assert!(matches!(ended.0, EventKind::Finished), "{:?}", ended.0);
+}
+
+#[test]
 fn a_run_that_cannot_be_resumed_is_left_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let worker = Worker::start(Arc::new(|| {})).unwrap();
-    let storage = paused(folder.path(), &worker);
+    let storage = paused(folder.path(), &worker, None);
     let last = of_kind(&storage, CheckpointKind::Last).unwrap();
     let step = last.step;
     // The same state, of a run whose base is no model any more; and one whose state is none.

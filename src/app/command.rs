@@ -32,6 +32,8 @@ pub enum Command {
     Save,
     OpenPicture,
     OpenPath,
+    /// A path that was typed; the field stays until something is found there.
+    OpenTyped(PathBuf),
     /// The system has no dialog for this question.
     DialogFailed(Question),
     /// Files of any sort, dropped, picked or named: pictures, folders, projects.
@@ -52,6 +54,8 @@ pub enum Command {
     /// Rows of the gallery that are on the screen, and their pictures, most wanted first.
     ShowRows(std::ops::Range<u64>),
     Exclude(Vec<PictureId>, bool),
+    /// The picture that was chosen is not learned from.
+    LeaveOut,
     RemoveFromProject(Vec<PictureId>),
     /// Shows a picture beside the gallery, with what training does to it.
     SelectPicture(Option<PictureId>),
@@ -73,8 +77,10 @@ pub enum Command {
     PinCheckpoint(CheckpointId, bool),
     /// New documents are opened with this model from now on.
     UseModel(CheckpointChoice),
-    /// The open picture once more, as a new document under the chosen model.
+    /// The open picture once more, as a new document under the chosen model, with its edits.
     ReopenWithModel,
+    /// The codes of the last fine-tune are not offered any more.
+    DismissNews,
 
     // Canvas
     Undo,
@@ -206,6 +212,7 @@ impl Command {
             C::ImportFiles,
             C::ImportSamples,
             C::FindPictures,
+            C::LeaveOut,
             C::NewProject,
             C::OpenProject,
             C::Save,
@@ -329,6 +336,13 @@ impl Command {
                 "Add single pictures to the project",
                 Icon::Images,
                 None,
+            ),
+            C::LeaveOut => spec(
+                "dataset.leave_out",
+                "Leave out the chosen picture",
+                "It stays in the project and is not learned from",
+                Icon::EyeOff,
+                plain(Key::Delete),
             ),
             C::FindPictures => spec(
                 "dataset.find",
@@ -557,8 +571,8 @@ impl Command {
             ),
             C::ReopenWithModel => spec(
                 "canvas.reopen",
-                "Open again with the newest model",
-                "The same picture as a new document, with the codes you fine-tuned; the present one stays",
+                "Open a copy with the newest codes",
+                "A new document beside this one: your edits come along, each with the nearest of the newest codes",
                 Icon::RefreshCw,
                 None,
             ),

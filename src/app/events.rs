@@ -8,21 +8,30 @@ use super::command::Command;
 use super::state::{ExemplarView, Gallery, PaletteView, PreviewView, Thumbnail, Training};
 use super::textures::{Loaded, of_raster};
 use super::{App, FIRST_SAMPLE, Severity};
-use crate::document::{Level, Raster, Samples};
-use crate::engine::{DecodedPatch, DeskReply, Metrics, OpenWhat, Overview, Palette};
+use crate::document::{Level, Raster};
+use crate::engine::{DeskReply, Metrics, OpenWhat, Overview, Palette};
 use crate::error::Notice;
 
 impl App {
     /// What a job handed over can be drawn now.
     pub(super) fn take_loaded(&mut self, loaded: Loaded) {
         match loaded {
-            Loaded::Document(opened, surface) => self.document_opened(&opened, surface),
+            Loaded::Document(opened, surface) => {
+                self.state.session.opened.push((opened, surface));
+            }
             Loaded::Palette {
                 palette,
                 structure,
                 detail,
             } => self.palette_drawn(&palette, structure, detail),
             Loaded::Preview { step, texture } => self.take_preview(step, texture),
+            Loaded::Failed(error, document) => {
+                let being_encoded = &mut self.state.session.being_encoded;
+                if document.is_some() && *being_encoded == document {
+                    *being_encoded = None;
+                }
+                self.tell(error);
+            }
             Loaded::Crops(sheet, textures) => self.crops_cut(&sheet, textures),
         }
     }
@@ -33,7 +42,18 @@ impl App {
         structure: TextureHandle,
         detail: TextureHandle,
     ) {
-        // A code that shows at first sight what painting does.
+        let view = PaletteView {
+            palette: palette.clone(),
+            structure,
+            detail,
+            exemplars: None,
+        };
+        self.keep_palette(view);
+        self.draw_palette();
+    }
+
+    /// A code that shows at first sight what painting does, where none was chosen.
+    pub(super) fn choose_code(&mut self, palette: &Palette) {
         for level in Level::ALL {
             let codes = palette.level(level);
             let vividness = |code: u16, rgba: &[u8; 4]| match rgba {
@@ -54,14 +74,6 @@ impl App {
                 self.state.paint.code.set(level, code);
             }
         }
-        self.know_codes(palette);
-        self.state.session.palette = Some(PaletteView {
-            palette: palette.clone(),
-            structure,
-            detail,
-            exemplars: None,
-        });
-        self.show_exemplars();
     }
 
     pub(super) fn take_metrics(&mut self, metrics: &Metrics) {
@@ -80,28 +92,7 @@ impl App {
         let previews = &mut self.state.session.training.previews;
         previews.push(PreviewView { step, texture });
         if previews.len() > Training::MAX_PREVIEWS {
-            // Every other one of the middle goes: the first and the newest say most.
-            let mut index = 0;
-            previews.retain(|_| {
-                index += 1;
-                index == 1 || index % 2 == 0
-            });
-        }
-    }
-
-    pub(super) fn take_patch(&mut self, decoded: DecodedPatch) {
-        match decoded.patch {
-            Ok(patch) => {
-                let Some(canvas) = &mut self.state.session.canvas else {
-                    return;
-                };
-                if let Samples::Rgba8(rgba8) = &patch.samples {
-                    canvas.surface.patch(patch.rect, rgba8);
-                    canvas.thumb.patch(patch.rect, rgba8);
-                    canvas.shown_revision = canvas.shown_revision.max(decoded.revision);
-                }
-            }
-            Err(error) => self.tell(error),
+            thin(previews);
         }
     }
 
@@ -146,6 +137,10 @@ impl App {
             DeskReply::Metrics(run, rows) => {
                 self.state.session.training.metrics.insert(run, rows);
             }
+            DeskReply::Strokes(document, last, strokes) => {
+                self.older_strokes_read(document, last, strokes);
+            }
+            DeskReply::Found(path) => self.path_found(path),
             DeskReply::Memory(bytes) => self.state.memory_bytes = Some(bytes),
             DeskReply::Failed(notice) => self.state.notices.push(Severity::Error, notice),
         }
@@ -225,6 +220,32 @@ impl App {
                     "Resume it on the Fine-tune page",
                 ),
             );
+        }
+    }
+}
+
+/// Every other one of the middle goes: the first and the newest say most.
+fn thin<T>(list: &mut Vec<T>) {
+    let last = list.len().saturating_sub(1);
+    let mut places = 0..;
+    list.retain(|_| {
+        let place = places.next().unwrap_or(last);
+        place == 0 || place == last || place % 2 == 1
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thin;
+
+    #[test]
+    fn thinning_keeps_the_first_and_the_newest() {
+        for count in 1..70 {
+            let mut list: Vec<usize> = (0..count).collect();
+            thin(&mut list);
+            assert_eq!((list[0], list[list.len() - 1]), (0, count - 1));
+            assert!(count < 5 || list.len() < count, "{count}");
+            assert!(list.is_sorted());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Small pictures of the strokes of a document, kept while it is open.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use eframe::egui::TextureHandle;
 
@@ -12,8 +12,8 @@ const MAX_KEPT: usize = 512;
 
 #[derive(Default)]
 pub struct HistoryPictures {
-    /// By the stroke's address; holding the stroke keeps it from being another's.
-    by_stroke: HashMap<usize, (Arc<Stroke>, Option<TextureHandle>)>,
+    /// By the stroke's address, which is no other's while a weak reference to it is held.
+    by_stroke: HashMap<usize, (Weak<Stroke>, Option<TextureHandle>)>,
 }
 
 impl HistoryPictures {
@@ -26,11 +26,11 @@ impl HistoryPictures {
         self.by_stroke.contains_key(&key(stroke))
     }
 
-    pub(super) fn keep(&mut self, stroke: Arc<Stroke>, picture: Option<TextureHandle>) {
+    pub(super) fn keep(&mut self, stroke: &Arc<Stroke>, picture: Option<TextureHandle>) {
         if self.by_stroke.len() >= MAX_KEPT {
             self.by_stroke.clear();
         }
-        self.by_stroke.insert(key(&stroke), (stroke, picture));
+        (self.by_stroke).insert(key(stroke), (Arc::downgrade(stroke), picture));
     }
 }
 

@@ -8,8 +8,8 @@ use super::state::{JobKey, LeftJob, RunningJob, State, name_of};
 use super::textures::Wanted;
 use super::{App, Severity};
 use crate::engine::{
-    BlankJob, Event, EventKind, ExportReskinJob, ImportJob, Job, Lane, OpenDocumentJob, ReframeJob,
-    SnapshotJob, TimelapseJob, WhenLeft,
+    BlankJob, CarryOverJob, Event, EventKind, ExportReskinJob, ImportJob, Job, Lane,
+    OpenDocumentJob, ReframeJob, SnapshotJob, TimelapseJob, WhenLeft,
 };
 use crate::error::Notice;
 
@@ -201,7 +201,10 @@ impl RunningJob {
 
     /// Whether it brings another picture to the canvas.
     pub fn opens_document(&self) -> bool {
-        self.is::<OpenDocumentJob>() || self.is::<BlankJob>() || self.is::<ReframeJob>()
+        self.is::<OpenDocumentJob>()
+            || self.is::<BlankJob>()
+            || self.is::<ReframeJob>()
+            || self.is::<CarryOverJob>()
     }
 }
 

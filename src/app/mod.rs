@@ -16,6 +16,7 @@ mod layer_command;
 mod libraries;
 mod notices;
 mod pace;
+mod place;
 mod run;
 mod session;
 mod shortcuts;
@@ -28,7 +29,7 @@ mod tools;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use eframe::egui;
@@ -64,6 +65,7 @@ pub use crate::project::{
     PictureRow, RunRow, RunStatus,
 };
 
+use crate::document::History;
 use crate::engine::{ProjectFile, Wake, WeakStorage};
 use crate::error::Result;
 use crate::progress::Stop;
@@ -102,6 +104,8 @@ pub struct App {
     /// Named before a project was open.
     waiting_files: Vec<PathBuf>,
     applied_look: Option<(ThemeChoice, f32)>,
+    /// The preferences as this window read or wrote them last; others may have written since.
+    saved_settings: Arc<Mutex<Settings>>,
     openings: u64,
     pace: Pace,
     /// Projects that may still be open here, though another one is shown.
@@ -126,6 +130,7 @@ impl App {
             || "plain textures".to_owned(),
             |gpu| format!("wgpu, {}", gpu.name),
         );
+        let saved_settings = Arc::new(Mutex::new(settings.clone()));
         let mut app = Self {
             lanes: Lanes::start(&ctx, gpu.as_ref(), &wake)?,
             dialogs: Dialogs::new(options.picker, wake),
@@ -135,6 +140,7 @@ impl App {
             pending: Vec::new(),
             waiting_files: Vec::new(),
             applied_look: None,
+            saved_settings,
             openings: 0,
             pace: Pace::default(),
             known_projects: Vec::new(),
@@ -187,6 +193,14 @@ impl App {
         self.lanes.textures.want(self.state.session.id, wanted);
     }
 
+    /// Whether all that was done so far has reached the screen and the project's file.
+    pub fn is_settled(&self) -> bool {
+        self.lanes.decode.is_settled()
+            && self.lanes.desk.is_settled()
+            && self.state.session.after_desk.is_empty()
+            && self.pending.is_empty()
+    }
+
     /// Takes in what came back and what was pressed, and does it.
     fn decide(&mut self, ctx: &egui::Context) {
         for (key, event) in self.lanes.events() {
@@ -196,6 +210,13 @@ impl App {
         for (session, loaded) in self.lanes.textures.take() {
             if session == self.state.session.id {
                 self.take_loaded(loaded);
+            }
+        }
+        // No picture takes the pointer away from a stroke.
+        let is_pressed = ctx.input(|input| input.pointer.any_down()) || self.is_stroke_open();
+        if !is_pressed || self.state.session.canvas.is_none() {
+            for (opened, surface) in std::mem::take(&mut self.state.session.opened) {
+                self.document_opened(&opened, surface);
             }
         }
         self.pace.did("textures");
@@ -212,7 +233,11 @@ impl App {
         }
         self.pace.did("patches");
         let mut commands = self.dialogs.take(self.state.session.id);
-        commands.extend(shortcuts::pressed(ctx, &self.state.settings));
+        commands.extend(shortcuts::pressed(
+            ctx,
+            &self.state.settings,
+            self.state.workspace,
+        ));
         let dropped: Vec<PathBuf> = ctx.input(|input| {
             (input.raw.dropped_files.iter())
                 .map(|file| file.path().to_path_buf())
@@ -348,6 +373,7 @@ impl State {
             window_jobs: Default::default(),
             left_jobs: Default::default(),
             notices: Notices::default(),
+            most_history_cells: History::MAX_CELLS,
             device: None,
             renderer,
             frames: Durations::default(),

@@ -17,10 +17,10 @@ use super::state::{
 };
 use crate::document::brushes::{BrushPack, SavedBrush};
 use crate::document::{Alphabet, Companions, Selection};
-use crate::engine::{Imported, Storage, WhenLeft};
+use crate::engine::{Imported, OpenDocument, Storage, WhenLeft};
 use crate::progress::Stop;
 use crate::project::DocumentId;
-use crate::render::Compare;
+use crate::render::{Compare, Surface};
 
 /// Tells sessions apart, also two of the same project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,6 +53,16 @@ pub struct Session {
     pub(super) selections: HashMap<DocumentId, Arc<Selection>>,
     /// The last one that was let go, of the same document.
     pub(super) let_go: Option<(DocumentId, Arc<Selection>)>,
+    /// The picture on the canvas, and its revision, when another one was asked for last.
+    pub(super) asked_at: Option<(DocumentId, u64)>,
+    /// The document that is encoded anew and may not change until it is on the canvas again.
+    pub(super) being_encoded: Option<DocumentId>,
+    /// Pictures that have been opened and wait until no stroke is in progress.
+    pub(super) opened: Vec<(Arc<OpenDocument>, Surface)>,
+    /// Drawn codes of models whose pictures are not on the canvas, oldest first.
+    pub(super) palettes: Vec<PaletteView>,
+    /// The model whose codes are being drawn.
+    pub(super) drawing_palette: Option<String>,
     /// To be done when the desk has done what it was told.
     pub(super) after_desk: Vec<Command>,
     /// Whether the first list is still to come, and with it a document to show.
@@ -81,6 +91,11 @@ impl Session {
             alphabet: None,
             selections: HashMap::new(),
             let_go: None,
+            asked_at: None,
+            being_encoded: None,
+            opened: Vec::new(),
+            palettes: Vec::new(),
+            drawing_palette: None,
             after_desk: Vec::new(),
             files_checked: None,
         }
@@ -97,6 +112,7 @@ impl App {
     pub(super) fn project_opened(&mut self, storage: Storage) {
         // What is being painted is of the project that is left.
         self.close_gesture();
+        self.store_what_waits();
         let path = storage.path().to_path_buf();
         self.known_projects.retain(|known| !known.is_closed());
         self.known_projects.push(storage.downgrade());

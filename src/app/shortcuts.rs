@@ -3,7 +3,9 @@
 use eframe::egui::{self, Key, KeyboardShortcut, Modifiers};
 
 use super::command::Command;
+use super::place::Place;
 use super::spec::Spec;
+use super::state::Workspace;
 use crate::settings::Settings;
 
 /// "Ctrl+Shift+Z"; "Cmd" on a Mac.
@@ -77,7 +79,7 @@ pub fn text_for(command: &Command, settings: &Settings) -> Option<String> {
 
 /// Commands that share their keys with another, with the keys.
 pub fn conflicts(settings: &Settings) -> Vec<(String, Vec<&'static str>)> {
-    let mut by_keys = std::collections::BTreeMap::<String, Vec<&'static str>>::new();
+    let mut by_keys = std::collections::BTreeMap::<String, Vec<(&'static str, Place)>>::new();
     for command in Command::all() {
         if let Some(spec) = command.spec()
             && let Some(shortcut) = of(&spec, settings)
@@ -85,20 +87,29 @@ pub fn conflicts(settings: &Settings) -> Vec<(String, Vec<&'static str>)> {
             by_keys
                 .entry(text_of(shortcut))
                 .or_default()
-                .push(spec.label);
+                .push((spec.label, command.place()));
         }
     }
-    by_keys
-        .into_iter()
-        .filter(|(_, labels)| labels.len() > 1)
+    (by_keys.into_iter())
+        .map(|(keys, commands)| {
+            // Keys may mean something else on another page.
+            let is_taken = |(label, place): &(&str, Place)| {
+                let others = commands.iter().filter(|(other, _)| other != label);
+                others.into_iter().any(|(_, other)| place.meets(*other))
+            };
+            let taken = commands.iter().filter(|command| is_taken(command));
+            (keys, taken.map(|(label, _)| *label).collect::<Vec<_>>())
+        })
+        .filter(|(_, labels)| !labels.is_empty())
         .collect()
 }
 
-/// The commands whose keys were pressed since the last frame; those keys are used up.
-pub fn pressed(ctx: &egui::Context, settings: &Settings) -> Vec<Command> {
+/// The commands of a page whose keys were pressed since the last frame; those keys are used up.
+pub fn pressed(ctx: &egui::Context, settings: &Settings, page: Workspace) -> Vec<Command> {
     let is_typing = ctx.egui_wants_keyboard_input() && ctx.text_edit_focused();
     let mut wanted: Vec<(KeyboardShortcut, Command)> = Command::all()
         .into_iter()
+        .filter(|command| command.place().has(page))
         .filter_map(|command| Some((command.spec()?, command)))
         .flat_map(|(spec, command)| {
             let keys = [of(&spec, settings), spec.alternative];

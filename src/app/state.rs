@@ -17,10 +17,11 @@ use super::notices::Notices;
 use super::session::Session;
 use super::thumb::Thumb;
 use super::tools::{Tool, ToolBox};
+use crate::codec::Codec;
 use crate::document::{Brush, DetailPolicy, Document, Level, Shape};
 use crate::engine::{
-    CheckpointChoice, DeviceInUse, Existing, JobId, Lane, Model, Overview, Palette, PictureRole,
-    Preset, Reskin, Storage, WhenLeft, Writer,
+    CheckpointChoice, DeviceInUse, Existing, JobId, Journal, Lane, Model, Overview, Palette,
+    PictureRole, Preset, Reskin, Storage, WhenLeft, Writer,
 };
 use crate::project::{
     DocumentId, MetricRow, NamedState, PictureFilter, PictureId, PictureRow, RunId,
@@ -123,6 +124,8 @@ pub struct State {
     /// Jobs of projects that were left.
     pub left_jobs: BTreeMap<JobKey, LeftJob>,
     pub notices: Notices,
+    /// Cell changes that each open document's history keeps in memory.
+    pub most_history_cells: usize,
     /// `None` until it is known.
     pub device: Option<DeviceInUse>,
     /// What draws the window, in words.
@@ -150,6 +153,11 @@ pub struct OpenProject {
 }
 
 impl OpenProject {
+    /// The project's file.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
     pub fn name(&self) -> String {
         name_of(&self.path)
     }
@@ -194,6 +202,12 @@ pub struct Canvas {
     pub opening: u64,
     /// The newest revision whose pixels have arrived.
     pub shown_revision: u64,
+    /// The arrangement of its layers that the decode lane was told last.
+    pub(super) asked_arrangement: u64,
+    /// The revision at which it could not be decoded, until pixels of it have arrived after all.
+    pub(super) failed_at: Option<u64>,
+    /// What the project's file lacks of its history.
+    pub(super) journal: Arc<Journal>,
 }
 
 impl Canvas {
@@ -204,6 +218,16 @@ impl Canvas {
 
     pub fn model_hash(&self) -> &str {
         &self.model.hash
+    }
+
+    /// What decodes this document.
+    pub fn codec(&self) -> &Codec {
+        &self.model.codec
+    }
+
+    /// Whether the project's file lacks strokes of it: they wait to be written, or could not be.
+    pub fn is_unstored(&self) -> bool {
+        self.journal.is_behind()
     }
 }
 
@@ -220,6 +244,11 @@ impl Tabs {
     /// A picture that is not on the canvas.
     pub fn parked(&self, id: DocumentId) -> Option<&Canvas> {
         self.parked.iter().find(|canvas| canvas.id == id)
+    }
+
+    pub(super) fn take_parked(&mut self, id: DocumentId) -> Option<Canvas> {
+        let place = self.parked.iter().position(|canvas| canvas.id == id)?;
+        Some(self.parked.remove(place))
     }
 }
 
@@ -388,6 +417,17 @@ pub struct Gallery {
     /// What training does to it, once it has been cut.
     pub crops: Option<CropsView>,
     pub(super) crops_round: u64,
+    /// What was left out or taken back in since the project was opened, oldest first.
+    pub(super) choices: Vec<Exclusion>,
+    /// How many of those have not been taken back.
+    pub(super) applied_choices: usize,
+}
+
+/// Pictures that were left out, or taken back in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Exclusion {
+    pub pictures: Vec<PictureId>,
+    pub excluded: bool,
 }
 
 /// Crops of a picture as training sees them.
@@ -414,6 +454,16 @@ impl Gallery {
         self.chunks
             .get(&(index / Self::CHUNK))?
             .get((index % Self::CHUNK) as usize)
+    }
+
+    /// Whether a choice of pictures can be taken back.
+    pub fn can_undo(&self) -> bool {
+        self.applied_choices > 0
+    }
+
+    /// Whether one that was taken back can be made again.
+    pub fn can_redo(&self) -> bool {
+        self.applied_choices < self.choices.len()
     }
 
     pub fn thumbnail(&self, picture: PictureId) -> Option<&Thumbnail> {
@@ -454,7 +504,7 @@ pub struct Training {
     pub metrics: BTreeMap<RunId, Vec<MetricRow>>,
     /// Which model new documents get.
     pub model: CheckpointChoice,
-    /// Whether a run has ended whose codes are not on the canvas yet.
+    /// Whether a run has ended since the user was told of the last one: see [`State::has_news`].
     pub has_news: bool,
 }
 
@@ -523,6 +573,15 @@ pub struct ExportForm {
 }
 
 impl State {
+    /// Whether a fine-tune has ended whose codes the picture on the canvas does not have.
+    pub fn has_news(&self) -> bool {
+        let session = &self.session;
+        let overview = session.project.as_ref().and_then(|p| p.overview.as_ref());
+        let newest = overview.and_then(Overview::best_model_hash);
+        let shown = session.canvas.as_ref().map(Canvas::model_hash);
+        session.training.has_news && newest.is_some() && shown.is_some() && newest != shown
+    }
+
     /// Why fine-tuning cannot start now, in words; `None` where it can.
     pub fn why_no_training(&self) -> Option<String> {
         if self.session.training.is_running() {

@@ -1,18 +1,20 @@
 //! A thread that turns large pictures into textures, so that no frame waits for millions of pixels.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use eframe::egui::{self, ColorImage, TextureHandle, TextureOptions};
 
 use super::session::SessionId;
 use crate::document::{Level, Raster};
-use crate::engine::{CropSheet, OpenDocument, Palette, Preview, Wake};
+use crate::engine::{CropSheet, OpenDocument, Palette, Preview, Wake, from_panic};
 use crate::error::{Error, Result};
+use crate::project::DocumentId;
 use crate::render::{Gpu, Surface};
 
-/// Requests and results that may wait.
+/// Results that may wait for the window before loading waits for it.
 const WAITING: usize = 256;
 
 /// What is wanted on the screen.
@@ -36,6 +38,8 @@ pub enum Loaded {
         texture: TextureHandle,
     },
     Crops(CropSheet, Vec<TextureHandle>),
+    /// What was wanted cannot be drawn; the document, where it was one.
+    Failed(Error, Option<DocumentId>),
 }
 
 /// A handle to the thread. Dropping it ends the thread.
@@ -49,14 +53,22 @@ impl Textures {
     /// # Errors
     /// `Io` where the system gives no thread.
     pub fn start(ctx: &egui::Context, gpu: Option<&Gpu>, wake: &Wake) -> Result<Self> {
-        let (wanted, requests) = bounded(WAITING);
+        // Jobs hand over one thing at a time, and what waits is shared with them: the window need not wait or refuse.
+        let (wanted, requests) = unbounded();
         let (results, loaded) = bounded(WAITING);
         let (ctx, gpu, wake) = (ctx.clone(), gpu.cloned(), wake.clone());
         let thread = std::thread::Builder::new()
             .name("tessera-textures".into())
             .spawn(move || {
                 for (session, request) in requests {
-                    let made = load(&ctx, gpu.as_ref(), request);
+                    let document = match &request {
+                        Wanted::Document(opened) => Some(opened.id),
+                        _ => None,
+                    };
+                    let load = AssertUnwindSafe(|| load(&ctx, gpu.as_ref(), request));
+                    let made = catch_unwind(load).unwrap_or_else(|panic| {
+                        Loaded::Failed(from_panic(panic.as_ref()), document)
+                    });
                     // Nobody is left to look when the window has closed.
                     if results.send((session, made)).is_err() {
                         break;
@@ -74,10 +86,8 @@ impl Textures {
 
     pub fn want(&self, session: SessionId, wanted: Wanted) {
         if let Some(sender) = &self.wanted {
-            // Jobs hand over one thing at a time, so that so many never wait; the window must not either.
-            if sender.try_send((session, wanted)).is_err() {
-                log::error!("a picture could not be shown: too many wait");
-            }
+            // The thread ends only together with this handle: its panics become results.
+            let _ = sender.send((session, wanted));
         }
     }
 

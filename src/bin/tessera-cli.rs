@@ -6,6 +6,8 @@ mod args;
 mod commands;
 #[path = "tessera-cli/demo.rs"]
 mod demo;
+#[path = "tessera-cli/generate.rs"]
+mod generate;
 #[path = "tessera-cli/print.rs"]
 mod print;
 #[path = "tessera-cli/runner.rs"]

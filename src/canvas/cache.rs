@@ -8,7 +8,7 @@ use crate::document::Rect;
 
 /// Side of a tile in pixels: small enough that one is cheap to compute, large enough that its
 /// surroundings are not most of the work.
-const TILE_PX: u32 = 128;
+pub(super) const TILE_PX: u32 = 128;
 
 /// One kind of cached values: the output of a trunk step, or pixels.
 #[derive(Debug, Clone, Copy)]

@@ -3,11 +3,15 @@
 //! With `D(e)` the decode of the codes as edited, `D(r)` of the codes as encoded, `S` the source
 //! and `m` the mask of [`super::influence`]: `D(e) + (1 − m)·(S − D(r))`, in premultiplied sRGB.
 //! In changed cells that is the decode; around them the source plus what the edit does to its
-//! surroundings; outside the halo it is `S`, copied, never computed.
+//! surroundings; outside the halo it is `S`, copied, never computed. Cells that come from another place bring what
+//! the decode lacks there: `D(e) + (1 − m)·R`, see [`super::residual`]; without such cells `R` is `S − D(r)`.
+
+use std::sync::Arc;
 
 use super::decode::{Reach, tiles};
 use super::influence::{Edits, Influence};
-use crate::document::{DETAIL_STRIDE_PX, Raster, Rect, SamplesMut, Source};
+use super::residual::Carried;
+use crate::document::{DETAIL_STRIDE_PX, Level, Raster, Rect, SamplesMut, Source, SourcePicture};
 use crate::error::Result;
 use crate::progress::Observer;
 
@@ -32,6 +36,17 @@ pub trait WindowDecoder {
     /// # Errors
     /// Whatever keeps it from decoding.
     fn decode(&mut self, version: Version, rect: Rect) -> Result<Vec<f32>>;
+
+    /// The decode of the codes as encoded in tiles of 128 pixels, named by column and row and cut at the padded
+    /// picture: of the canvas itself, or of another picture, which is given with its number.
+    ///
+    /// # Errors
+    /// Whatever keeps it from decoding.
+    fn encoded_tiles(
+        &mut self,
+        of: (u16, Option<&SourcePicture>),
+        tiles: &[(u32, u32)],
+    ) -> Result<Vec<Arc<Vec<f32>>>>;
 }
 
 /// Writes the edited pixels of `rect` into `out`, which holds the source already and has its
@@ -44,10 +59,17 @@ pub(super) fn composite(
     out: &mut Target,
 ) -> Result<()> {
     let blocks = rect.to_cells(DETAIL_STRIDE_PX).to_pixels(DETAIL_STRIDE_PX);
-    let Some(influence) = Influence::of(edits, decoder.reach(), blocks) else {
+    let reach = decoder.reach();
+    let cells = blocks.to_cells(DETAIL_STRIDE_PX);
+    let margin = Level::ALL.map(|level| reach.of(level).div_ceil(DETAIL_STRIDE_PX));
+    let carried = Carried::around(edits, cells, margin[0].max(margin[1]).max(1));
+    let Some(influence) = Influence::of(edits, carried.as_ref(), reach, blocks) else {
         return Ok(());
     };
     let window = influence.bounds;
+    let texture = (carried.as_ref())
+        .map(|carried| carried.texture(source, decoder, window.to_cells(DETAIL_STRIDE_PX)))
+        .transpose()?;
     let edited = decoder.decode(Version::Edited, window)?;
     let encoded = decoder.decode(Version::Encoded, window)?;
     let (edited, _) = edited.as_chunks::<4>();
@@ -61,7 +83,8 @@ pub(super) fn composite(
                 continue;
             };
             let at = (y - window.y) as usize * window.width as usize + (x - window.x) as usize;
-            out.blend(source, (x, y), edited[at], encoded[at], m);
+            let residual = texture.as_ref().and_then(|texture| texture.at((x, y)));
+            out.blend(source, (x, y), (edited[at], encoded[at]), m, residual);
         }
     }
     Ok(())
@@ -78,9 +101,9 @@ impl Target<'_> {
         &mut self,
         source: &Source,
         (x, y): (u32, u32),
-        edited: [f32; 4],
-        encoded: [f32; 4],
+        (edited, encoded): ([f32; 4], [f32; 4]),
         m: f32,
+        residual: Option<[f32; 4]>,
     ) {
         let from = (y as usize * source.width() as usize + x as usize) * 4;
         let to = ((y - self.rect.y) as usize * self.rect.width as usize
@@ -90,7 +113,7 @@ impl Target<'_> {
             SamplesMut::Rgba8(samples) => {
                 let s = &source.rgba8()[from..from + 4];
                 let s = [s[0], s[1], s[2], s[3]].map(u16::from);
-                if let Some(pixel) = blend_pixel(s, edited, encoded, m, 255.0) {
+                if let Some(pixel) = blend_pixel(s, (edited, encoded), m, residual, 255.0) {
                     samples[to..to + 4].copy_from_slice(&pixel.map(|v| v as u8));
                 }
             }
@@ -101,7 +124,7 @@ impl Target<'_> {
                         [0, 1, 2, 3].map(|c| crate::document::to_16_bit(source.rgba8()[from + c]))
                     }
                 };
-                if let Some(pixel) = blend_pixel(s, edited, encoded, m, 65_535.0) {
+                if let Some(pixel) = blend_pixel(s, (edited, encoded), m, residual, 65_535.0) {
                     samples[to..to + 4].copy_from_slice(&pixel);
                 }
             }
@@ -109,17 +132,18 @@ impl Target<'_> {
     }
 }
 
-/// One straight pixel of 0 to `max`, or `None` where it is the source's.
+/// One straight pixel of 0 to `max`, or `None` where it is the source's. `residual` is what the decode gets in place of
+/// what it lacks here.
 fn blend_pixel(
     source: [u16; 4],
-    edited: [f32; 4],
-    encoded: [f32; 4],
+    (edited, encoded): ([f32; 4], [f32; 4]),
     m: f32,
+    residual: Option<[f32; 4]>,
     max: f32,
 ) -> Option<[u16; 4]> {
     // From [−1, 1] to [0, 1]: differences are halved, the offset cancels.
     let change: [f32; 4] = std::array::from_fn(|c| (edited[c] - encoded[c]) * 0.5);
-    if m == 0.0 && change.iter().all(|d| d.abs() < NOISE) {
+    if m == 0.0 && residual.is_none() && change.iter().all(|d| d.abs() < NOISE) {
         return None;
     }
     let source_alpha = f32::from(source[3]) / max;
@@ -133,7 +157,10 @@ fn blend_pixel(
     // D(e) + (1 − m)·(S − D(r)) = S + (D(e) − D(r)) − m·(S − D(r))
     let value = |c: usize| {
         let own = premultiplied[c] - (encoded[c] + 1.0) * 0.5;
-        premultiplied[c] + change[c] - m * own
+        match residual {
+            None => premultiplied[c] + change[c] - m * own,
+            Some(residual) => (edited[c] + 1.0) * 0.5 + (1.0 - m) * residual[c],
+        }
     };
     let alpha = value(3).clamp(0.0, 1.0);
     let level = |v: f32| (v * max + 0.5) as u16;
@@ -159,7 +186,7 @@ pub fn render(
     observer: &dyn Observer,
 ) -> Result<Raster> {
     let mut raster = Raster::from_source(source, depth_bits);
-    if edits.encoded == edits.edited {
+    if edits.is_empty() {
         return Ok(raster);
     }
     let bounds = edits.geometry.bounds();

@@ -85,6 +85,20 @@ impl WindowDecoder for Formula {
             .flat_map(|(x, y)| self.pixel(codes, x, y))
             .collect())
     }
+
+    fn encoded_tiles(
+        &mut self,
+        _of: (u16, Option<&SourcePicture>),
+        tiles: &[(u32, u32)],
+    ) -> Result<Vec<Arc<Vec<f32>>>> {
+        let bounds = self.geometry.padded_bounds();
+        (tiles.iter())
+            .map(|(x, y)| {
+                let tile = Rect::new(x * 128, y * 128, 128, 128).intersect(&bounds);
+                self.decode(Version::Encoded, tile).map(Arc::new)
+            })
+            .collect()
+    }
 }
 
 const BOOKS: Codebooks = Codebooks {
@@ -239,15 +253,15 @@ fn hidden_colour_stays_hidden_and_kept() {
     assert!(kept > 1000);
     // A transparent pixel with any colour under it composites like transparent black.
     for hidden in [[0, 0, 0, 0], [255, 255, 255, 0]] {
-        let got = blend_pixel(hidden, [0.0; 4], [-0.5; 4], 0.0, 255.0);
+        let got = blend_pixel(hidden, ([0.0; 4], [-0.5; 4]), 0.0, None, 255.0);
         assert_eq!(
             got,
-            blend_pixel([9, 77, 3, 0], [0.0; 4], [-0.5; 4], 0.0, 255.0)
+            blend_pixel([9, 77, 3, 0], ([0.0; 4], [-0.5; 4]), 0.0, None, 255.0)
         );
         assert!(got.unwrap()[3] > 0);
     }
     // What an edit makes transparent keeps no colour.
-    let cleared = blend_pixel([200, 10, 10, 255], [-1.0; 4], [0.0; 4], 1.0, 255.0);
+    let cleared = blend_pixel([200, 10, 10, 255], ([-1.0; 4], [0.0; 4]), 1.0, None, 255.0);
     assert_eq!(cleared, Some([0; 4]));
 }
 

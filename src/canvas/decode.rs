@@ -66,6 +66,10 @@ impl<'a> Chain<'a> {
         })
     }
 
+    pub(super) const fn codec(&self) -> &'a Codec {
+        self.codec
+    }
+
     pub const fn geometry(&self) -> Geometry {
         self.geometry
     }

@@ -1,7 +1,10 @@
 //! Where edits can be seen, and how strongly they replace the source.
 
 use super::decode::Reach;
-use crate::document::{Codes, DETAIL_STRIDE_PX, Geometry, Level, Rect, Wrap};
+use super::residual::Carried;
+use crate::document::{
+    Codes, CoordinateGrid, DETAIL_STRIDE_PX, Geometry, Level, Rect, Sources, Wrap,
+};
 
 /// Over how many pixels the mask falls from 1 to 0: one structure cell, two detail cells. Short
 /// enough to keep the source's texture close to the edit, long enough that no edge shows.
@@ -19,6 +22,51 @@ pub struct Edits<'a> {
     pub wrap: Wrap,
     pub encoded: &'a Codes,
     pub edited: &'a Codes,
+    /// Where detail cells as edited come from: see [`crate::document::origin`].
+    pub coordinates: &'a CoordinateGrid,
+    pub sources: &'a Sources,
+}
+
+impl Edits<'_> {
+    /// Whether nothing differs from the codes as encoded.
+    pub fn is_empty(&self) -> bool {
+        self.encoded == self.edited && self.coordinates.is_empty()
+    }
+
+    /// Whether a detail cell and the structure over it have the codes as encoded.
+    pub(super) fn is_as_encoded(&self, detail_index: u32) -> bool {
+        let at = detail_index as usize;
+        let over = self.geometry.structure_over(detail_index) as usize;
+        self.encoded.detail.cells()[at] == self.edited.detail.cells()[at]
+            && self.encoded.structure.cells()[over] == self.edited.structure.cells()[over]
+    }
+
+    /// The index of a detail cell, whose place counts on beyond the borders of a canvas that wraps.
+    pub(super) fn cell(&self, (x, y): (i64, i64)) -> Option<u32> {
+        let along = |at: i64, cells: u32, wraps: bool| {
+            let cells = i64::from(cells);
+            match wraps {
+                true => Some(at.rem_euclid(cells) as u32),
+                false => (0..cells).contains(&at).then_some(at as u32),
+            }
+        };
+        let columns = self.geometry.grid_width(Level::Detail);
+        let x = along(x, columns, self.wrap.x)?;
+        let y = along(y, self.geometry.grid_height(Level::Detail), self.wrap.y)?;
+        Some(y * columns + x)
+    }
+
+    /// The detail cells of a rectangle and `margin` cells around it, row by row; `None` beyond the canvas.
+    pub(super) fn around(&self, cells: Rect, margin: u32) -> impl Iterator<Item = Option<u32>> {
+        let span = |start: u32, len: u32| {
+            let (start, margin) = (i64::from(start), i64::from(margin));
+            start - margin..start + i64::from(len) + margin
+        };
+        let columns = span(cells.x, cells.width);
+        span(cells.y, cells.height)
+            .flat_map(move |y| columns.clone().map(move |x| (x, y)))
+            .map(|at| self.cell(at))
+    }
 }
 
 /// What the edits do to a rectangle of pixels.
@@ -36,22 +84,38 @@ pub(super) struct Influence {
 
 impl Influence {
     /// Of the edits on `rect`, whose sides are multiples of 4 and which lies within the padded
-    /// canvas. `None` where nothing can change.
-    pub fn of(edits: &Edits, reach: Reach, rect: Rect) -> Option<Influence> {
+    /// canvas. `None` where nothing can change. Cells that bring their texture with them change pixels and leave the
+    /// mask alone.
+    pub fn of(
+        edits: &Edits,
+        carried: Option<&Carried<'_>>,
+        reach: Reach,
+        rect: Rect,
+    ) -> Option<Influence> {
         let blocks = rect.to_cells(DETAIL_STRIDE_PX);
         let mut halo = vec![false; blocks.area() as usize];
         let mut mask = vec![0f32; rect.area() as usize];
         let mut any = false;
         for level in Level::ALL {
-            let reach_blocks = reach.of(level).div_ceil(DETAIL_STRIDE_PX);
-            let changed = Changed::around(edits, level, blocks, reach_blocks);
+            let mut reach_blocks = reach.of(level).div_ceil(DETAIL_STRIDE_PX);
+            if carried.is_some() {
+                // Textures fade into each other over a cell.
+                reach_blocks = reach_blocks.max(1);
+            }
+            let changed = Changed::around(edits, carried, level, blocks, reach_blocks);
             if !changed.any {
                 continue;
             }
             any = true;
             changed.dilate_into(&mut halo);
             let feather = feather_px(level).min(reach.of(level));
-            changed.feather_into(feather, rect, &mut mask);
+            let painted = match carried {
+                None => changed,
+                Some(carried) => Changed::painted(edits, carried, level, blocks, reach_blocks),
+            };
+            if painted.any {
+                painted.feather_into(feather, rect, &mut mask);
+            }
         }
         if !any {
             return None;
@@ -95,7 +159,7 @@ pub(super) fn cover(
     for level in Level::ALL {
         let feather = feather_px(level).min(reach.of(level));
         let margin = feather.div_ceil(DETAIL_STRIDE_PX);
-        let marked = Changed::marked(geometry, wrap, level, blocks, margin, |cell| {
+        let marked = Changed::marked(geometry, wrap, level, blocks, margin, |cell, _| {
             is_marked(level, cell as u32)
         });
         if marked.any {
@@ -115,35 +179,70 @@ struct Changed {
 }
 
 impl Changed {
-    fn around(edits: &Edits, level: Level, rect: Rect, margin: u32) -> Self {
+    /// Cells with other codes, or textures from elsewhere.
+    fn around(
+        edits: &Edits,
+        carried: Option<&Carried<'_>>,
+        level: Level,
+        rect: Rect,
+        margin: u32,
+    ) -> Self {
         let (old, new) = (edits.encoded.level(level), edits.edited.level(level));
-        Self::marked(edits.geometry, edits.wrap, level, rect, margin, |cell| {
-            old.cells()[cell] != new.cells()[cell]
-        })
+        let carried = carried.filter(|_| level == Level::Detail);
+        Self::marked(
+            edits.geometry,
+            edits.wrap,
+            level,
+            rect,
+            margin,
+            |cell, under| {
+                old.cells()[cell] != new.cells()[cell]
+                    || carried.is_some_and(|carried| carried.moved(under).is_some())
+            },
+        )
     }
 
-    /// Blocks of the cells that `is_marked` says.
+    /// Cells with other codes, without the detail cells that bring a texture.
+    fn painted(
+        edits: &Edits,
+        carried: &Carried<'_>,
+        level: Level,
+        rect: Rect,
+        margin: u32,
+    ) -> Self {
+        let (old, new) = (edits.encoded.level(level), edits.edited.level(level));
+        Self::marked(
+            edits.geometry,
+            edits.wrap,
+            level,
+            rect,
+            margin,
+            |cell, under| old.cells()[cell] != new.cells()[cell] && carried.moved(under).is_none(),
+        )
+    }
+
+    /// Blocks that `is_marked` says, asked with the cell of the level and the detail cell that lie there.
     fn marked(
         geometry: Geometry,
         wrap: Wrap,
         level: Level,
         rect: Rect,
         margin: u32,
-        is_marked: impl Fn(usize) -> bool,
+        is_marked: impl Fn(usize, u32) -> bool,
     ) -> Self {
         let (grid_width, grid_height) = (geometry.grid_width(level), geometry.grid_height(level));
         let per = (level.stride_px() / DETAIL_STRIDE_PX) as i64;
         let (width, height) = (rect.width + 2 * margin, rect.height + 2 * margin);
-        // The cell under a block, or none beyond a border.
+        // The cell and the detail cell under a block, or none beyond a border.
         let cell = |at: i64, cells: u32, wraps: bool| {
-            let at = at.div_euclid(per);
-            let cells = i64::from(cells);
-            if wraps {
-                Some(at.rem_euclid(cells) as usize)
-            } else {
-                (0..cells).contains(&at).then_some(at as usize)
-            }
+            let details = i64::from(cells) * per;
+            let at = match wraps {
+                true => at.rem_euclid(details),
+                false => Some(at).filter(|at| (0..details).contains(at))?,
+            };
+            Some(((at / per) as usize, at as u32))
         };
+        let detail_width = geometry.grid_width(Level::Detail);
         let columns: Vec<_> = (0..width)
             .map(|x| {
                 let at = i64::from(rect.x) + i64::from(x) - i64::from(margin);
@@ -157,10 +256,11 @@ impl Changed {
             let Some(row) = cell(at, grid_height, wrap.y) else {
                 continue;
             };
+            let (row, detail_row) = row;
             let start = row * grid_width as usize;
             for (block, column) in line.iter_mut().zip(&columns) {
-                if let Some(column) = *column
-                    && is_marked(start + column)
+                if let Some((column, detail_column)) = *column
+                    && is_marked(start + column, detail_row * detail_width + detail_column)
                 {
                     *block = true;
                     any = true;
@@ -297,7 +397,10 @@ mod tests {
                 wrap,
                 encoded: &encoded,
                 edited: &edited,
+                coordinates: &CoordinateGrid::default(),
+                sources: &Sources::default(),
             },
+            None,
             reach,
             rect,
         )

@@ -6,29 +6,26 @@
 //! the two. All of it is bounded by a budget and can be computed again at any time, so a stroke
 //! costs the same on a canvas of any size.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use candle_core::Tensor;
-
-use super::cache::{Layer, TileCache};
+use super::cache::TileCache;
 use super::composite::{Target, Version, WindowDecoder, composite};
 use super::decode::{Chain, Reach, tiles};
 use super::influence::Edits;
 use super::passes::{Blend, blend};
-use super::window::Window;
+use super::residual::ForeignTiles;
+use super::stages::{Caches, Stages};
 use crate::codec::Codec;
 use crate::document::{
-    CellDelta, Codebooks, Codes, Dirty, Document, EMPTY, Geometry, LayerStack, Level, Pass, Raster,
-    Rect, Samples, SamplesMut, Source, Wrap, code_from_raw,
+    CellDelta, Codebooks, Codes, CoordinateGrid, DETAIL_STRIDE_PX, Dirty, Document, EMPTY,
+    Geometry, LayerStack, Level, Pass, Raster, Rect, Samples, SamplesMut, Source, Sources, Wrap,
+    code_from_raw,
 };
 use crate::error::{Error, Kind, Result};
 use crate::progress::Observer;
 
-/// Changed windows above this many pixels are dropped from the cache instead of recomputed at once.
-const UPDATE_AT_ONCE_PX: u64 = 1 << 20;
-/// Missing tiles are computed together, up to this many on a side (1,024 px).
-const BATCH_TILES: u32 = 8;
+/// How far a detail cell's texture can be seen beyond it: as far as painted structure fades.
+const CARRIED_REACH_PX: u32 = 16;
 /// Patches are composited in squares of this side.
 const PATCH_TILE_PX: u32 = 512;
 /// A view is warmed in squares of this side: smaller ones would compute their surroundings more often.
@@ -51,18 +48,21 @@ pub struct LiveCanvas {
     wrap: Wrap,
     source: Source,
     encoded: Arc<Codes>,
+    sources: Sources,
     layers: LayerStack,
     /// At least one; the last one's codes are those of the whole picture.
     passes: Vec<LivePass>,
     encoded_cache: TileCache,
+    foreign: ForeignTiles,
     budget_bytes: u64,
 }
 
-/// One decode: the codes under the layers up to some place, and what is known of their pixels.
+/// One decode: the codes under the layers up to some place, where they come from, and what is known of their pixels.
 #[derive(Debug)]
 struct LivePass {
     pass: Pass,
     codes: Codes,
+    coordinates: CoordinateGrid,
     cache: TileCache,
 }
 
@@ -86,10 +86,14 @@ impl LiveCanvas {
             [only] => vec![LivePass {
                 pass: only.clone(),
                 codes: Codes::clone(document.edited()),
+                coordinates: CoordinateGrid::clone(document.coordinates()),
                 cache: TileCache::default(),
             }],
             several => (several.iter())
-                .map(|pass| LivePass::new(pass.clone(), &layers, document.encoded()))
+                .map(|pass| {
+                    let geometry = document.geometry();
+                    LivePass::new(pass.clone(), &layers, document.encoded(), geometry)
+                })
                 .collect(),
         };
         for pass in &passes[..passes.len() - 1] {
@@ -101,9 +105,11 @@ impl LiveCanvas {
             wrap: document.wrap(),
             source: document.source().clone(),
             encoded: Arc::clone(document.encoded()),
+            sources: document.sources().clone(),
             layers,
             passes,
             encoded_cache: TileCache::default(),
+            foreign: ForeignTiles::default(),
             budget_bytes,
         })
     }
@@ -129,7 +135,8 @@ impl LiveCanvas {
     }
 
     /// Takes changes of the picture's codes over and returns the rectangles (padded pixels) that may look
-    /// different now. For pictures of one decode; [`LiveCanvas::follow`] is for all.
+    /// different now. The cells are painted: they come from no other place. For pictures of one decode;
+    /// [`LiveCanvas::follow`] is for all.
     ///
     /// # Errors
     /// `Usage` for a cell outside the canvas or a code that the model does not have; `Internal` where layers
@@ -164,7 +171,32 @@ impl LiveCanvas {
         let cells: Vec<_> = changes.collect();
         let dirty = self.reached(cells.iter().map(|(level, index, _)| (*level, *index)));
         self.set(0, &cells)?;
+        if !self.passes[0].coordinates.is_empty() {
+            for index in self.details_of(cells.iter().map(|(level, index, _)| (*level, *index))) {
+                self.passes[0].coordinates.set(index, None);
+            }
+        }
         Ok(dirty)
+    }
+
+    /// The detail cells among cells, and under structure cells among them.
+    fn details_of(&self, cells: impl IntoIterator<Item = (Level, u32)>) -> Vec<u32> {
+        let geometry = self.geometry;
+        let columns = geometry.grid_width(Level::Detail);
+        (cells.into_iter())
+            .flat_map(|(level, index)| {
+                let cells = geometry
+                    .cell_pixels(level, index)
+                    .to_cells(DETAIL_STRIDE_PX);
+                (cells.y..cells.bottom())
+                    .flat_map(move |y| (cells.x..cells.right()).map(move |x| y * columns + x))
+            })
+            .collect()
+    }
+
+    /// Takes over where the pictures that cells come from are found, and which there are.
+    pub fn set_sources(&mut self, sources: Sources) {
+        self.sources = sources;
     }
 
     /// Takes over what has changed in the layers' cells. `cells` are all that did; which layers there are and
@@ -173,6 +205,7 @@ impl LiveCanvas {
     /// # Errors
     /// As [`LiveCanvas::apply`].
     pub fn follow(&mut self, layers: LayerStack, cells: &[(Level, u32)]) -> Result<Dirty> {
+        let before = self.reached(cells.iter().copied());
         self.layers = layers;
         for place in 0..self.passes.len() {
             let mut changes = Vec::new();
@@ -184,8 +217,24 @@ impl LiveCanvas {
                 }
             }
             self.set(place, &changes)?;
+            self.follow_coordinates(place, cells);
         }
-        Ok(self.reached(cells.iter().copied()))
+        let mut dirty = self.reached(cells.iter().copied());
+        dirty.extend(&before);
+        Ok(dirty)
+    }
+
+    fn follow_coordinates(&mut self, place: usize, cells: &[(Level, u32)]) {
+        let pass = &self.passes[place];
+        if pass.coordinates.is_empty() && !self.layers.has_coordinates() {
+            return;
+        }
+        let count = pass.pass.layers.end;
+        for index in self.details_of(cells.iter().copied()) {
+            let over = self.geometry.structure_over(index);
+            let from = self.layers.coordinate_of(count, index, over);
+            self.passes[place].coordinates.set(index, from);
+        }
     }
 
     /// Takes over other layers, or layers shown differently. Returns what may look different now.
@@ -195,7 +244,7 @@ impl LiveCanvas {
     pub fn rearrange(&mut self, layers: LayerStack) -> Result<Dirty> {
         crate::window_thread::count_blocking("decoding");
         let fresh: Vec<LivePass> = (layers.passes().into_iter())
-            .map(|pass| LivePass::new(pass, &layers, &self.encoded))
+            .map(|pass| LivePass::new(pass, &layers, &self.encoded, self.geometry))
             .collect();
         let codebooks = codebooks_of(&self.codec);
         for pass in &fresh {
@@ -209,17 +258,24 @@ impl LiveCanvas {
                     .zip(fresh[0].codes.level(level).cells());
                 let differing = (0u32..).zip(pairs).filter(|(_, (old, new))| old != new);
                 cells.extend(differing.map(|(index, _)| (level, index)));
+                if level == Level::Detail {
+                    let (old, new) = (&self.passes[0].coordinates, &fresh[0].coordinates);
+                    let moved = (old.iter().chain(new.iter()))
+                        .filter(|(index, _)| old.get(*index) != new.get(*index));
+                    cells.extend(moved.map(|(index, _)| (level, index)));
+                }
             } else {
                 for stack in [&self.layers, &layers] {
                     for layer in stack.layers() {
-                        cells.extend(layer.cells(level).iter().map(|(index, _)| (level, index)));
+                        cells.extend(layer.changed().filter(|(at, _)| *at == level));
                     }
                 }
             }
         }
-        let dirty = self.reached(cells);
+        let mut dirty = self.reached(cells.iter().copied());
         self.layers = layers;
         self.passes = fresh;
+        dirty.extend(&self.reached(cells));
         Ok(dirty)
     }
 
@@ -261,7 +317,11 @@ impl LiveCanvas {
                 Level::Detail => detail.add(cell),
             }
         }
-        let reach = self.reach();
+        let mut reach = self.reach();
+        if self.passes.iter().any(|pass| !pass.coordinates.is_empty()) {
+            // A detail cell that brings its texture changes how far the structure over it fades, and its neighbours.
+            reach.detail_px = reach.detail_px.max(CARRIED_REACH_PX);
+        }
         let mut dirty = structure.with_halo(reach.structure_px, self.geometry, self.wrap);
         dirty.extend(&detail.with_halo(reach.detail_px, self.geometry, self.wrap));
         dirty
@@ -350,12 +410,13 @@ impl LiveCanvas {
     /// As [`super::render_document`].
     pub fn render(&mut self, depth_bits: u8, observer: &dyn Observer) -> Result<Raster> {
         let passes: Vec<_> = (self.passes.iter())
-            .map(|pass| (pass.pass.clone(), &pass.codes))
+            .map(|pass| (pass.pass.clone(), &pass.codes, &pass.coordinates))
             .collect();
         super::passes::render(
             &self.codec,
             (self.geometry, self.wrap),
             (&self.source, &self.encoded, &self.layers),
+            &self.sources,
             &passes,
             depth_bits,
             observer,
@@ -416,6 +477,8 @@ impl LiveCanvas {
             wrap: self.wrap,
             encoded: &self.encoded,
             edited: &pass.codes,
+            coordinates: &pass.coordinates,
+            sources: &self.sources,
         };
         let caches = Caches {
             encoded: &mut self.encoded_cache,
@@ -425,15 +488,18 @@ impl LiveCanvas {
             chain,
             edits,
             caches,
+            codec: &self.codec,
+            foreign: &mut self.foreign,
         };
         Ok((edits, stages))
     }
 }
 
 impl LivePass {
-    fn new(pass: Pass, layers: &LayerStack, encoded: &Codes) -> Self {
+    fn new(pass: Pass, layers: &LayerStack, encoded: &Codes, geometry: Geometry) -> Self {
         Self {
             codes: layers.compose(pass.layers.end, encoded),
+            coordinates: layers.compose_coordinates(pass.layers.end, geometry),
             pass,
             cache: TileCache::default(),
         }
@@ -453,300 +519,6 @@ fn blend_rect(canvas: &mut LiveCanvas, how: &Blend, rect: Rect, depth_bits: u8) 
     blend(how, rect, start, |place| {
         canvas.picture(place, rect, depth_bits)
     })
-}
-
-/// The caches that one decode needs.
-struct Caches<'a> {
-    encoded: &'a mut TileCache,
-    edited: &'a mut TileCache,
-}
-
-impl Caches<'_> {
-    const fn of(&mut self, version: Version) -> &mut TileCache {
-        match version {
-            Version::Encoded => self.encoded,
-            Version::Edited => self.edited,
-        }
-    }
-}
-
-/// Decodes windows from codes alone, without a cache: for exports.
-pub struct Direct<'a> {
-    chain: Chain<'a>,
-    encoded: &'a Codes,
-    edited: &'a Codes,
-}
-
-impl<'a> Direct<'a> {
-    pub const fn new(chain: Chain<'a>, encoded: &'a Codes, edited: &'a Codes) -> Self {
-        Self {
-            chain,
-            encoded,
-            edited,
-        }
-    }
-}
-
-impl WindowDecoder for Direct<'_> {
-    fn reach(&self) -> Reach {
-        self.chain.reach()
-    }
-
-    fn decode(&mut self, version: Version, rect: Rect) -> Result<Vec<f32>> {
-        let codes = match version {
-            Version::Encoded => self.encoded,
-            Version::Edited => self.edited,
-        };
-        self.chain.decode_window(codes, rect)
-    }
-}
-
-/// The decoder's links with their caches.
-struct Stages<'a> {
-    chain: Chain<'a>,
-    edits: Edits<'a>,
-    caches: Caches<'a>,
-}
-
-impl<'a> Stages<'a> {
-    /// The last link gives T, which is cheap to make from the one before: it is not kept.
-    fn kept_links(&self) -> usize {
-        self.chain.links() - 1
-    }
-
-    fn layer(&self, link: usize) -> Layer {
-        Layer::new(
-            link as u8,
-            self.chain.link_plane(link),
-            self.chain.stride_px(link),
-            self.chain.channels(link),
-        )
-    }
-
-    fn pixel_layer(&self) -> Layer {
-        Layer::new(u8::MAX, self.chain.plane(1), 1, 4)
-    }
-
-    const fn codes(&self, version: Version) -> &'a Codes {
-        match version {
-            Version::Encoded => self.edits.encoded,
-            Version::Edited => self.edits.edited,
-        }
-    }
-
-    /// The output of a kept link on a window, `[1, h, w, c]`.
-    fn activations(&mut self, version: Version, link: usize, window: Window) -> Result<Tensor> {
-        let layer = self.layer(link);
-        self.ensure(version, link, window)?;
-        let values = self.caches.of(version).gather(&layer, window);
-        let shape = (
-            1,
-            window.y.len as usize,
-            window.x.len as usize,
-            layer.channels,
-        );
-        let values = values.ok_or_else(lost_tile)?;
-        Ok(Tensor::from_vec(values, shape, self.chain.device())?)
-    }
-
-    /// Runs a link on a window, from what is kept of the one before.
-    fn run(&mut self, version: Version, link: usize, out: Window) -> Result<Tensor> {
-        if link == 0 {
-            return self.chain.start(self.codes(version), out);
-        }
-        let input = self.chain.link_input(link, out);
-        let before = self.activations(version, link - 1, input)?;
-        self.chain.follow(link, &before, input, out)
-    }
-
-    /// Makes sure that every tile a window touches is there.
-    fn ensure(&mut self, version: Version, link: usize, window: Window) -> Result<()> {
-        let layer = self.layer(link);
-        let mut missing = TileCache::touched(&layer, window);
-        missing.retain(|tile| !self.caches.of(version).holds(&layer, *tile));
-        if version == Version::Edited && !missing.is_empty() {
-            let (own, shared): (Vec<_>, Vec<_>) = missing
-                .into_iter()
-                .partition(|tile| self.edits_reach(link, &layer, *tile));
-            self.compute(Version::Encoded, link, &layer, &shared)?;
-            for tile in shared {
-                let values = (self.caches.encoded)
-                    .get(&layer, tile)
-                    .ok_or_else(lost_tile)?;
-                self.caches.edited.insert_shared(&layer, tile, values);
-            }
-            missing = own;
-        }
-        self.compute(version, link, &layer, &missing)
-    }
-
-    /// Computes tiles from the codes; not from kept tiles, whose own missing neighbours would have
-    /// to be computed first, and so on outwards. Whole tiles passed on the way are kept.
-    fn compute(
-        &mut self,
-        version: Version,
-        link: usize,
-        layer: &Layer,
-        wanted: &[(u32, u32)],
-    ) -> Result<()> {
-        let mut missing = wanted.to_vec();
-        missing.retain(|tile| !self.caches.of(version).holds(layer, *tile));
-        for batch in batches(&missing) {
-            let out = layer.plane.window(layer.cells_of(batch));
-            self.trunk(version, link, out)?;
-        }
-        Ok(())
-    }
-
-    fn trunk(&mut self, version: Version, link: usize, out: Window) -> Result<Tensor> {
-        let (codes, kept) = (self.codes(version), self.kept_links());
-        let layers: Vec<_> = (0..kept).map(|link| self.layer(link)).collect();
-        let cache = self.caches.of(version);
-        (self.chain).trunk(codes, link, out, |link, window, activations| {
-            if let Some(layer) = layers.get(link) {
-                let values = activations.flatten_all()?.to_vec1::<f32>()?;
-                cache.insert_within(layer, window, &values);
-            }
-            Ok(())
-        })
-    }
-
-    /// Whether any changed structure cell can reach a tile of a link's output.
-    fn edits_reach(&self, link: usize, layer: &Layer, (x, y): (u32, u32)) -> bool {
-        let tile = layer.plane.window(layer.cells_of(Rect::new(x, y, 1, 1)));
-        let window = self.chain.link_input(0, self.chain.windows(link, tile)[0]);
-        let (old, new) = (&self.edits.encoded.structure, &self.edits.edited.structure);
-        let columns = window.x.positions(old.width());
-        window.y.positions(old.height()).any(|row| {
-            let start = row as usize * old.width() as usize;
-            columns.clone().any(|column| {
-                let at = start + column as usize;
-                old.cells()[at] != new.cells()[at]
-            })
-        })
-    }
-
-    /// Recomputes the activations that changed structure cells (in pixels) reach.
-    fn update(&mut self, structure: &Dirty) -> Result<()> {
-        let mut windows: Vec<Window> = structure
-            .rects()
-            .iter()
-            .map(|rect| {
-                let plane = self.chain.link_plane(0);
-                plane.window(rect.to_cells(self.chain.stride_px(0)))
-            })
-            .collect();
-        for link in 0..self.kept_links() {
-            let layer = self.layer(link);
-            for window in &mut windows {
-                *window = window
-                    .finer(self.chain.refinement(link))
-                    .grown(self.chain.halo_cells(link), layer.plane);
-                let is_held = TileCache::touched(&layer, *window)
-                    .iter()
-                    .any(|tile| self.caches.edited.holds(&layer, *tile));
-                if !is_held {
-                    continue;
-                }
-                let stride = u64::from(self.chain.stride_px(link));
-                if window.area() * stride * stride > UPDATE_AT_ONCE_PX {
-                    self.caches.edited.remove(&layer, *window);
-                    continue;
-                }
-                let values = self.run(Version::Edited, link, *window)?;
-                let values = values.flatten_all()?.to_vec1::<f32>()?;
-                self.caches.edited.scatter(&layer, *window, &values);
-            }
-        }
-        Ok(())
-    }
-
-    /// Pixels of the codes as edited, from the kept activations.
-    fn edited_pixels(&mut self, rect: Rect) -> Result<Vec<f32>> {
-        let out = self.chain.plane(1).window(rect);
-        let trunk_window = self.chain.head_input(out);
-        let trunk = self.run(Version::Edited, self.chain.links() - 1, trunk_window)?;
-        let pixels = (self.chain).head(&trunk, trunk_window, self.edits.edited, out)?;
-        Ok(pixels.flatten_all()?.to_vec1()?)
-    }
-
-    fn ensure_encoded_pixels(&mut self, window: Window) -> Result<()> {
-        let layer = self.pixel_layer();
-        let mut missing = TileCache::touched(&layer, window);
-        missing.retain(|tile| !self.caches.encoded.holds(&layer, *tile));
-        for batch in batches(&missing) {
-            let out = layer.plane.window(layer.cells_of(batch));
-            let trunk_window = self.chain.head_input(out);
-            let trunk = self.trunk(Version::Encoded, self.chain.links() - 1, trunk_window)?;
-            let pixels = (self.chain).head(&trunk, trunk_window, self.edits.encoded, out)?;
-            let values = pixels.flatten_all()?.to_vec1::<f32>()?;
-            self.caches.encoded.insert_within(&layer, out, &values);
-        }
-        Ok(())
-    }
-
-    fn warm(&mut self, rect: Rect) -> Result<()> {
-        let layer = self.pixel_layer();
-        let reach = self.chain.reach().structure_px;
-        let window = layer.plane.window(rect).grown(reach, layer.plane);
-        self.ensure_encoded_pixels(window)?;
-        let trunk_window = self.chain.head_input(window);
-        let windows = self.chain.windows(self.chain.links() - 1, trunk_window);
-        for link in (0..self.kept_links()).rev() {
-            self.ensure(Version::Edited, link, windows[link])?;
-            let layer = self.layer(link);
-            self.caches.edited.touch(&layer, windows[link]);
-            self.caches.encoded.touch(&layer, windows[link]);
-        }
-        self.caches.encoded.touch(&layer, window);
-        Ok(())
-    }
-}
-
-impl WindowDecoder for Stages<'_> {
-    fn reach(&self) -> Reach {
-        self.chain.reach()
-    }
-
-    fn decode(&mut self, version: Version, rect: Rect) -> Result<Vec<f32>> {
-        if version == Version::Edited {
-            return self.edited_pixels(rect);
-        }
-        let layer = self.pixel_layer();
-        let window = layer.plane.window(rect);
-        self.ensure_encoded_pixels(window)?;
-        self.caches
-            .encoded
-            .gather(&layer, window)
-            .ok_or_else(lost_tile)
-    }
-}
-
-fn lost_tile() -> Error {
-    Error::new(
-        Kind::Internal,
-        "could not decode",
-        "a cached tile was dropped while in use",
-        "",
-    )
-}
-
-/// Rectangles of tiles that together cover `tiles`, each at most [`BATCH_TILES`] on a side.
-fn batches(missing: &[(u32, u32)]) -> Vec<Rect> {
-    let mut groups = Dirty::default();
-    for &(x, y) in missing {
-        groups.add(Rect::new(x, y, 1, 1));
-    }
-    let wanted: HashSet<_> = missing.iter().copied().collect();
-    groups
-        .rects()
-        .iter()
-        .flat_map(|rect| tiles(*rect, BATCH_TILES))
-        .filter(|rect| {
-            (rect.y..rect.bottom())
-                .any(|y| (rect.x..rect.right()).any(|x| wanted.contains(&(x, y))))
-        })
-        .collect()
 }
 
 pub(super) fn copy_source(source: &Source, rect: Rect, depth_bits: u8) -> Samples {

@@ -4,6 +4,7 @@
 //! costs, whatever the size of the canvas; and what lies outside is never touched.
 
 mod cache;
+mod carried;
 mod composite;
 mod decode;
 mod influence;
@@ -11,14 +12,18 @@ mod live;
 pub mod measure;
 mod open;
 mod passes;
+mod residual;
+mod stages;
 mod window;
 
+pub use carried::{Carried, Layer, cropped};
 pub use composite::{Version, WindowDecoder, render};
 pub use decode::{Chain, Reach};
 pub use influence::Edits;
-pub use live::{Direct, LiveCanvas, Patch};
+pub use live::{LiveCanvas, Patch};
 pub use open::{encode, open, padding_of};
 pub use passes::render_document;
+pub use stages::Direct;
 
 use crate::document::Document;
 
@@ -30,6 +35,8 @@ impl Document {
             wrap: self.wrap(),
             encoded: self.encoded(),
             edited: self.edited(),
+            coordinates: self.coordinates(),
+            sources: self.sources(),
         }
     }
 }

@@ -9,11 +9,12 @@
 use super::composite::{Target, composite};
 use super::decode::{Chain, Reach, tiles};
 use super::influence::{Edits, cover};
-use super::live::{Direct, copy_source};
+use super::live::copy_source;
+use super::stages::Direct;
 use crate::codec::Codec;
 use crate::document::{
-    Codes, DETAIL_STRIDE_PX, Document, Geometry, LayerStack, Pass, Raster, Rect, Samples,
-    SamplesMut, Source, Wrap,
+    Codes, CoordinateGrid, DETAIL_STRIDE_PX, Document, Geometry, LayerStack, Pass, Raster, Rect,
+    Samples, SamplesMut, Source, Sources, Wrap,
 };
 use crate::error::Result;
 use crate::progress::Observer;
@@ -183,29 +184,40 @@ pub fn render_document(
 ) -> Result<Raster> {
     let (layers, encoded) = (document.layers(), document.encoded());
     let passes = layers.passes();
-    let codes: Vec<Codes> = match passes.as_slice() {
-        [_] => vec![Codes::clone(document.edited())],
+    let states: Vec<(Codes, CoordinateGrid)> = match passes.as_slice() {
+        [_] => vec![(
+            Codes::clone(document.edited()),
+            CoordinateGrid::clone(document.coordinates()),
+        )],
         several => (several.iter())
-            .map(|pass| layers.compose(pass.layers.end, encoded))
+            .map(|pass| {
+                let count = pass.layers.end;
+                let coordinates = layers.compose_coordinates(count, document.geometry());
+                (layers.compose(count, encoded), coordinates)
+            })
             .collect(),
     };
-    let passes: Vec<_> = passes.into_iter().zip(&codes).collect();
+    let passes: Vec<_> = (passes.into_iter().zip(&states))
+        .map(|(pass, (codes, coordinates))| (pass, codes, coordinates))
+        .collect();
     render(
         codec,
         (document.geometry(), document.wrap()),
         (document.source(), encoded, layers),
+        document.sources(),
         &passes,
         depth_bits,
         observer,
     )
 }
 
-/// The whole picture of passes and their codes.
+/// The whole picture of passes, their codes and where cells come from.
 pub(super) fn render(
     codec: &Codec,
     (geometry, wrap): (Geometry, Wrap),
     (source, encoded, layers): (&Source, &Codes, &LayerStack),
-    passes: &[(Pass, &Codes)],
+    sources: &Sources,
+    passes: &[(Pass, &Codes, &CoordinateGrid)],
     depth_bits: u8,
     observer: &dyn Observer,
 ) -> Result<Raster> {
@@ -215,13 +227,18 @@ pub(super) fn render(
         wrap,
         encoded,
         edited: passes[place].1,
+        coordinates: passes[place].2,
+        sources,
     };
-    let specs = passes.iter().map(|(pass, _)| pass.clone()).collect();
+    let specs = passes.iter().map(|(pass, ..)| pass.clone()).collect();
     let Some(how) = Blend::of(specs, layers.clone(), geometry, wrap, chain.reach()) else {
         let mut decoder = Direct::new(chain, encoded, passes[0].1);
         return super::composite::render(&edits(0), source, &mut decoder, depth_bits, observer);
     };
     let mut raster = Raster::from_source(source, depth_bits);
+    let mut decoders: Vec<_> = (passes.iter())
+        .map(|(_, codes, _)| Direct::new(chain, encoded, codes))
+        .collect();
     let rects = tiles(geometry.bounds(), TILE_PX);
     for (done, &rect) in rects.iter().enumerate() {
         observer.check()?;
@@ -236,8 +253,8 @@ pub(super) fn render(
                 },
                 rect,
             };
-            let mut decoder = Direct::new(chain, encoded, passes[place].1);
-            composite(&edits(place), source, &mut decoder, rect, &mut target)?;
+            let decoder = &mut decoders[place];
+            composite(&edits(place), source, decoder, rect, &mut target)?;
             Ok(samples)
         })?;
         paste(&mut raster, rect, &blended);

@@ -7,15 +7,41 @@
 use candle_core::{D, DType, Device, Tensor};
 
 use crate::codec::config::CodebookConfig;
-use crate::codec::kmeans;
-use crate::codec::quantizer::CodebookTraining;
+use crate::codec::vectors;
 use crate::error::Result;
 use crate::kernels;
 
 /// Bounds a one-hot matrix: 64 MiB.
 const MAX_ONE_HOT: usize = 1 << 24;
-/// Squared length below which a vector has no direction; as [`kmeans::to_sphere`].
+/// Squared length below which a vector has no direction; as [`vectors::to_sphere`].
 const NO_LENGTH: f64 = 1e-20;
+
+/// How a codebook follows the encoder (van den Oord et al., arXiv 1711.00937, appendix A.1).
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct CodebookTraining {
+    /// Of the moving averages, per update.
+    pub decay: f32,
+    /// Laplace smoothing of the cluster sizes, in vectors.
+    pub smoothing: f32,
+    /// A code is dead when its average use falls below this fraction of the mean use; 0 keeps every code.
+    pub dead_below: f32,
+    /// Dead codes are replaced every so many updates.
+    pub replace_every: u64,
+    /// At most this fraction of a batch's vectors becomes new codes at once.
+    pub replace_at_most: f32,
+}
+
+impl Default for CodebookTraining {
+    fn default() -> Self {
+        Self {
+            decay: 0.99,
+            smoothing: 1e-5,
+            dead_below: 0.1,
+            replace_every: 10,
+            replace_at_most: 0.125,
+        }
+    }
+}
 
 /// A codebook and its averages on the host.
 #[derive(Debug, Clone)]
@@ -38,24 +64,17 @@ impl Learned {
         }
     }
 
-    pub fn learn(&mut self, batch: &[f32], codes: &[u32], dim: usize, training: &CodebookTraining) {
-        let mut counts = vec![0f32; self.size.len()];
-        let mut sums = vec![0f32; self.vectors.len()];
-        for (row, &code) in batch.chunks_exact(dim).zip(codes) {
-            counts[code as usize] += 1.0;
-            let sum = &mut sums[code as usize * dim..][..dim];
-            for (sum, value) in sum.iter_mut().zip(row) {
-                *sum += value;
-            }
-        }
-        blend(&mut self.size, &counts, training.decay);
-        blend(&mut self.sum, &sums, training.decay);
+    /// Moves the averages and the codebook towards a batch: `counts` `[K]` and `sums` `[K, d]` of its vectors by code.
+    pub fn follow(&mut self, counts: &[f32], sums: &[f32], training: &CodebookTraining) {
+        let dim = sums.len() / counts.len().max(1);
+        blend(&mut self.size, counts, training.decay);
+        blend(&mut self.sum, sums, training.decay);
         let total: f32 = self.size.iter().sum();
         let scale = total / (total + self.size.len() as f32 * training.smoothing);
         let means = self
             .vectors
-            .chunks_exact_mut(dim)
-            .zip(self.sum.chunks_exact(dim));
+            .chunks_exact_mut(dim.max(1))
+            .zip(self.sum.chunks_exact(dim.max(1)));
         for ((mean, sum), size) in means.zip(&self.size) {
             let smoothed = (size + training.smoothing) * scale;
             for (value, sum) in mean.iter_mut().zip(sum) {
@@ -68,6 +87,40 @@ impl Learned {
 fn blend(average: &mut [f32], new: &[f32], keep: f32) {
     for (average, new) in average.iter_mut().zip(new) {
         *average = keep * *average + (1.0 - keep) * new;
+    }
+}
+
+/// How many vectors of a batch got each code, `[K]`, and their sums, `[K, d]`: all that a codebook learns from it, where the
+/// averages are. Those of several batches add up.
+#[derive(Debug, Clone)]
+pub enum CodebookSums {
+    Host { counts: Vec<f32>, sums: Vec<f32> },
+    Device { counts: Tensor, sums: Tensor },
+}
+
+impl CodebookSums {
+    /// Of vectors `[m, d]` with codes `[m]`, each below `count`.
+    pub(super) fn on_host(batch: &[f32], codes: &[u32], dim: usize, count: usize) -> Self {
+        let mut counts = vec![0f32; count];
+        let mut sums = vec![0f32; count * dim];
+        for (row, &code) in batch.chunks_exact(dim).zip(codes) {
+            counts[code as usize] += 1.0;
+            let sum = &mut sums[code as usize * dim..][..dim];
+            for (sum, value) in sum.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
+        Self::Host { counts, sums }
+    }
+
+    /// The same without the host.
+    pub(super) fn on_device(
+        batch: &Tensor,
+        codes: &Tensor,
+        count: usize,
+    ) -> candle_core::Result<Self> {
+        let (counts, sums) = totals(batch, codes, count)?;
+        Ok(Self::Device { counts, sums })
     }
 }
 
@@ -121,15 +174,14 @@ impl Averages {
     }
 }
 
-/// The same as [`Learned::learn`] without the host: vectors `[m, d]` and codes `[m]` of a batch → the new codebook `[K, d]`.
-pub(super) fn learn_on_device(
+/// The same as [`Learned::follow`] without the host → the new codebook `[K, d]`.
+pub(super) fn follow_on_device(
     size: &mut Tensor,
     sum: &mut Tensor,
-    batch: &Tensor,
-    codes: &Tensor,
+    counts: &Tensor,
+    sums: &Tensor,
     training: &CodebookTraining,
 ) -> candle_core::Result<Tensor> {
-    let (counts, sums) = totals(batch, codes, size.dim(0)?)?;
     let keep = f64::from(training.decay);
     let smoothing = f64::from(training.smoothing);
     *size = ((&*size * keep)? + (counts * (1.0 - keep))?)?;
@@ -163,7 +215,7 @@ fn totals(batch: &Tensor, codes: &Tensor, count: usize) -> candle_core::Result<(
 pub(super) fn normalise_rows(rows: &mut [f32], config: &CodebookConfig) {
     if config.cosine {
         for row in rows.chunks_exact_mut(config.dim) {
-            kmeans::to_sphere(row);
+            vectors::to_sphere(row);
         }
     }
 }
@@ -201,7 +253,7 @@ mod tests {
 
     fn noise(count: usize, seed: u64) -> Vec<f32> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        (0..count).map(|_| kmeans::normal(&mut rng)).collect()
+        (0..count).map(|_| vectors::normal(&mut rng)).collect()
     }
 
     #[test]
@@ -220,10 +272,16 @@ mod tests {
             let batch = noise(200 * DIM, 10 + step);
             // Some codes get nothing.
             let codes: Vec<u32> = (0..200).map(|i| (i * i + step as u32) % 20).collect();
-            host.learn(&batch, &codes, DIM, &training);
+            let CodebookSums::Host { counts, sums } =
+                CodebookSums::on_host(&batch, &codes, DIM, CODES)
+            else {
+                panic!("made on the host");
+            };
+            host.follow(&counts, &sums, &training);
             let batch = Tensor::from_vec(batch, (200, DIM), &device).unwrap();
             let codes = Tensor::from_vec(codes, 200, &device).unwrap();
-            codebook = learn_on_device(size, sum, &batch, &codes, &training).unwrap();
+            let (counts, sums) = totals(&batch, &codes, CODES).unwrap();
+            codebook = follow_on_device(size, sum, &counts, &sums, &training).unwrap();
         }
         let device = averages.learned(&codebook).unwrap();
         for (name, host, device) in [

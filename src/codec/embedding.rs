@@ -1,15 +1,16 @@
 //! What pictures are compared by: one vector each, trained so that parts of one picture are near each other.
 
 use candle_core::{D, Result as CandleResult, Tensor};
+use candle_nn::{Module, VarBuilder};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::config::{CodecConfig, EmbeddingHead, PIXEL_CHANNELS, WordsHead};
+use super::features::Features;
 use super::kmeans::KMeans;
-use super::network::{Features, Network};
 use super::{Codec, check_pixels};
 use crate::error::{Error, Kind, Result};
-use crate::kernels::{Linear, Padding, Param, Scope, no_grad};
+use crate::kernels::{Linear, Padding, Param, no_grad};
 use crate::progress::Observer;
 
 /// Width of a word around its colour at the start, in units of the pixels: far less, and neighbouring colours share nothing; far
@@ -39,16 +40,16 @@ pub(crate) struct Words {
 }
 
 impl Embedding {
-    pub fn new(config: &CodecConfig, scope: &Scope<'_>) -> CandleResult<Option<Self>> {
+    pub fn new(config: &CodecConfig, vb: &VarBuilder<'_>) -> CandleResult<Option<Self>> {
         Ok(match config.embedding {
             None => None,
             Some(EmbeddingHead::Pooled(length)) => {
                 let coarsest = config.stages[config.stages.len() - 1].width;
-                Some(Self::Pooled(Linear::new(coarsest, length, scope.clone())?))
+                Some(Self::Pooled(Linear::new(coarsest, length, vb.clone())?))
             }
             Some(EmbeddingHead::Words(WordsHead { words, bands })) => {
                 let inputs = config.stages[config.detail_stage()].width + PIXEL_CHANNELS;
-                let tell = Linear::new(inputs, words, scope.pp("words"))?;
+                let tell = Linear::new(inputs, words, vb.pp("words"))?;
                 Some(Self::Words(Words { tell, bands }))
             }
         })
@@ -58,27 +59,17 @@ impl Embedding {
     pub fn of_features(&self, pixels: &Tensor, features: &Features) -> CandleResult<Tensor> {
         match self {
             Self::Pooled(linear) => linear.forward(&features.coarsest.mean((1, 2))?),
-            Self::Words(words) => words.of_cells(&cells(pixels, &features.detail)?),
-        }
-    }
-
-    fn of_pixels(
-        &self,
-        network: &Network,
-        pixels: &Tensor,
-        padding: Padding,
-    ) -> CandleResult<Tensor> {
-        match self {
-            Self::Pooled(_) => self.of_features(pixels, &network.encode(pixels, padding)?),
-            Self::Words(words) => {
-                let detail = network.encode_to_detail(pixels, padding)?;
-                words.of_cells(&cells(pixels, &detail)?)
-            }
+            Self::Words(words) => words.of_detail(pixels, &features.detail),
         }
     }
 }
 
 impl Words {
+    /// Of pixels and their features `[n, h, w, c]` at the detail stage: `[n, length]`, not normalised.
+    pub fn of_detail(&self, pixels: &Tensor, detail: &Tensor) -> CandleResult<Tensor> {
+        self.of_cells(&cells(pixels, detail)?)
+    }
+
     /// `[n, h, w, inputs]` → `[n, words · (1 + bands)]`
     fn of_cells(&self, cells: &Tensor) -> CandleResult<Tensor> {
         let (n, rows, columns, _) = cells.dims4()?;
@@ -144,10 +135,7 @@ impl Codec {
     /// As [`Self::embed`].
     pub fn embed_train(&self, pixels: &Tensor, padding: Padding) -> Result<Option<Tensor>> {
         check_pixels(pixels)?;
-        let Some(head) = self.network.embedding_head() else {
-            return Ok(None);
-        };
-        Ok(Some(head.of_pixels(&self.network, pixels, padding)?))
+        Ok(self.network.embed(pixels, padding)?)
     }
 
     /// The same codec with an untrained head of words in place of its own.

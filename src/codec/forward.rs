@@ -3,8 +3,9 @@
 use candle_core::{DType, Device, Tensor};
 use rand::Rng;
 
-use crate::codec::kmeans::unit;
-use crate::codec::{CodebookTraining, Codec, check_pixels};
+use crate::codec::averages::CodebookSums;
+use crate::codec::vectors::unit;
+use crate::codec::{CodebookTraining, Codec, Quantizer, check_pixels};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::Padding;
 
@@ -245,7 +246,7 @@ impl Codec {
     fn quantize_train(
         &self,
         vectors: &Tensor,
-        quantizer: &crate::codec::Quantizer,
+        quantizer: &Quantizer,
         options: &TrainOptions,
     ) -> Result<Quantized> {
         let rows = vectors.detach().reshape(((), quantizer.config().dim))?;
@@ -281,14 +282,45 @@ impl Codec {
         pass: &TrainForward,
         training: &CodebookTraining,
     ) -> Result<Reseeded> {
+        match self.codebook_sums(pass)? {
+            Some(sums) => self.follow_sums([&pass.structure, &pass.detail], &sums, training),
+            None => Ok(Reseeded::default()),
+        }
+    }
+
+    /// What the codebooks of structure and detail learn from a pass; `None` of one that did not quantize.
+    ///
+    /// # Errors
+    /// [`Kind::NotFinite`].
+    pub fn codebook_sums(&self, pass: &TrainForward) -> Result<Option<[CodebookSums; 2]>> {
         let (Some(structure), Some(detail)) = (&pass.structure.codes, &pass.detail.codes) else {
-            return Ok(Reseeded::default());
+            return Ok(None);
         };
+        Ok(Some([
+            self.structure.sums(&pass.structure.vectors, structure)?,
+            self.detail.sums(&pass.detail.vectors, detail)?,
+        ]))
+    }
+
+    /// [`Self::update_codebooks`] by [`Self::codebook_sums`], which may be those of several passes; `levels` are structure and
+    /// detail of this one.
+    ///
+    /// # Errors
+    /// [`Kind::NotFinite`].
+    pub fn follow_sums(
+        &mut self,
+        levels: [&LevelForward; 2],
+        sums: &[CodebookSums; 2],
+        training: &CodebookTraining,
+    ) -> Result<Reseeded> {
+        let follow = |quantizer: &mut Quantizer, level: &LevelForward, sums| match &level.codes {
+            Some(codes) => quantizer.follow(sums, &level.vectors, codes, training),
+            None => Ok(0),
+        };
+        let [structure, detail] = levels;
         Ok(Reseeded {
-            structure: self
-                .structure
-                .update(&pass.structure.vectors, structure, training)?,
-            detail: self.detail.update(&pass.detail.vectors, detail, training)?,
+            structure: follow(&mut self.structure, structure, &sums[0])?,
+            detail: follow(&mut self.detail, detail, &sums[1])?,
         })
     }
 }

@@ -12,14 +12,17 @@ mod averages;
 pub mod checkpoint;
 pub mod config;
 mod embedding;
+mod features;
 pub mod forward;
 mod kmeans;
+mod nearest;
 mod network;
 pub mod picture;
 pub mod pixels;
 pub mod quantizer;
 pub mod receptive;
 pub mod usage;
+mod vectors;
 
 use std::collections::BTreeMap;
 
@@ -27,15 +30,17 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::error::{Error, Kind, Result};
 use crate::kernels::{Padding, ParamStore, no_grad};
+use crate::model::damaged;
 use crate::progress::Observer;
 
-pub use checkpoint::{CheckpointInfo, read_model_file};
+pub use averages::{CodebookSums, CodebookTraining};
+pub use checkpoint::CheckpointInfo;
 pub use config::{
     CodebookConfig, CodecConfig, EmbeddingHead, STRUCTURE_STRIDE_PX, Stage, WordsHead,
 };
 pub use forward::{DetailDropout, DetailMask, LevelForward, Reseeded, TrainForward, TrainOptions};
 pub use picture::PictureCodes;
-pub use quantizer::{CodebookTraining, Quantizer};
+pub use quantizer::Quantizer;
 pub use receptive::{DecoderStage, LevelReach, ReceptiveField, TrunkLink};
 pub use usage::CodeUsage;
 
@@ -104,8 +109,9 @@ impl Codec {
         structure: Quantizer,
         detail: Quantizer,
     ) -> Result<Self> {
+        let network = Network::new(&config, &params.root())?;
         Ok(Self {
-            network: Network::new(&config, &params.root())?,
+            network,
             receptive_field: ReceptiveField::of(&config),
             config,
             params,
@@ -406,13 +412,4 @@ fn check_codes(codes: &Tensor, known: usize, level: &str) -> Result<()> {
         format!("the model has no {level} code {highest}"),
         "Use codes of the same model",
     ))
-}
-
-fn damaged(why: String) -> Error {
-    Error::new(
-        Kind::Damaged,
-        "could not load the model",
-        why,
-        "Get the model file again from where it came",
-    )
 }

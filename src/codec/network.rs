@@ -10,11 +10,13 @@
 //! Nothing mixes positions but the depthwise 3×3 and the resampling, so its reach is finite.
 
 use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
 
 use crate::codec::config::{CodecConfig, PIXEL_CHANNELS};
 use crate::codec::embedding::Embedding;
+use crate::codec::features::Features;
 use crate::codec::receptive::TrunkLink;
-use crate::kernels::{Block, Chain, Init, Layer, Linear, Padding, Param, RmsNorm, Scope};
+use crate::kernels::{Block, Chain, Layer, Linear, Padding, Param, RmsNorm};
 
 /// Sides of a window that lie inside the canvas: there a block's outermost cells miss their surroundings and are cut
 /// off after every block, so that no later one computes on them. Sides at the border of the canvas stay.
@@ -84,10 +86,10 @@ fn neck(
     inputs: usize,
     dim: usize,
     cosine: bool,
-    scope: &Scope<'_>,
+    vb: &VarBuilder<'_>,
 ) -> Result<impl Iterator<Item = Layer> + use<>> {
-    let norm = RmsNorm::new(inputs, scope.pp("norm"))?;
-    let project = Linear::new(inputs, dim, scope.pp("project"))?;
+    let norm = RmsNorm::new(inputs, vb.pp("norm"))?;
+    let project = Linear::new(inputs, dim, vb.pp("project"))?;
     let layers = [Layer::RmsNorm(norm), Layer::Linear(project)];
     Ok(layers.into_iter().chain(cosine.then_some(Layer::UnitRms)))
 }
@@ -114,7 +116,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub fn new(config: &CodecConfig, scope: &Scope<'_>) -> Result<Self> {
+    pub fn new(config: &CodecConfig, vb: &VarBuilder<'_>) -> Result<Self> {
         let detail_stage = config.detail_stage();
         let mut encoder = Vec::new();
         let mut decoder = Vec::new();
@@ -125,7 +127,7 @@ impl Network {
             };
             let down = config.downsampling(index);
             encoder.push(new_stage(
-                scope.pp("encoder").pp(format!("s{}", stage.stride)),
+                vb.pp("encoder").pp(format!("s{}", stage.stride)),
                 down,
                 (down * down * below, stage.width),
                 (stage.encoder_depth, stage.width),
@@ -136,7 +138,7 @@ impl Network {
                 .map_or(config.structure.dim, |above| above.width);
             let up = config.upsampling(index);
             decoder.push(new_stage(
-                scope.pp("decoder").pp(format!("s{}", stage.stride)),
+                vb.pp("decoder").pp(format!("s{}", stage.stride)),
                 up,
                 (above, up * up * stage.width),
                 (stage.decoder_depth, stage.width),
@@ -150,19 +152,19 @@ impl Network {
             coarsest.width,
             codes.0.dim,
             codes.0.cosine,
-            &scope.pp("structure"),
+            &vb.pp("structure"),
         )?;
         let detail_neck = neck(
             2 * detail_width,
             codes.1.dim,
             codes.1.cosine,
-            &scope.pp("detail"),
+            &vb.pp("detail"),
         )?;
-        let detail_in = Linear::new(codes.1.dim, detail_width, scope.pp("decoder").pp("detail"))?;
+        let detail_in = Linear::new(codes.1.dim, detail_width, vb.pp("decoder").pp("detail"))?;
         let out = Linear::new(
             finest.width,
             finest.stride.pow(2) * PIXEL_CHANNELS,
-            scope.pp("decoder").pp("out"),
+            vb.pp("decoder").pp("out"),
         )?;
 
         let steps: Vec<Vec<Layer>> = decoder[detail_stage..]
@@ -204,10 +206,13 @@ impl Network {
             decoder,
             head: parts.iter().flatten().cloned().into(),
             head_parts: parts.into_iter().map(Chain::from).collect(),
-            empty: scope
-                .pp("detail")
-                .get("empty", &[config.detail.dim], Init::Const(0.0))?,
-            embedding: Embedding::new(config, &scope.pp("embedding"))?,
+            empty: Param::get(
+                &vb.pp("detail"),
+                "empty",
+                config.detail.dim,
+                candle_nn::init::ZERO,
+            )?,
+            embedding: Embedding::new(config, &vb.pp("embedding"))?,
         })
     }
 
@@ -237,6 +242,17 @@ impl Network {
     /// Where the config has one.
     pub fn embedding_head(&self) -> Option<&Embedding> {
         self.embedding.as_ref()
+    }
+
+    /// The embedding of pixels, `[n, length]`, not normalised, where the config has one. Words need no more than the detail stage.
+    pub fn embed(&self, pixels: &Tensor, padding: Padding) -> Result<Option<Tensor>> {
+        Ok(match &self.embedding {
+            None => None,
+            Some(Embedding::Words(words)) => {
+                Some(words.of_detail(pixels, &self.encode_to_detail(pixels, padding)?)?)
+            }
+            Some(pooled) => Some(pooled.of_features(pixels, &self.encode(pixels, padding)?)?),
+        })
     }
 
     /// Trunk steps: step 0 is the coarsest stage; the last one gives T.
@@ -304,25 +320,16 @@ fn extend_last(parts: &mut [Vec<Layer>], layers: impl IntoIterator<Item = Layer>
 }
 
 fn new_stage(
-    scope: Scope<'_>,
+    vb: VarBuilder<'_>,
     resampling: usize,
     (inputs, outputs): (usize, usize),
     (depth, width): (usize, usize),
 ) -> Result<Stage> {
     Ok(Stage {
         resampling,
-        input: Linear::new(inputs, outputs, scope.pp("in"))?,
+        input: Linear::new(inputs, outputs, vb.pp("in"))?,
         blocks: (0..depth)
-            .map(|index| Block::new(width, scope.pp(format!("block{index}"))))
+            .map(|index| Block::new(width, vb.pp(format!("block{index}"))))
             .collect::<Result<_>>()?,
     })
-}
-
-/// What the encoder sees.
-#[derive(Debug, Clone)]
-pub(crate) struct Features {
-    /// `[n, h, w, c]` at the detail stage.
-    pub detail: Tensor,
-    /// `[n, h/16, w/16, c]`.
-    pub coarsest: Tensor,
 }

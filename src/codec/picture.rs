@@ -147,20 +147,7 @@ impl Codec {
         tile: usize,
         observer: &dyn Observer,
     ) -> Result<PictureCodes> {
-        check_size(width, height)?;
-        if rgba.len() != width * height * 4 {
-            return Err(Error::usage(
-                "could not encode the picture",
-                format!("{} bytes are not {width}x{height} RGBA pixels", rgba.len()),
-                "",
-            ));
-        }
-        let picture = Picture {
-            rgba,
-            width,
-            height,
-            padding,
-        };
+        let picture = Picture::new(rgba, (width, height), padding)?;
         let stride = self.config().detail.stride;
         let mut codes = PictureCodes {
             width,
@@ -231,6 +218,31 @@ impl Codec {
             advance()?;
         }
         Ok(codes)
+    }
+
+    /// The embedding of a whole picture in straight 8-bit RGBA, of length 1; empty for a codec without embedding. Sides are
+    /// padded as in [`Self::encode_picture`]. All of it is computed at once: some 500 bytes of memory per pixel.
+    ///
+    /// # Errors
+    /// As [`Self::encode_picture`].
+    pub fn embed_picture(&self, rgba: &[u8], (width, height): (usize, usize)) -> Result<Vec<f32>> {
+        let picture = Picture::new(rgba, (width, height), Padding::Zero)?;
+        let whole = |side: usize| {
+            let cells = side.div_ceil(STRUCTURE_STRIDE_PX);
+            Span {
+                start: 0,
+                cells,
+                before: 0,
+                after: 0,
+                total: cells,
+                wraps: false,
+            }
+        };
+        let pixels = picture.window(whole(height), whole(width), self)?;
+        Ok(match self.embed(&pixels, Padding::Zero)? {
+            Some(embedding) => embedding.flatten_all()?.to_vec1()?,
+            None => Vec::new(),
+        })
     }
 
     /// Decodes to straight 8-bit RGBA, cropped to the picture's own size.
@@ -337,7 +349,24 @@ struct Picture<'a> {
     padding: Padding,
 }
 
-impl Picture<'_> {
+impl<'a> Picture<'a> {
+    fn new(rgba: &'a [u8], (width, height): (usize, usize), padding: Padding) -> Result<Self> {
+        check_size(width, height)?;
+        if rgba.len() != width * height * 4 {
+            return Err(Error::usage(
+                "could not encode the picture",
+                format!("{} bytes are not {width}x{height} RGBA pixels", rgba.len()),
+                "",
+            ));
+        }
+        Ok(Self {
+            rgba,
+            width,
+            height,
+            padding,
+        })
+    }
+
     fn window(&self, y: Span, x: Span, codec: &Codec) -> Result<Tensor> {
         let source = |position: usize, side: usize, wraps: bool| {
             if wraps {

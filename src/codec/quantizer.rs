@@ -21,43 +21,15 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::codec::averages::{
-    Averages, Learned, learn_on_device, normalise_on_device, normalise_rows,
+    Averages, CodebookSums, CodebookTraining, Learned, follow_on_device, normalise_on_device,
+    normalise_rows,
 };
 use crate::codec::config::CodebookConfig;
 use crate::codec::kmeans::{self, KMeans};
+use crate::codec::nearest::nearest_rows;
+use crate::codec::vectors;
 use crate::error::{Error, Kind, Result};
-use crate::kernels::{self, plain};
 use crate::progress::Observer;
-
-/// Bounds the distance matrix of the plain nearest-code search: 64 MiB.
-const MAX_DISTANCES: usize = 1 << 24;
-
-/// How a codebook follows the encoder (van den Oord et al., arXiv 1711.00937, appendix A.1).
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct CodebookTraining {
-    /// Of the moving averages, per update.
-    pub decay: f32,
-    /// Laplace smoothing of the cluster sizes, in vectors.
-    pub smoothing: f32,
-    /// A code is dead when its average use falls below this fraction of the mean use; 0 keeps every code.
-    pub dead_below: f32,
-    /// Dead codes are replaced every so many updates.
-    pub replace_every: u64,
-    /// At most this fraction of a batch's vectors becomes new codes at once.
-    pub replace_at_most: f32,
-}
-
-impl Default for CodebookTraining {
-    fn default() -> Self {
-        Self {
-            decay: 0.99,
-            smoothing: 1e-5,
-            dead_below: 0.1,
-            replace_every: 10,
-            replace_at_most: 0.125,
-        }
-    }
-}
 
 /// One level's codebook and its learning state.
 #[derive(Debug, Clone)]
@@ -83,7 +55,7 @@ impl Quantizer {
     ) -> Result<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut vectors: Vec<f32> = (0..config.codes * config.dim)
-            .map(|_| kmeans::normal(&mut rng))
+            .map(|_| vectors::normal(&mut rng))
             .collect();
         normalise_rows(&mut vectors, &config);
         Self::with_vectors(level, config, vectors, seed, device)
@@ -217,6 +189,21 @@ impl Quantizer {
         })
     }
 
+    /// What the codebook learns from a batch: `vectors` `[m, d]` and the codes `[m]` that they got.
+    ///
+    /// # Errors
+    /// [`Kind::NotFinite`].
+    pub(crate) fn sums(&self, vectors: &Tensor, codes: &Tensor) -> Result<CodebookSums> {
+        let count = self.config.codes;
+        Ok(match &self.averages {
+            Averages::Host(_) => {
+                let (batch, codes) = host_batch(self.level, &self.config, vectors, codes)?;
+                CodebookSums::on_host(&batch, &codes, self.config.dim, count)
+            }
+            Averages::Device { .. } => CodebookSums::on_device(&vectors.detach(), codes, count)?,
+        })
+    }
+
     /// One step of learning from a batch: `vectors` `[m, d]` and the codes `[m]` that they got. Returns how many
     /// dead codes were re-seeded from the batch.
     ///
@@ -228,24 +215,38 @@ impl Quantizer {
         codes: &Tensor,
         training: &CodebookTraining,
     ) -> Result<usize> {
+        let sums = self.sums(vectors, codes)?;
+        self.follow(&sums, vectors, codes, training)
+    }
+
+    /// [`Self::update`] by [`Self::sums`], which may be those of several batches; dead codes are re-seeded from this one.
+    ///
+    /// # Errors
+    /// [`Kind::NotFinite`].
+    pub(crate) fn follow(
+        &mut self,
+        sums: &CodebookSums,
+        vectors: &Tensor,
+        codes: &Tensor,
+        training: &CodebookTraining,
+    ) -> Result<usize> {
         let update = self.updates + 1;
         let is_due = update.is_multiple_of(training.replace_every.max(1));
         let mut rng = self.rng(update);
         let mut replaced = Vec::new();
-        match &mut self.averages {
-            Averages::Host(learned) => {
-                let (batch, codes) = host_batch(self.level, &self.config, vectors, codes)?;
-                learned.learn(&batch, &codes, self.config.dim, training);
+        match (&mut self.averages, sums) {
+            (Averages::Host(learned), CodebookSums::Host { counts, sums }) => {
+                learned.follow(counts, sums, training);
                 if is_due {
+                    let (batch, codes) = host_batch(self.level, &self.config, vectors, codes)?;
                     replaced = replace_dead(learned, &batch, &codes, training, &mut rng);
                 }
                 normalise_rows(&mut learned.vectors, &self.config);
                 let device = self.codebook.device();
                 self.codebook = upload(&learned.vectors, &self.config, device)?;
             }
-            Averages::Device { size, sum } => {
-                let rows = vectors.detach();
-                self.codebook = learn_on_device(size, sum, &rows, codes, training)?;
+            (Averages::Device { size, sum }, CodebookSums::Device { counts, sums }) => {
+                self.codebook = follow_on_device(size, sum, counts, sums, training)?;
                 // Every so many steps the host chooses.
                 if is_due {
                     let (batch, codes) = host_batch(self.level, &self.config, vectors, codes)?;
@@ -259,6 +260,7 @@ impl Quantizer {
                 }
                 self.codebook = normalise_on_device(&self.codebook, &self.config)?;
             }
+            _ => return Err(state_error(self.level, "its sums are elsewhere")),
         }
         self.updates = update;
         for &code in &replaced {
@@ -369,7 +371,7 @@ fn replace_dead(
         .zip(codes)
         .map(|(row, &code)| {
             let stands = &learned.vectors[code as usize * dim..][..dim];
-            f64::from(kmeans::squared_distance(row, stands))
+            f64::from(vectors::squared_distance(row, stands))
         })
         .collect();
     let mut replaced = Vec::new();
@@ -404,26 +406,6 @@ fn host_batch(
         return Err(state_error(level, "codes and vectors do not match"));
     }
     Ok((batch, codes))
-}
-
-/// `rows` `[n, d]` → `u32` `[n]`, in chunks, so that the distances of the plain composition stay bounded.
-pub(crate) fn nearest_rows(rows: &Tensor, codebook: &Tensor) -> candle_core::Result<Tensor> {
-    if kernels::fused_on(rows.device()) {
-        return kernels::nearest_code(rows, codebook);
-    }
-    let count = rows.dim(0)?;
-    let chunk = (MAX_DISTANCES / codebook.dim(0)?.max(1)).max(1);
-    if count <= chunk {
-        return plain::nearest_code(rows, codebook);
-    }
-    let parts = (0..count)
-        .step_by(chunk)
-        .map(|start| {
-            let part = rows.narrow(0, start, chunk.min(count - start))?;
-            plain::nearest_code(&part, codebook)
-        })
-        .collect::<candle_core::Result<Vec<_>>>()?;
-    Tensor::cat(&parts, 0)
 }
 
 /// An error if any number is NaN or infinite: those times zero are NaN, everything else is zero.

@@ -139,7 +139,10 @@ pub fn decode_file(path: impl AsRef<Path>, limits: &Limits) -> Result<Decoded> {
 }
 
 /// The whole content of a plain file that is not longer than the limit.
-pub(super) fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// `Unsupported` for anything but a plain file, `Limit` for one longer than [`Limits::max_file_bytes`], `Io`.
+pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
     let io = |e: std::io::Error| Error::io(WHAT, path, &e);
     // `metadata` does not open the file: opening a pipe would wait for a writer for ever.
     let meta = std::fs::metadata(path).map_err(io)?;

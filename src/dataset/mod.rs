@@ -2,6 +2,7 @@
 //!
 //! - [`decode`]: one file to upright sRGB pixels, within limits that are checked before memory is asked for.
 //! - [`scan`]: folders to [`Picture`]s with thumbnails, flags and one reason per file that was left out.
+//! - [`scan_again`]: the same, decoding only what has changed since ([`KnownFiles`]).
 //! - [`flags`]: what is noticed about a picture (too small, blurry, flat, odd aspect).
 //! - [`fingerprint`]: which pictures show the same thing.
 //! - [`split`]: which pictures are held out of training.
@@ -11,11 +12,13 @@
 
 pub mod analysis;
 mod colour;
+mod copies;
 pub mod decode;
 pub mod fingerprint;
 pub mod flags;
 mod gate;
 mod jpeg;
+mod known;
 pub mod mixture;
 pub mod pixels;
 pub mod procedural;
@@ -26,11 +29,16 @@ pub mod split;
 mod walk;
 
 pub use crate::foundation::formats::Format;
-pub use decode::{Decoded, Header, Limits, decode_bytes, decode_file, probe_bytes};
+pub use copies::Known;
+pub use decode::{Decoded, Header, Limits, decode_bytes, decode_file, probe_bytes, read_file};
 pub use fingerprint::{Fingerprint, NearIndex};
 pub use flags::{Flag, FlagOptions};
+pub use known::{ANALYSIS_VERSION, KnownFile, KnownFiles, KnownFlag};
 pub use mixture::{BatchSource, Mixture};
 pub use readers::{readable, readable_endings};
 pub use sample::{Augment, Crops, CropsConfig, Source, Window};
-pub use scan::{ImportOptions, ImportReport, Known, Picture, find_pictures, scan};
+pub use scan::{
+    ImportOptions, ImportReport, Picture, Scanned, Unchanged, find_pictures, scan, scan_again,
+};
 pub use split::{Split, split_held_out};
+pub use walk::label_of;

@@ -7,17 +7,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::analysis::Analysis;
+use super::copies::{Copies, Known};
 use super::decode::{
     self, Content, Limits, decode_bytes, not_a_picture, other_picture, probe_bytes, sniff,
 };
-use super::fingerprint::{Fingerprint, NearIndex};
+use super::fingerprint::Fingerprint;
 use super::flags::{self, Flag, FlagOptions};
 use super::gate::Gate;
+use super::known::{KnownFile, KnownFiles, KnownFlag, Same, unchanged};
 use super::walk::{Found, walk};
 use crate::error::{Error, Kind, Notice, Result};
 use crate::foundation::formats::{Format, SNIFF_LEN};
@@ -38,6 +40,8 @@ pub struct Picture {
     pub file_bytes: u64,
     /// Milliseconds since 1970; `None` where the file system does not know.
     pub modified_unix_ms: Option<i64>,
+    /// When content, name or rights of the file changed last, nanoseconds since 1970, where the system tells.
+    pub changed_unix_ns: Option<i64>,
     /// Upright, px.
     pub width: u32,
     pub height: u32,
@@ -54,16 +58,44 @@ pub struct Picture {
     pub warnings: Vec<Notice>,
 }
 
-/// A picture that is in the project already: copies of it are flagged.
+/// A picture that an earlier scan decoded and whose file has the same content still.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct Unchanged {
+    /// As [`KnownFile::id`].
+    pub id: i64,
     pub path: PathBuf,
-    /// How flags name it.
-    pub name: String,
-    pub content_hash: [u8; 32],
-    pub fingerprint: Fingerprint,
-    /// Flat pictures have no layout, so nothing is a near copy of them.
-    pub is_flat: bool,
+    /// First folder below the imported one; `None` at the top.
+    pub label: Option<String>,
+    /// Milliseconds since 1970; `None` where the file system does not know.
+    pub modified_unix_ms: Option<i64>,
+    /// When content, name or rights of the file changed last, nanoseconds since 1970, where the system tells.
+    pub changed_unix_ns: Option<i64>,
+    /// Whether the content was compared, because size and times left a doubt.
+    pub was_read: bool,
+    /// All its flags, where they are no longer those noted: what it was a copy of is gone or has another name.
+    pub flags: Option<Vec<KnownFlag>>,
+}
+
+impl Unchanged {
+    fn new(found: &Found, same: &Same<'_>, flags: Option<Vec<KnownFlag>>) -> Self {
+        Self {
+            id: same.known.id,
+            path: found.path.clone(),
+            label: found.label.clone(),
+            modified_unix_ms: found.modified_unix_ms(),
+            changed_unix_ns: found.changed_unix_ns,
+            was_read: same.was_read,
+            flags,
+        }
+    }
+}
+
+/// What a scan hands over.
+#[derive(Debug, Clone)]
+pub enum Scanned {
+    /// New, or with new content.
+    Picture(Box<Picture>),
+    Unchanged(Unchanged),
 }
 
 #[derive(Debug, Clone)]
@@ -76,6 +108,7 @@ pub struct ImportOptions {
     pub threads: usize,
     /// What all decoders together may hold, bytes. One picture that needs more is decoded alone.
     pub memory_budget_bytes: u64,
+    /// Pictures outside the scanned folders that found ones may be copies of.
     pub known: Vec<Known>,
 }
 
@@ -112,6 +145,15 @@ pub struct ImportReport {
 impl ImportReport {
     pub const MAX_SKIPPED: usize = 1000;
 
+    fn count<'a>(&mut self, flags: impl Iterator<Item = &'a str>) {
+        self.imported += 1;
+        let mut flags = flags.peekable();
+        self.flagged += u64::from(flags.peek().is_some());
+        for flag in flags {
+            *self.flag_counts.entry(flag.to_owned()).or_default() += 1;
+        }
+    }
+
     fn skip(&mut self, notice: Notice) {
         self.skipped_total += 1;
         if self.skipped.len() < Self::MAX_SKIPPED {
@@ -134,6 +176,33 @@ pub fn scan(
     observer: &dyn Observer,
     sink: &mut dyn FnMut(Picture) -> Result<()>,
 ) -> Result<ImportReport> {
+    let nothing = KnownFiles::default();
+    scan_again(
+        roots,
+        options,
+        &nothing,
+        observer,
+        &mut |found| match found {
+            Scanned::Picture(picture) => sink(*picture),
+            Scanned::Unchanged(_) => Ok(()),
+        },
+    )
+}
+
+/// As [`scan`], but decodes only files that are not known or have other content now ([`KnownFiles`]).
+///
+/// An unchanged picture is never flagged as a copy of one that came later; where it was flagged as a copy before, that is
+/// told anew as soon as anything below the scanned folders has changed.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_again(
+    roots: &[PathBuf],
+    options: &ImportOptions,
+    known: &KnownFiles,
+    observer: &dyn Observer,
+    sink: &mut dyn FnMut(Scanned) -> Result<()>,
+) -> Result<ImportReport> {
     observer.check()?;
     let walked = walk(roots, options.includes_hidden, observer)?;
     let mut report = ImportReport::default();
@@ -147,17 +216,28 @@ pub fn scan(
     let files = walked.files;
     let total = files.len() as u64;
     observer.progress(0, total);
-    let mut copies = Copies::new(&options.known);
     let threads = match options.threads {
         0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(8)),
         n => n,
     };
-    let queue = Queue::new(&files);
+    let mut done = 0;
+    let same = unchanged(&files, known, threads, observer, &mut || {
+        done += 1;
+        observer.progress(done, total);
+    })?;
+    let to_read: Vec<&Found> = (files.iter().zip(&same))
+        .filter_map(|(found, same)| same.is_none().then_some(found))
+        .collect();
+    let mut copies = Renewed::default();
+    if files.len() - to_read.len() < known.len() || !to_read.is_empty() {
+        copies = Renewed::of(&files, &same, &options.known);
+    }
+    let queue = Queue::new(&to_read);
     let gate = Gate::new(options.memory_budget_bytes);
     std::thread::scope(|scope| {
         // Dropped on every way out, so that the workers end before the scope waits for them.
         let _closing = CloseOnDrop(&queue);
-        for i in 0..threads.min(files.len()) {
+        for i in 0..threads.min(to_read.len()) {
             let worker = || {
                 while let Some((index, found)) = queue.take() {
                     // A worker that died without an answer would be waited for for ever.
@@ -178,7 +258,19 @@ pub fn scan(
                     )
                 })?;
         }
-        for done in 1..=total {
+        for (index, (found, same)) in files.iter().zip(&same).enumerate() {
+            observer.check()?;
+            if let Some(same) = same {
+                let flags = copies.flags.remove(&index);
+                let names = flags.as_ref().unwrap_or(&same.known.flags).iter();
+                report.count(names.map(|flag| flag.name.as_str()));
+                sink(Scanned::Unchanged(Unchanged::new(found, same, flags)))?;
+                if !same.was_read {
+                    done += 1;
+                    observer.progress(done, total);
+                }
+                continue;
+            }
             let outcome = loop {
                 observer.check()?;
                 if let Some(outcome) = queue.next(Duration::from_millis(100)) {
@@ -191,15 +283,8 @@ pub fn scan(
                     for warning in &picture.warnings {
                         observer.warning(warning.clone());
                     }
-                    report.imported += 1;
-                    report.flagged += u64::from(!picture.flags.is_empty());
-                    for flag in &picture.flags {
-                        *report
-                            .flag_counts
-                            .entry(flag.name().to_owned())
-                            .or_default() += 1;
-                    }
-                    sink(*picture)?;
+                    report.count(picture.flags.iter().map(Flag::name));
+                    sink(Scanned::Picture(picture))?;
                 }
                 Outcome::Skipped(notice) => report.skip(notice),
                 Outcome::Rejected(notice) => {
@@ -207,10 +292,75 @@ pub fn scan(
                     report.rejected.push(notice);
                 }
             }
+            done += 1;
             observer.progress(done, total);
         }
         Ok(report)
     })
+}
+
+/// Copies where something has changed: among the unchanged files too.
+#[derive(Default)]
+struct Renewed {
+    /// `None` where nothing has changed.
+    copies: Option<Copies>,
+    /// Flags of unchanged files that are others now, by the file's place.
+    flags: HashMap<usize, Vec<KnownFlag>>,
+}
+
+impl Renewed {
+    fn of(files: &[Found], same: &[Option<Same<'_>>], elsewhere: &[Known]) -> Self {
+        let unchanged = |is_copy: bool| {
+            (files.iter().zip(same).enumerate())
+                .filter_map(|(index, (found, same))| Some((index, found, same.as_ref()?.known)))
+                .filter(move |(.., known)| known.is_copy() == is_copy)
+        };
+        let mut copies = Copies::new(elsewhere);
+        for (_, found, known) in unchanged(false) {
+            copies.insert(name_of(&found.relative), known.content_hash, known.print());
+        }
+        let mut flags = HashMap::new();
+        for (index, found, known) in unchanged(true) {
+            let name = || name_of(&found.relative);
+            let flag = copies.flag(name, known.content_hash, known.print());
+            if let Some(renewed) = renewed_flags(known, flag.as_ref()) {
+                flags.insert(index, renewed);
+            }
+        }
+        Self {
+            copies: Some(copies),
+            flags,
+        }
+    }
+
+    fn flag(&mut self, picture: &mut Picture) {
+        let Some(copies) = &mut self.copies else {
+            return;
+        };
+        let is_flat = picture.flags.iter().any(|f| matches!(f, Flag::Flat { .. }));
+        let print = (!is_flat).then_some(picture.fingerprint);
+        let name = || name_of(&picture.relative);
+        let flag = copies.flag(name, picture.content_hash, print);
+        picture.flags.extend(flag);
+    }
+}
+
+/// The flags of an unchanged file that is a copy as `flag` says, where they are not those noted.
+fn renewed_flags(known: &KnownFile, flag: Option<&Flag>) -> Option<Vec<KnownFlag>> {
+    let own = known
+        .flags
+        .iter()
+        .filter(|flag| !flag.is_of_copy())
+        .cloned();
+    let mut flags: Vec<_> = own.chain(flag.map(KnownFlag::from)).collect();
+    flags.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut before = known.flags.clone();
+    before.sort_by(|a, b| a.name.cmp(&b.name));
+    (flags != before).then_some(flags)
+}
+
+fn name_of(relative: &Path) -> String {
+    relative.to_string_lossy().into_owned()
 }
 
 /// The picture files of a folder, in path order, told by their first bytes.
@@ -238,7 +388,7 @@ enum Outcome {
 
 /// Hands out files in order and returns outcomes in the same order. Workers wait when they are a window ahead.
 struct Queue<'a> {
-    files: &'a [Found],
+    files: &'a [&'a Found],
     state: Mutex<QueueState>,
     changed: Condvar,
     is_closed: AtomicBool,
@@ -252,7 +402,7 @@ struct QueueState {
 }
 
 impl<'a> Queue<'a> {
-    fn new(files: &'a [Found]) -> Self {
+    fn new(files: &'a [&'a Found]) -> Self {
         Self {
             files,
             state: Mutex::default(),
@@ -409,10 +559,8 @@ fn read_picture(found: &Found, options: &ImportOptions, gate: &Gate) -> Result<P
         label: found.label.clone(),
         content_hash,
         file_bytes,
-        modified_unix_ms: found
-            .modified
-            .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
-            .and_then(|d| i64::try_from(d.as_millis()).ok()),
+        modified_unix_ms: found.modified_unix_ms(),
+        changed_unix_ns: found.changed_unix_ns,
         width,
         height,
         format,
@@ -423,76 +571,4 @@ fn read_picture(found: &Found, options: &ImportOptions, gate: &Gate) -> Result<P
         thumbnail: analysis.thumbnail()?,
         warnings,
     })
-}
-
-/// Finds copies among the pictures seen so far.
-struct Copies {
-    by_hash: HashMap<[u8; 32], usize>,
-    near: NearIndex,
-    /// Index in `near` to index in `names`.
-    near_names: Vec<usize>,
-    /// How pictures are named in flags, and the path of those known before.
-    names: Vec<(String, Option<PathBuf>)>,
-}
-
-impl Copies {
-    fn new(known: &[Known]) -> Self {
-        let mut copies = Self {
-            by_hash: HashMap::new(),
-            near: NearIndex::new(),
-            near_names: Vec::new(),
-            names: Vec::new(),
-        };
-        for k in known {
-            let print = (!k.is_flat).then_some(k.fingerprint);
-            copies.insert(k.name.clone(), Some(k.path.clone()), k.content_hash, print);
-        }
-        copies
-    }
-
-    fn insert(
-        &mut self,
-        name: String,
-        known_path: Option<PathBuf>,
-        hash: [u8; 32],
-        print: Option<Fingerprint>,
-    ) {
-        let index = self.names.len();
-        self.names.push((name, known_path));
-        self.by_hash.entry(hash).or_insert(index);
-        if let Some(print) = print {
-            self.near.insert(print);
-            self.near_names.push(index);
-        }
-    }
-
-    fn flag(&mut self, picture: &mut Picture) {
-        // The picture itself, imported again, is no copy.
-        let is_itself = |name: &(String, Option<PathBuf>)| {
-            name.1.as_deref().is_some_and(|path| path == picture.path)
-        };
-        let is_flat = picture.flags.iter().any(|f| matches!(f, Flag::Flat { .. }));
-        if let Some(index) = self.by_hash.get(&picture.content_hash) {
-            let name = &self.names[*index];
-            if !is_itself(name) {
-                picture.flags.push(Flag::Duplicate { of: name.0.clone() });
-            }
-            return;
-        }
-        if !is_flat && let Some((index, distance)) = self.near.find(&picture.fingerprint) {
-            let name = &self.names[self.near_names[index]];
-            if !is_itself(name) {
-                picture.flags.push(Flag::NearDuplicate {
-                    of: name.0.clone(),
-                    distance,
-                });
-            }
-        }
-        self.insert(
-            picture.relative.to_string_lossy().into_owned(),
-            None,
-            picture.content_hash,
-            (!is_flat).then_some(picture.fingerprint),
-        );
-    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{FileType, Metadata};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Notice, Result};
 use crate::progress::Observer;
@@ -18,6 +18,25 @@ pub(super) struct Found {
     pub label: Option<String>,
     pub len_bytes: u64,
     pub modified: Option<SystemTime>,
+    /// When content, name or rights changed last, ns since 1970; `None` where the system does not tell.
+    pub changed_unix_ns: Option<i64>,
+}
+
+impl Found {
+    /// When the content was written last; `None` where the file system does not know, and before 1970.
+    pub fn modified_unix_ms(&self) -> Option<i64> {
+        self.modified
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+            .and_then(|since| i64::try_from(since.as_millis()).ok())
+    }
+}
+
+/// The first folder of a path below an imported one; `None` at its top.
+pub fn label_of(relative: &Path) -> Option<String> {
+    let mut parts = relative.components();
+    let first = parts.next()?;
+    parts.next()?;
+    Some(first.as_os_str().to_string_lossy().into_owned())
 }
 
 #[derive(Debug, Default)]
@@ -262,19 +281,27 @@ impl Walker<'_> {
 }
 
 fn found(path: PathBuf, relative: PathBuf, meta: &Metadata) -> Found {
-    let mut parts = relative.components();
-    let first = parts.next();
-    let label = parts
-        .next()
-        .and(first)
-        .map(|c| c.as_os_str().to_string_lossy().into_owned());
     Found {
+        label: label_of(&relative),
         path,
         relative,
-        label,
         len_bytes: meta.len(),
         modified: meta.modified().ok(),
+        changed_unix_ns: changed_unix_ns(meta),
     }
+}
+
+#[cfg(unix)]
+fn changed_unix_ns(meta: &Metadata) -> Option<i64> {
+    use std::os::unix::fs::MetadataExt;
+    meta.ctime()
+        .checked_mul(1_000_000_000)?
+        .checked_add(meta.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn changed_unix_ns(_: &Metadata) -> Option<i64> {
+    None
 }
 
 fn is_hidden(name: &OsStr, meta: &Metadata) -> bool {

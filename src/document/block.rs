@@ -1,10 +1,17 @@
 //! Blocks of codes: picked up from a picture, put down as a pattern.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::Document;
 use super::codes::{Codebooks, Codes};
 use super::companions::DETAILS_PER_CELL;
+use super::coordinates::{Coordinate, Sources};
 use super::geometry::{DETAIL_STRIDE_PX, Level, Rect, STRUCTURE_STRIDE_PX};
+use super::source::Source;
+use super::tools::PlacedCode;
 use crate::error::{Error, Kind, Result};
 
 /// Detail cells along one side of a structure cell.
@@ -23,6 +30,62 @@ pub struct Block {
     /// to the tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Vec<Option<u16>>>,
+    /// Where its detail cells come from; not kept in files.
+    #[serde(skip)]
+    pub places: Option<Places>,
+}
+
+/// Where the detail cells of a block come from.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The picture that the block was picked up from, and those that its cells come from.
+    home: Source,
+    sources: Sources,
+    /// As many as the block has detail codes.
+    cells: Vec<Option<Coordinate>>,
+}
+
+impl PartialEq for Places {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_of(&other.home) && self.cells == other.cells
+    }
+}
+
+impl Eq for Places {}
+
+impl Places {
+    fn is_of(&self, source: &Source) -> bool {
+        Arc::ptr_eq(self.home.rgba8(), source.rgba8())
+    }
+
+    /// The place as coordinates of a document say it. `None` where that does not know the picture.
+    fn at(&self, document: &Document, cell: usize) -> Option<Coordinate> {
+        let coordinate = (*self.cells.get(cell)?)?;
+        if self.is_of(document.source()) {
+            return Some(coordinate);
+        }
+        let named = self.sources.named(coordinate.source)?;
+        let source = document.sources().number_of(named)?;
+        Some(Coordinate {
+            source,
+            ..coordinate
+        })
+    }
+
+    /// Tells a document of the pictures that cells come from.
+    ///
+    /// # Errors
+    /// As [`Document::add_source`].
+    pub(super) fn introduce(&self, document: &mut Document) -> Result<()> {
+        if self.is_of(document.source()) {
+            return Ok(());
+        }
+        let numbers: BTreeSet<u16> = (self.cells.iter().flatten()).map(|c| c.source).collect();
+        for named in numbers.into_iter().filter_map(|n| self.sources.named(n)) {
+            document.add_source(named)?;
+        }
+        Ok(())
+    }
 }
 
 /// How a block is laid out: mirrored first, then turned. The codes themselves stay as they are; only
@@ -71,6 +134,35 @@ impl Block {
             height: rect.height,
             codes: of(level, rect),
             details: (level == Level::Structure).then(|| of(Level::Detail, rect.to_pixels(SIDE))),
+            places: None,
+        }))
+    }
+
+    /// As [`Block::take`] from what a document shows, with the places that the cells come from.
+    ///
+    /// # Errors
+    /// As [`Block::take`].
+    pub fn of_document(document: &Document, level: Level, rect: Rect) -> Result<Option<Self>> {
+        let Some(block) = Self::take(document.edited(), level, rect)? else {
+            return Ok(None);
+        };
+        let grid = &document.edited().detail;
+        let rect = rect.intersect(&document.geometry().grid_bounds(level));
+        let details = match level {
+            Level::Structure => rect.to_pixels(SIDE),
+            Level::Detail => rect,
+        };
+        let cells = (details.y..details.bottom())
+            .flat_map(|y| (details.x..details.right()).map(move |x| (x, y)))
+            .map(|(x, y)| document.origin(grid.index(x, y)?))
+            .collect();
+        Ok(Some(Self {
+            places: Some(Places {
+                home: document.source().clone(),
+                sources: document.sources().clone(),
+                cells,
+            }),
+            ..block
         }))
     }
 
@@ -113,17 +205,32 @@ impl Block {
         self.codes[(y * self.width + x) as usize]
     }
 
-    /// The details over a structure cell within the block, row by row, where it brings its own.
-    pub fn details_at(&self, x: u32, y: u32) -> Option<[Option<u16>; DETAILS_PER_CELL]> {
+    /// The details over a structure cell within the block, row by row, where it brings its own, and where they come
+    /// from in coordinates of a document.
+    pub fn details_at(
+        &self,
+        document: &Document,
+        x: u32,
+        y: u32,
+    ) -> Option<[PlacedCode; DETAILS_PER_CELL]> {
         let details = self.details.as_ref()?;
         Some(std::array::from_fn(|at| {
             let at = at as u32;
             let (x, y) = (x * SIDE + at % SIDE, y * SIDE + at / SIDE);
-            details[(y * self.width * SIDE + x) as usize]
+            let cell = (y * self.width * SIDE + x) as usize;
+            let places = self.places.as_ref();
+            (details[cell], places.and_then(|p| p.at(document, cell)))
         }))
     }
 
-    /// The block laid out another way.
+    /// The code at a cell within a block of details, and where it comes from in coordinates of a document.
+    pub fn placed_at(&self, document: &Document, x: u32, y: u32) -> PlacedCode {
+        let cell = (y * self.width + x) as usize;
+        let places = self.places.as_ref();
+        (self.codes[cell], places.and_then(|p| p.at(document, cell)))
+    }
+
+    /// The block laid out another way. Texture is carried upright only: a turned block is its codes alone.
     #[must_use]
     pub fn turned(&self, turn: Turn) -> Self {
         let is_on_its_side = turn.quarters % 2 == 1;
@@ -157,6 +264,7 @@ impl Block {
             height,
             codes: lay(&self.codes, 1),
             details: self.details.as_deref().map(|details| lay(details, SIDE)),
+            places: self.places.clone().filter(|_| turn == Turn::default()),
         }
     }
 }
@@ -176,13 +284,21 @@ mod tests {
         codes
     }
 
+    fn document() -> Document {
+        let source = Source::from_rgba8(64, 48, vec![0; 64 * 48 * 4]).unwrap();
+        Document::new(source, codes(), crate::document::Wrap::default(), "m").unwrap()
+    }
+
     #[test]
     fn a_structure_block_brings_its_details_along() {
         let block = Block::take(&codes(), Level::Structure, Rect::new(1, 1, 2, 1))
             .unwrap()
             .unwrap();
         assert_eq!(block.codes, [Some(5), Some(6)]);
-        assert_eq!(block.details_at(1, 0).unwrap()[0], Some(4 * 16 + 8));
+        assert_eq!(
+            block.details_at(&document(), 1, 0).unwrap()[0].0,
+            Some(4 * 16 + 8)
+        );
         let cut = Block::take(&codes(), Level::Detail, Rect::new(15, 11, 9, 9))
             .unwrap()
             .unwrap();
@@ -221,8 +337,8 @@ mod tests {
         assert_eq!(block.turned(mirror).turned(mirror), block);
         // Details go with their cell.
         assert_eq!(
-            once.details_at(1, 0).unwrap()[3],
-            block.details_at(0, 0).unwrap()[0]
+            once.details_at(&document(), 1, 0).unwrap()[3],
+            block.details_at(&document(), 0, 0).unwrap()[0]
         );
     }
 

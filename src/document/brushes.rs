@@ -145,6 +145,8 @@ impl SavedBrush {
             BrushInk::Code(code) => *code = map(self.level, *code),
             BrushInk::Block { block, .. } => {
                 let level = block.level;
+                // What other codes look like is not what the places have lost.
+                block.places = None;
                 for code in block.codes.iter_mut().flatten() {
                     *code = map(level, *code);
                 }
@@ -458,7 +460,8 @@ mod tests {
         };
         assert_eq!(block.codes, [Some(0), Some(14)]);
         // Beyond what the other codebook has: the nearest there is. Empty stays empty.
-        assert_eq!(block.details_at(1, 0).unwrap()[..2], [Some(15), None]);
+        let details = block.details.as_ref().unwrap();
+        assert_eq!(details[4..6], [Some(15), None]);
         let wide = || CodeVectors::new(2, vec![0.0; 32]).unwrap();
         let wider = Alphabet::new(Arc::new(Vectors {
             structure: wide(),

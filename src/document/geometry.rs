@@ -276,6 +276,14 @@ impl Geometry {
             stride,
         )
     }
+
+    /// The structure cell over a detail cell.
+    pub const fn structure_over(&self, detail_index: u32) -> u32 {
+        const PER: u32 = STRUCTURE_STRIDE_PX / DETAIL_STRIDE_PX;
+        let columns = self.grid_width(Level::Detail);
+        let (x, y) = (detail_index % columns, detail_index / columns);
+        y / PER * self.grid_width(Level::Structure) + x / PER
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! Strokes as transactions, and undo without a limit.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::codes::{ABSENT, Codes, EMPTY};
+use super::coordinates::{Coordinate, CoordinateDelta, OWN_SOURCE, SourceRef, Sources};
 use super::geometry::{Geometry, Level, Rect, Wrap};
-use super::layers::{BASE_LAYER, LayerEdit, LayerStack, Target};
+use super::layers::{BASE_LAYER, LayerEdit, LayerStack, Target, check_coordinate};
 use crate::error::{Error, Kind, Result};
 
 /// One cell that a stroke changed. `before` and `after` are stored codes ([`EMPTY`] for empty detail); within a
@@ -33,7 +34,7 @@ impl CellDelta {
     }
 }
 
-/// One undoable edit. Each cell appears at most once, with `before != after`.
+/// One undoable edit. Each cell appears at most once, with `before != after`, or with another coordinate than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stroke {
     /// What the person did, for the history list: "Brush, code 17".
@@ -41,6 +42,12 @@ pub struct Stroke {
     /// What the deltas change.
     pub target: Target,
     pub deltas: Vec<CellDelta>,
+    /// Where detail cells among the deltas come from, and came from; those that came from nowhere and still do are not
+    /// here.
+    pub coordinates: Vec<CoordinateDelta>,
+    /// The other pictures that cells come from now, and all listed before them, with their numbers. Empty in strokes
+    /// from a file, which lists them by document.
+    pub sources: Vec<(u16, SourceRef)>,
     /// Changes of the layers themselves, done after the deltas.
     pub edits: Vec<LayerEdit>,
 }
@@ -52,6 +59,8 @@ impl Stroke {
             label: label.into(),
             target: Target::default(),
             deltas,
+            coordinates: Vec::new(),
+            sources: Vec::new(),
             edits: Vec::new(),
         }
     }
@@ -59,6 +68,12 @@ impl Stroke {
     /// Whether it does nothing.
     pub fn is_empty(&self) -> bool {
         self.deltas.is_empty() && self.edits.is_empty()
+    }
+
+    /// Cells that it holds, of layers as well: what it takes of the memory.
+    pub(super) fn cells(&self) -> usize {
+        let layers: usize = self.edits.iter().map(LayerEdit::cells).sum();
+        self.deltas.len() + layers
     }
 
     /// Checks a stroke from a file before it is applied.
@@ -95,15 +110,56 @@ impl Stroke {
                 ));
             }
         }
+        for delta in &self.coordinates {
+            let is_outside = delta.index as usize >= geometry.cell_count(Level::Detail);
+            if is_outside || self.target.is_mask {
+                return Err(Error::new(
+                    Kind::Damaged,
+                    "could not apply a stroke",
+                    "it says of a cell that is not there where it comes from",
+                    "",
+                ));
+            }
+            for coordinate in [delta.before, delta.after].into_iter().flatten() {
+                check_coordinate(coordinate, geometry)?;
+            }
+        }
         self.edits
             .iter()
             .try_for_each(|edit| edit.check(geometry, None))
+    }
+
+    /// Checks that every coordinate names a source of a document that has this many beside its own.
+    ///
+    /// # Errors
+    /// `Damaged` where one does not.
+    pub fn check_sources(&self, count: usize) -> Result<()> {
+        let of_strokes = (self.coordinates.iter())
+            .flat_map(|delta| [delta.before, delta.after])
+            .flatten();
+        let of_layers = self.edits.iter().flat_map(LayerEdit::coordinates);
+        check_sources(of_strokes.chain(of_layers), count)
+    }
+
+    /// Names the pictures that its cells come from, and those listed before them.
+    pub(super) fn list_sources(&mut self, sources: &Sources) {
+        let of_layers = self.edits.iter().flat_map(LayerEdit::coordinates);
+        let last = (self.coordinates.iter().filter_map(|delta| delta.after))
+            .chain(of_layers)
+            .map(|coordinate| coordinate.source)
+            .max();
+        self.sources = (1..=last.unwrap_or(OWN_SOURCE))
+            .filter_map(|number| Some((number, sources.get(number)?.clone())))
+            .collect();
     }
 
     /// Does it to the layers over `encoded`.
     pub fn apply(&self, stack: &mut LayerStack, encoded: &Codes) {
         for delta in &self.deltas {
             stack.put(self.target, delta.level, delta.index, delta.after, encoded);
+        }
+        for delta in &self.coordinates {
+            stack.put_coordinate(self.target, delta.index, delta.after);
         }
         for edit in &self.edits {
             stack.apply(edit);
@@ -117,6 +173,9 @@ impl Stroke {
         }
         for delta in self.deltas.iter().rev() {
             stack.put(self.target, delta.level, delta.index, delta.before, encoded);
+        }
+        for delta in &self.coordinates {
+            stack.put_coordinate(self.target, delta.index, delta.before);
         }
     }
 
@@ -133,13 +192,27 @@ impl Stroke {
             true => new.level(level).raw_at(index).unwrap_or(value),
             false => value,
         };
+        let places: HashMap<u32, CoordinateDelta> = (self.coordinates.iter())
+            .map(|delta| (delta.index, *delta))
+            .collect();
         let deltas = (self.deltas.iter())
-            .map(|delta| CellDelta {
-                before: renewed(delta.level, delta.index, delta.before),
-                after: renewed(delta.level, delta.index, delta.after),
-                ..*delta
+            .filter_map(|delta| {
+                let place = places
+                    .get(&delta.index)
+                    .filter(|_| delta.level == Level::Detail);
+                // A code that came from somewhere was copied there, and is no code as encoded.
+                let renew = |value, place: Option<Coordinate>| match place {
+                    Some(_) => value,
+                    None => renewed(delta.level, delta.index, value),
+                };
+                let before = renew(delta.before, place.and_then(|place| place.before));
+                let after = renew(delta.after, place.and_then(|place| place.after));
+                (before != after || place.is_some()).then_some(CellDelta {
+                    before,
+                    after,
+                    ..*delta
+                })
             })
-            .filter(|delta| delta.before != delta.after)
             .collect();
         Self {
             deltas,
@@ -153,7 +226,11 @@ impl Stroke {
         let as_found = |delta: &CellDelta| {
             stack.value(self.target, delta.level, delta.index, encoded) == delta.before
         };
-        if !has_target || !self.deltas.iter().all(as_found) {
+        let comes_as_found =
+            |delta: &CoordinateDelta| stack.coordinate(self.target, delta.index) == delta.before;
+        let is_as_found =
+            self.deltas.iter().all(as_found) && self.coordinates.iter().all(comes_as_found);
+        if !has_target || !is_as_found {
             return false;
         }
         match self.edits.as_slice() {
@@ -182,6 +259,24 @@ impl Stroke {
         }
         dirty
     }
+}
+
+/// # Errors
+/// `Damaged` where a coordinate names a source that a document with this many, beside its own, does not have.
+pub(super) fn check_sources(
+    coordinates: impl Iterator<Item = Coordinate>,
+    count: usize,
+) -> Result<()> {
+    let mut coordinates = coordinates;
+    if coordinates.any(|c| c.source != OWN_SOURCE && usize::from(c.source) > count) {
+        return Err(Error::new(
+            Kind::Damaged,
+            "could not read where a cell comes from",
+            "the document does not list that picture",
+            "",
+        ));
+    }
+    Ok(())
 }
 
 /// A few pixel rectangles that together cover everything added.
@@ -290,6 +385,8 @@ pub(super) struct OpenStroke {
     pub target: Target,
     deltas: Vec<CellDelta>,
     position: HashMap<(Level, u32), u32>,
+    coordinates: Vec<CoordinateDelta>,
+    coordinate_position: HashMap<u32, u32>,
 }
 
 impl OpenStroke {
@@ -313,25 +410,59 @@ impl OpenStroke {
         }
     }
 
+    /// Takes down where a detail cell comes from; its code is recorded as well, also where it stays.
+    pub fn record_coordinate(&mut self, delta: CoordinateDelta) {
+        match self.coordinate_position.entry(delta.index) {
+            std::collections::hash_map::Entry::Occupied(at) => {
+                self.coordinates[*at.get() as usize].after = delta.after;
+            }
+            std::collections::hash_map::Entry::Vacant(at) => {
+                at.insert(self.coordinates.len() as u32);
+                self.coordinates.push(delta);
+            }
+        }
+    }
+
     pub fn finish(mut self) -> Stroke {
-        self.deltas.retain(|d| d.before != d.after);
+        let code_of = |index: u32| {
+            let at = self.position.get(&(Level::Detail, index))?;
+            self.deltas.get(*at as usize)
+        };
+        (self.coordinates).retain(|d| {
+            let is_recoded = code_of(d.index).is_some_and(|code| code.before != code.after);
+            d.before != d.after || (is_recoded && d.after.is_some())
+        });
+        let moved: HashSet<u32> = (self.coordinates.iter()).map(|delta| delta.index).collect();
+        self.deltas.retain(|d| {
+            d.before != d.after || (d.level == Level::Detail && moved.contains(&d.index))
+        });
         Stroke {
             label: self.label,
             target: self.target,
             deltas: self.deltas,
+            coordinates: self.coordinates,
+            sources: Vec::new(),
             edits: Vec::new(),
         }
     }
 }
 
-/// Every stroke since the document was opened, and how many of them are applied.
+/// The strokes of a document, and how many of them are applied. The oldest may be in the project's file only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
+    /// Applied strokes older than `strokes`.
+    older: u64,
     strokes: Vec<Arc<Stroke>>,
     cursor: usize,
+    /// Cells that all strokes in memory change.
+    cells: usize,
 }
 
 impl History {
+    /// Cell changes kept in memory for one document: 12 bytes each, 200 MB. Older strokes stay in the project's
+    /// file and are read from there when they are taken back.
+    pub const MAX_CELLS: usize = 1 << 24;
+
     /// From stored strokes, the first `cursor` of them applied.
     ///
     /// # Errors
@@ -345,21 +476,42 @@ impl History {
                 "",
             ));
         }
-        Ok(Self { strokes, cursor })
+        Ok(Self {
+            older: 0,
+            cells: strokes.iter().map(|stroke| stroke.cells()).sum(),
+            strokes,
+            cursor,
+        })
     }
 
-    /// All strokes, oldest first; those from [`History::cursor`] on are undone.
+    /// The same with this many applied strokes before its first one.
+    #[must_use]
+    pub fn after(self, older: u64) -> Self {
+        Self { older, ..self }
+    }
+
+    /// The strokes in memory, oldest first; those from [`History::cursor`] on are undone.
     pub fn strokes(&self) -> &[Arc<Stroke>] {
         &self.strokes
     }
 
-    /// How many strokes are applied.
+    /// How many of the strokes in memory are applied.
     pub const fn cursor(&self) -> usize {
         self.cursor
     }
 
+    /// How many applied strokes are not in memory: all of them are older than those that are.
+    pub const fn older(&self) -> u64 {
+        self.older
+    }
+
+    /// How many strokes are applied, those that are not in memory included: the number of the last one.
+    pub const fn applied(&self) -> u64 {
+        self.older + self.cursor as u64
+    }
+
     pub fn can_undo(&self) -> bool {
-        self.cursor > 0
+        self.applied() > 0
     }
 
     pub fn can_redo(&self) -> bool {
@@ -368,7 +520,10 @@ impl History {
 
     /// Adds an applied stroke; undone strokes are forgotten, as everywhere.
     pub(super) fn push(&mut self, stroke: Arc<Stroke>) {
-        self.strokes.truncate(self.cursor);
+        for undone in self.strokes.drain(self.cursor..) {
+            self.cells -= undone.cells();
+        }
+        self.cells += stroke.cells();
         self.strokes.push(stroke);
         self.cursor += 1;
     }
@@ -382,6 +537,32 @@ impl History {
         let stroke = self.strokes.get(self.cursor).cloned()?;
         self.cursor += 1;
         Some(stroke)
+    }
+
+    /// Lets the oldest applied strokes go until the rest changes at most `cells` cells, except the last one
+    /// applied and those with a number above `stored`.
+    pub(super) fn forget(&mut self, cells: usize, stored: u64) {
+        let mut count = 0;
+        while self.cells > cells && count + 1 < self.cursor && self.older + (count as u64) < stored
+        {
+            self.cells -= self.strokes[count].cells();
+            count += 1;
+        }
+        self.strokes.drain(..count);
+        self.older += count as u64;
+        self.cursor -= count;
+    }
+
+    /// Takes strokes back into memory that come right before those there. `false` where they do not.
+    pub(super) fn recall(&mut self, first: u64, strokes: Vec<Arc<Stroke>>) -> bool {
+        if first + strokes.len() as u64 != self.older + 1 {
+            return false;
+        }
+        self.older -= strokes.len() as u64;
+        self.cursor += strokes.len();
+        self.cells += strokes.iter().map(|stroke| stroke.cells()).sum::<usize>();
+        self.strokes.splice(..0, strokes);
+        true
     }
 }
 
@@ -402,6 +583,62 @@ mod tests {
         for rect in all {
             assert!(dirty.rects().iter().any(|d| d.intersect(&rect) == rect));
         }
+    }
+
+    fn stroke(cells: u32) -> Arc<Stroke> {
+        let delta = |index| CellDelta {
+            level: Level::Detail,
+            index,
+            before: 1,
+            after: 2,
+        };
+        Arc::new(Stroke::new("a", (0..cells).map(delta).collect()))
+    }
+
+    #[test]
+    fn old_strokes_leave_the_memory_once_they_are_stored_and_come_back() {
+        let mut history = History::default();
+        let all: Vec<Arc<Stroke>> = (1..=10).map(stroke).collect();
+        for stroke in &all {
+            history.push(stroke.clone());
+        }
+        // Nothing goes that is not in the file.
+        history.forget(20, 0);
+        assert_eq!((history.older(), history.strokes().len()), (0, 10));
+        // 10 + 9 cells fit; the stroke of 8 does not.
+        history.forget(20, 10);
+        assert_eq!((history.older(), history.cursor()), (8, 2));
+        assert_eq!(history.applied(), 10);
+        // The last one stays, however large it is.
+        history.forget(0, 10);
+        assert_eq!((history.older(), history.cursor()), (9, 1));
+        history.step_back().unwrap();
+        assert!(history.step_back().is_none() && history.can_undo() && history.can_redo());
+        assert!(!history.recall(3, all[2..5].to_vec()), "there is a gap");
+        assert!(history.recall(4, all[3..9].to_vec()));
+        assert_eq!((history.older(), history.cursor()), (3, 6));
+        assert_eq!(history.strokes(), &all[3..]);
+        // Undone strokes count until they are forgotten.
+        history.push(stroke(3));
+        assert_eq!((history.strokes().len(), history.applied()), (7, 10));
+        history.forget(3, 10);
+        assert_eq!((history.older(), history.strokes().len()), (9, 1));
+    }
+
+    #[test]
+    fn twenty_fills_of_the_largest_picture_stay_within_the_budget() {
+        let geometry = Geometry::new(8192, 8192).unwrap();
+        let cells = geometry.cell_count(Level::Structure) + geometry.cell_count(Level::Detail);
+        let fill = stroke(cells as u32);
+        let mut history = History::default();
+        for number in 1..=20 {
+            history.push(fill.clone());
+            history.forget(History::MAX_CELLS, number - 1);
+            let held: usize = history.strokes().iter().map(|s| s.deltas.len()).sum();
+            let bytes = held * size_of::<CellDelta>();
+            assert!(bytes < 256 << 20, "{bytes} after {number}");
+        }
+        assert_eq!(history.applied(), 20);
     }
 
     #[test]

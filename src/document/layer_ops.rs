@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::layers::{
     BASE_LAYER, Layer, LayerEdit, LayerId, LayerLook, LayerStack, MAX_LAYERS, Target,
 };
-use super::{CellDelta, Document, Level, Stroke};
+use super::{CellDelta, CoordinateDelta, Document, Level, Stroke};
 use crate::error::{Error, Kind, Result};
 
 impl Document {
@@ -44,7 +44,11 @@ impl Document {
             name: LayerLook::new(format!("{} copy", look.name)).name,
             ..look
         };
-        let copy = layer.copied(self.layers.fresh_id(), look);
+        let mut copy = layer.copied(self.layers.fresh_id(), look);
+        // Only on the lowest layer does a cell without a code have the one as encoded.
+        for index in layer.coordinates_alone() {
+            copy.set(Level::Detail, index, self.encoded.detail.raw_at(index));
+        }
         self.active.layer = id;
         self.insert(label, copy)
     }
@@ -126,6 +130,11 @@ impl Document {
         self.layers.apply(&LayerEdit::Look { id, before, after });
         self.revision += 1;
         self.rearranged();
+    }
+
+    /// Whether a layer is shown otherwise than the history says: see [`Document::try_opacity`].
+    pub const fn is_trying(&self) -> bool {
+        self.tried.is_some()
     }
 
     /// The layer tried out is as it was.
@@ -216,28 +225,69 @@ impl Document {
             layer: lower.id(),
             is_mask: false,
         };
-        let mut deltas = Vec::new();
-        for level in Level::ALL {
-            for (index, _) in upper.cells(level).iter() {
-                let before = self.layers.value(target, level, index, &self.encoded);
-                let after = upper.shown(level, index).unwrap_or(before);
-                if before != after {
-                    deltas.push(CellDelta {
-                        level,
-                        index,
-                        before,
-                        after,
-                    });
-                }
-            }
-        }
+        let (deltas, coordinates) = self.merged(upper, target);
         let label = format!("Merge {} into {}", upper.look().name, lower.look().name);
         let edit = LayerEdit::Remove {
             place,
             layer: Box::new(upper.clone()),
         };
         self.active = target;
-        self.rearrange(label, deltas, vec![edit])
+        self.rearrange_with(label, deltas, coordinates, vec![edit])
+    }
+
+    /// What a layer's cells do to the target below it.
+    fn merged(&self, upper: &Layer, target: Target) -> (Vec<CellDelta>, Vec<CoordinateDelta>) {
+        let mut cells: Vec<(Level, u32)> = upper.changed().collect();
+        // Structure that is painted takes the coordinates under it away.
+        let painted: Vec<u32> = (upper.cells(Level::Structure).iter())
+            .filter(|(index, _)| upper.shown(Level::Structure, *index).is_some())
+            .map(|(index, _)| index)
+            .collect();
+        for structure in painted {
+            let under = self.detail_under(structure);
+            let carries = |index: &u32| self.layers.coordinate(target, *index).is_some();
+            cells.extend(under.filter(carries).map(|index| (Level::Detail, index)));
+        }
+        cells.sort_unstable();
+        cells.dedup();
+        let (mut deltas, mut coordinates) = (Vec::new(), Vec::new());
+        for (level, index) in cells {
+            let before = self.layers.value(target, level, index, &self.encoded);
+            let mut after = upper.shown(level, index).unwrap_or(before);
+            let mut moved = None;
+            if level == Level::Detail {
+                let (from, to) = (
+                    self.layers.coordinate(target, index),
+                    upper.shown_coordinate(index),
+                );
+                let over = self.geometry.structure_over(index);
+                let is_covered = upper.shown(level, index).is_some()
+                    || upper.shown(Level::Structure, over).is_some();
+                if to.is_some() && upper.shown(level, index).is_none() {
+                    after = self.encoded.detail.raw_at(index).unwrap_or(after);
+                }
+                let to = to.or(from.filter(|_| !is_covered));
+                moved = (from.is_some() || to.is_some()).then_some((from, to));
+            }
+            let is_moved = moved.is_some_and(|(from, to)| from != to);
+            if before == after && !is_moved {
+                continue;
+            }
+            deltas.push(CellDelta {
+                level,
+                index,
+                before,
+                after,
+            });
+            if let Some((before, after)) = moved {
+                coordinates.push(CoordinateDelta {
+                    index,
+                    before,
+                    after,
+                });
+            }
+        }
+        (deltas, coordinates)
     }
 
     /// Shows again everything that a layer's mask hides. `None` where it hides nothing.
@@ -278,6 +328,7 @@ impl Document {
         after: LayerStack,
     ) -> Result<Option<Arc<Stroke>>> {
         let after = LayerStack::from_layers(after.layers().to_vec(), self.geometry, None)?;
+        after.check_sources(self.sources.list().len())?;
         if after.layers() == self.layers.layers() {
             return Ok(None);
         }
@@ -310,19 +361,33 @@ impl Document {
         deltas: Vec<CellDelta>,
         edits: Vec<LayerEdit>,
     ) -> Result<Arc<Stroke>> {
+        self.rearrange_with(label, deltas, Vec::new(), edits)
+    }
+
+    fn rearrange_with(
+        &mut self,
+        label: String,
+        deltas: Vec<CellDelta>,
+        coordinates: Vec<CoordinateDelta>,
+        edits: Vec<LayerEdit>,
+    ) -> Result<Arc<Stroke>> {
         if self.open.is_some() {
             return Err(super::already_open());
         }
         self.end_trial();
-        let stroke = Arc::new(Stroke {
+        let mut stroke = Stroke {
             label,
             target: match deltas.as_slice() {
                 [] => Target::default(),
                 _ => self.active,
             },
             deltas,
+            coordinates,
+            sources: Vec::new(),
             edits,
-        });
+        };
+        stroke.list_sources(&self.sources);
+        let stroke = Arc::new(stroke);
         self.step(&stroke, true);
         self.history.push(Arc::clone(&stroke));
         Ok(stroke)
@@ -339,6 +404,7 @@ impl Document {
         }
         let count = self.layers.layers().len();
         self.edited = Arc::new(self.layers.compose(count, &self.encoded));
+        self.coordinates = Arc::new(self.layers.compose_coordinates(count, self.geometry));
     }
 }
 

@@ -2,15 +2,23 @@
 //!
 //! A layer is a sparse set of codes per level. A cell of the picture has the code of the topmost shown layer
 //! that has one there, and the code as encoded where none has. Nothing a layer does touches what is below it.
+//! A detail cell can carry a [`Coordinate`]; painting it, or the structure over it, takes that away.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use super::codes::{ABSENT, Codebooks, Codes, EMPTY, code_from_raw};
+use super::coordinates::{Coordinate, CoordinateGrid};
 use super::geometry::{Geometry, Level};
 use super::sparse::SparseGrid;
 use crate::error::{Error, Kind, Result};
+
+#[path = "layer_coordinates.rs"]
+mod places;
+
+pub(super) use places::check_coordinate;
+use places::reframed;
 
 /// Names a layer as long as its document lives; never given twice.
 pub type LayerId = u32;
@@ -70,6 +78,8 @@ pub struct Layer {
     look: LayerLook,
     cells: [SparseGrid; 2],
     hidden: [SparseGrid; 2],
+    /// Of detail cells; on the base layer also of cells whose code is the one as encoded.
+    coordinates: CoordinateGrid,
 }
 
 const fn at(level: Level) -> usize {
@@ -86,6 +96,7 @@ impl Layer {
             look,
             cells: Default::default(),
             hidden: Default::default(),
+            coordinates: CoordinateGrid::default(),
         }
     }
 
@@ -107,8 +118,18 @@ impl Layer {
         &self.hidden[at(level)]
     }
 
+    /// Where detail cells come from.
+    pub const fn coordinates(&self) -> &CoordinateGrid {
+        &self.coordinates
+    }
+
     pub fn set(&mut self, level: Level, index: u32, code: Option<u16>) {
         self.cells[at(level)].set(index, code);
+    }
+
+    /// Says where a detail cell comes from.
+    pub fn set_coordinate(&mut self, index: u32, coordinate: Option<Coordinate>) {
+        self.coordinates.set(index, coordinate);
     }
 
     pub fn hide(&mut self, level: Level, index: u32, is_hidden: bool) {
@@ -126,7 +147,23 @@ impl Layer {
 
     /// How many cells it changes.
     pub fn len(&self) -> usize {
-        self.cells.iter().map(SparseGrid::len).sum()
+        let codes: usize = self.cells.iter().map(SparseGrid::len).sum();
+        codes + self.coordinates_alone().count()
+    }
+
+    /// Cells with a coordinate and the code as encoded.
+    pub(super) fn coordinates_alone(&self) -> impl Iterator<Item = u32> + '_ {
+        let has_code = |index: &u32| self.cells(Level::Detail).contains(*index);
+        (self.coordinates.iter())
+            .map(|(index, _)| index)
+            .filter(move |index| !has_code(index))
+    }
+
+    /// The cells that it changes, with their level.
+    pub fn changed(&self) -> impl Iterator<Item = (Level, u32)> + '_ {
+        let of = |level: Level| (self.cells(level).iter()).map(move |(index, _)| (level, index));
+        (Level::ALL.into_iter().flat_map(of))
+            .chain((self.coordinates_alone()).map(|index| (Level::Detail, index)))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -142,6 +179,13 @@ impl Layer {
         let code = self.cells(level).get(index)?;
         let is_hidden = self.look.is_mask_on && self.hidden(level).contains(index);
         (!is_hidden).then_some(code)
+    }
+
+    /// Where a detail cell that it shows comes from.
+    pub fn shown_coordinate(&self, index: u32) -> Option<Coordinate> {
+        let coordinate = self.coordinates.get(index)?;
+        let is_hidden = self.look.is_mask_on && self.hidden(Level::Detail).contains(index);
+        (!is_hidden).then_some(coordinate)
     }
 
     fn check(&self, geometry: Geometry, codebooks: Option<Codebooks>) -> Result<()> {
@@ -163,6 +207,19 @@ impl Layer {
                 if is_odd || is_unknown {
                     return Err(damaged(format!("a {level} cell has code {raw}")));
                 }
+            }
+        }
+        let count = geometry.cell_count(Level::Detail);
+        let last = self.coordinates.last_index();
+        if last.is_some_and(|last| last as usize >= count) {
+            return Err(damaged("a coordinate lies outside the picture".into()));
+        }
+        for (index, coordinate) in self.coordinates.iter() {
+            check_coordinate(coordinate, geometry)?;
+            if self.id != BASE_LAYER && !self.cells(Level::Detail).contains(index) {
+                return Err(damaged(format!(
+                    "detail cell {index} comes from somewhere and is not there"
+                )));
             }
         }
         Ok(())
@@ -265,7 +322,10 @@ impl LayerStack {
     pub fn is_single_base(&self) -> bool {
         let start = Self::default();
         matches!(self.layers.as_slice(), [only]
-            if only.id == BASE_LAYER && only.look == start.layers[0].look && !only.has_mask())
+            if only.id == BASE_LAYER
+                && only.look == start.layers[0].look
+                && !only.has_mask()
+                && only.coordinates.is_empty())
     }
 
     /// What a target has at a cell, as changes write it down.
@@ -302,6 +362,9 @@ impl LayerStack {
             _ => value == ABSENT,
         };
         layer.set(level, index, (!is_none).then_some(value));
+        if is_none && level == Level::Detail && target.layer != BASE_LAYER {
+            layer.set_coordinate(index, None);
+        }
     }
 
     /// The stored code of a cell under the first `count` layers, or `None` where none of them has one.
@@ -345,6 +408,7 @@ impl LayerStack {
         for (layer, old) in stack.layers.iter_mut().zip(&self.layers) {
             layer.cells = Default::default();
             layer.hidden = Default::default();
+            layer.coordinates = CoordinateGrid::default();
             for level in Level::ALL {
                 let cells = i64::from(super::STRUCTURE_STRIDE_PX / level.stride_px());
                 let (columns, bounds) = (from.grid_width(level), to.grid_bounds(level));
@@ -362,6 +426,30 @@ impl LayerStack {
                 for (index, _) in old.hidden(level).iter() {
                     if let Some(index) = place(index) {
                         layer.hide(level, index, true);
+                    }
+                }
+                if level == Level::Detail {
+                    for (index, coordinate) in old.coordinates.iter() {
+                        if let Some(index) = place(index) {
+                            let there = reframed(coordinate, (from, to), place);
+                            layer.set_coordinate(index, there);
+                        }
+                    }
+                }
+            }
+        }
+        stack
+    }
+
+    /// The same layers with other codes; empty detail stays empty.
+    #[must_use]
+    pub fn recoded(&self, map: impl Fn(Level, u16) -> u16) -> Self {
+        let mut stack = self.clone();
+        for (layer, old) in stack.layers.iter_mut().zip(&self.layers) {
+            for level in Level::ALL {
+                for (index, raw) in old.cells(level).iter() {
+                    if let Some(code) = super::code_from_raw(raw) {
+                        layer.set(level, index, Some(map(level, code)));
                     }
                 }
             }
@@ -402,10 +490,13 @@ impl LayerStack {
         (self.layers.iter()).all(|layer| !layer.look.is_seen() || layer.look.opacity_percent == 100)
     }
 
-    /// Whether a shown layer among these places has a code at a cell.
+    /// Whether a shown layer among these places has something at a cell.
     pub fn covers(&self, places: &Range<usize>, level: Level, index: u32) -> bool {
+        let carries =
+            |layer: &Layer| level == Level::Detail && layer.shown_coordinate(index).is_some();
         (self.layers[places.start.min(self.layers.len())..places.end.min(self.layers.len())].iter())
-            .any(|layer| layer.look.is_seen() && layer.shown(level, index).is_some())
+            .filter(|layer| layer.look.is_seen())
+            .any(|layer| layer.shown(level, index).is_some() || carries(layer))
     }
 
     pub(super) fn apply(&mut self, edit: &LayerEdit) {
@@ -468,6 +559,21 @@ pub enum LayerEdit {
 }
 
 impl LayerEdit {
+    /// Cells that it holds.
+    pub(super) fn cells(&self) -> usize {
+        let of_layer = |layer: &Layer| -> usize {
+            (Level::ALL.iter())
+                .map(|level| layer.cells(*level).len() + layer.hidden(*level).len())
+                .sum()
+        };
+        let of_stack = |stack: &LayerStack| stack.layers.iter().map(of_layer).sum::<usize>();
+        match self {
+            Self::Insert { layer, .. } | Self::Remove { layer, .. } => of_layer(layer),
+            Self::Replace { before, after } => of_stack(before) + of_stack(after),
+            Self::Move { .. } | Self::Look { .. } => 0,
+        }
+    }
+
     pub(super) fn inverse(&self) -> Self {
         match self.clone() {
             Self::Insert { place, layer } => Self::Remove { place, layer },
@@ -500,6 +606,19 @@ impl LayerEdit {
                 stack.get(*id).is_some_and(|layer| layer.look == *before)
             }
             Self::Replace { before, .. } => before.layers == stack.layers,
+        }
+    }
+
+    /// All coordinates in the layers that it brings or takes away.
+    pub(super) fn coordinates(&self) -> Box<dyn Iterator<Item = Coordinate> + '_> {
+        match self {
+            Self::Insert { layer, .. } | Self::Remove { layer, .. } => {
+                Box::new(layer.coordinates.iter().map(|(_, at)| at))
+            }
+            Self::Move { .. } | Self::Look { .. } => Box::new(std::iter::empty()),
+            Self::Replace { before, after } => {
+                Box::new(before.coordinates().chain(after.coordinates()))
+            }
         }
     }
 

@@ -4,8 +4,10 @@
 mod block;
 mod brush;
 pub mod brushes;
+mod cells;
 mod codes;
 mod companions;
+mod coordinates;
 mod geometry;
 mod history;
 mod layer_ops;
@@ -20,10 +22,14 @@ mod vectors;
 
 use std::sync::Arc;
 
-pub use block::{Block, Turn};
+pub use block::{Block, Places, Turn};
 pub use brush::{Brush, Shape};
 pub use codes::{ABSENT, CodeGrid, Codebooks, Codes, EMPTY, code_from_raw, raw_code};
 pub use companions::{Companions, DETAILS_PER_CELL};
+pub use coordinates::{
+    Coordinate, CoordinateDelta, CoordinateGrid, MAX_SOURCE_NAME_BYTES, MAX_SOURCES, NoPictures,
+    OWN_SOURCE, SourcePicture, SourcePictures, SourceRef, Sources, origin,
+};
 pub use geometry::{
     DETAIL_STRIDE_PX, Geometry, Level, MAX_PIXELS, MAX_SIDE_PX, Rect, STRUCTURE_STRIDE_PX, Wrap,
 };
@@ -91,6 +97,10 @@ pub struct Document {
     source: Source,
     encoded: Arc<Codes>,
     edited: Arc<Codes>,
+    /// Where cells of the picture come from, under all shown layers; a cell without an entry comes from its own place
+    /// where its codes are those as encoded, and from nowhere else.
+    coordinates: Arc<CoordinateGrid>,
+    sources: Sources,
     layers: LayerStack,
     active: Target,
     /// Grows when the layers themselves change, not their cells.
@@ -168,12 +178,16 @@ impl Document {
             layer: layers.layers().last().map_or(BASE_LAYER, Layer::id),
             is_mask: false,
         };
-        let edited = layers.compose(layers.layers().len(), &encoded);
+        let count = layers.layers().len();
+        let edited = layers.compose(count, &encoded);
+        let coordinates = layers.compose_coordinates(count, geometry);
         Ok(Self {
             geometry,
             source,
             encoded: Arc::new(encoded),
             edited: Arc::new(edited),
+            coordinates: Arc::new(coordinates),
+            sources: Sources::default(),
             layers,
             active,
             arrangement: 0,
@@ -224,6 +238,82 @@ impl Document {
         &self.edited
     }
 
+    /// Where detail cells of the picture say they come from, under all shown layers.
+    pub const fn coordinates(&self) -> &Arc<CoordinateGrid> {
+        &self.coordinates
+    }
+
+    /// Where a detail cell of the picture comes from: see [`origin`].
+    pub fn origin(&self, index: u32) -> Option<Coordinate> {
+        origin(
+            self.geometry,
+            (&self.encoded, &self.edited),
+            &self.coordinates,
+            index,
+        )
+    }
+
+    /// Where a detail cell of the active layer comes from. On the lowest layer, cells as encoded come from their own
+    /// place.
+    pub fn origin_on_active(&self, index: u32) -> Option<Coordinate> {
+        let target = self.active;
+        let is_itself = || {
+            let value = self
+                .layers
+                .value(target, Level::Detail, index, &self.encoded);
+            target.layer == BASE_LAYER
+                && self.encoded.detail.raw_at(index) == Some(value)
+                && self.is_structure_as_encoded(target, index)
+        };
+        (self.layers.coordinate(target, index))
+            .or_else(|| is_itself().then(|| Coordinate::own(self.geometry, index)))
+    }
+
+    /// The pictures, beside its own, that cells come from.
+    pub const fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// The document with pictures that its cells come from.
+    ///
+    /// # Errors
+    /// `Damaged` where a cell or a stroke names a picture that is not among them.
+    pub fn with_sources(mut self, sources: Sources) -> Result<Self> {
+        let count = sources.list().len();
+        self.layers.check_sources(count)?;
+        for stroke in self.history.strokes() {
+            stroke.check_sources(count)?;
+        }
+        self.sources = sources;
+        Ok(self)
+    }
+
+    /// Lists the pictures that cells of another document come from, with the same numbers, where none are listed yet.
+    pub fn list_sources_of(&mut self, other: &Self) {
+        self.sources.list_as(&other.sources);
+    }
+
+    /// The number of a picture in coordinates; a new one is added.
+    ///
+    /// # Errors
+    /// As [`Sources::add`].
+    pub fn add_source(&mut self, source: &SourceRef) -> Result<u16> {
+        self.sources.add(source)
+    }
+
+    /// Names its own picture: see [`Sources::name_own`].
+    ///
+    /// # Errors
+    /// As [`Sources::name_own`].
+    pub fn name_source(&mut self, source: SourceRef) -> Result<()> {
+        self.sources.name_own(source)
+    }
+
+    /// Where the pictures that cells come from are looked up from now on.
+    pub fn find_sources_in(&mut self, pictures: Arc<dyn SourcePictures>) {
+        self.sources.find_in(pictures);
+    }
+
     pub const fn layers(&self) -> &LayerStack {
         &self.layers
     }
@@ -242,6 +332,19 @@ impl Document {
         &self.history
     }
 
+    /// Lets the oldest applied strokes go until the others change at most `cells` cells. They can be taken back
+    /// only after [`Document::recall_strokes`]: those with a number above `stored` are kept.
+    pub fn forget_strokes(&mut self, cells: usize, stored: u64) {
+        self.history.forget(cells, stored);
+    }
+
+    /// Takes applied strokes back into the history that come right before its first one; `first` is the number of
+    /// the oldest. `false`, and nothing changes, where they do not or do not fit the picture.
+    pub fn recall_strokes(&mut self, first: u64, strokes: Vec<Arc<Stroke>>) -> bool {
+        let fit = strokes.iter().all(|s| s.check(self.geometry).is_ok());
+        fit && self.history.recall(first, strokes)
+    }
+
     /// Grows with every change of a cell.
     pub const fn revision(&self) -> u64 {
         self.revision
@@ -250,18 +353,22 @@ impl Document {
     /// Whether any cell of the picture differs from the codes as encoded.
     pub fn is_edited(&self) -> bool {
         if self.layers.is_one_decode() {
-            return self.edited != self.encoded;
+            return self.edited != self.encoded || !self.coordinates.is_empty();
         }
         !self.changes().is_empty()
     }
 
-    /// Indices of the cells that differ from the codes as encoded, in rising order.
+    /// Indices of the cells that differ from the codes as encoded, or come from another place, in rising order.
     pub fn changed_cells(&self, level: Level) -> impl Iterator<Item = u32> + '_ {
         let (old, new) = (self.encoded.level(level), self.edited.level(level));
-        (old.cells().iter().zip(new.cells()))
-            .enumerate()
-            .filter(|(_, (old, new))| old != new)
-            .map(|(index, _)| index as u32)
+        let moved = Some(&self.coordinates).filter(|_| level == Level::Detail);
+        let moved = moved.filter(|grid| !grid.is_empty());
+        (0u32..)
+            .zip(old.cells().iter().zip(new.cells()))
+            .filter(move |(index, (old, new))| {
+                old != new || moved.is_some_and(|grid| grid.contains(*index))
+            })
+            .map(|(index, _)| index)
     }
 
     /// Starts a stroke on the active layer.
@@ -299,165 +406,8 @@ impl Document {
         self.open.is_some()
     }
 
-    /// Sets one cell of the active layer within the open stroke and says whether that changed the layer.
-    ///
-    /// # Errors
-    /// `Internal` when no stroke is open; `Usage` for a cell outside or an emptied structure cell.
-    pub fn set_cell(&mut self, level: Level, index: u32, code: Option<u16>) -> Result<bool> {
-        let is_mask = self.open.as_ref().is_some_and(|open| open.target.is_mask);
-        let after = if is_mask { 1 } else { raw_code(code) };
-        self.put_cell(level, index, after)
-    }
-
-    /// Writes a value as [`LayerStack::value`] gives it.
-    fn put_cell(&mut self, level: Level, index: u32, after: u16) -> Result<bool> {
-        let Some(open) = self.open.as_mut() else {
-            return Err(Error::new(
-                Kind::Internal,
-                "could not paint a cell",
-                "no stroke is open",
-                "",
-            ));
-        };
-        let target = open.target;
-        let is_inside = (index as usize) < self.geometry.cell_count(level);
-        if !is_inside || (level == Level::Structure && after == EMPTY) {
-            return Err(Error::usage(
-                "could not paint a cell",
-                format!("{level} cell {index} is outside, or a structure cell would be empty"),
-                "",
-            ));
-        }
-        let before = self.layers.value(target, level, index, &self.encoded);
-        if before == after {
-            return Ok(false);
-        }
-        open.record(CellDelta {
-            level,
-            index,
-            before,
-            after,
-        });
-        self.layers.put(target, level, index, after, &self.encoded);
-        self.compose_cell(level, index);
-        self.revision += 1;
-        Ok(true)
-    }
-
-    fn compose_cell(&mut self, level: Level, index: u32) {
-        let raw = self.layers.composed(level, index, &self.encoded);
-        if self.edited.level(level).raw_at(index) != Some(raw) {
-            Arc::make_mut(&mut self.edited)
-                .level_mut(level)
-                .set_raw(index, raw);
-        }
-    }
-
-    /// Paints one cell; a structure cell also decides over the detail under it.
-    ///
-    /// # Errors
-    /// As [`Document::set_cell`].
-    pub fn paint_cell(
-        &mut self,
-        level: Level,
-        index: u32,
-        code: Option<u16>,
-        detail: DetailPolicy,
-    ) -> Result<bool> {
-        let mut changed = self.set_cell(level, index, code)?;
-        if level == Level::Structure && detail != DetailPolicy::Keep {
-            for under in self.detail_under(index) {
-                changed |= self.set_cell(Level::Detail, under, detail.code())?;
-            }
-        }
-        Ok(changed)
-    }
-
-    /// Takes the active layer's code of a cell away, so that what is below shows; a structure cell's together
-    /// with those of the detail under it.
-    ///
-    /// # Errors
-    /// As [`Document::set_cell`].
-    pub fn erase_cell(&mut self, level: Level, index: u32) -> Result<bool> {
-        let mut changed = self.put_cell(level, index, self.erased(level, index))?;
-        if level == Level::Structure {
-            for under in self.detail_under(index) {
-                changed |= self.erase_cell(Level::Detail, under)?;
-            }
-        }
-        Ok(changed)
-    }
-
-    /// As [`Document::erase_cell`], for the cell alone: the detail under it stays.
-    ///
-    /// # Errors
-    /// As [`Document::set_cell`].
-    pub fn clear_cell(&mut self, level: Level, index: u32) -> Result<bool> {
-        self.put_cell(level, index, self.erased(level, index))
-    }
-
-    /// What an erased cell of the open stroke's target has.
-    fn erased(&self, level: Level, index: u32) -> u16 {
-        let target = self.open.as_ref().map_or(self.active, |open| open.target);
-        match target {
-            Target { is_mask: true, .. } => 0,
-            Target {
-                layer: BASE_LAYER, ..
-            } => self.encoded.level(level).raw_at(index).unwrap_or(EMPTY),
-            _ => ABSENT,
-        }
-    }
-
-    /// One dab of a brush within the open stroke, for painting by hand. Returns the cells that it changed, with
-    /// the picture's codes before and after the dab (the same where another layer covers the cell). `centre`
-    /// is in cells of `level`.
-    ///
-    /// # Errors
-    /// `Usage` for a brush out of range; as [`Document::set_cell`].
-    pub fn dab(
-        &mut self,
-        level: Level,
-        centre: (f32, f32),
-        brush: &Brush,
-        ink: Ink,
-    ) -> Result<Vec<CellDelta>> {
-        brush.check()?;
-        let mut targets = Vec::new();
-        let takes_detail = level == Level::Structure
-            && !matches!(
-                ink,
-                Ink::Code {
-                    detail: DetailPolicy::Keep,
-                    ..
-                }
-            );
-        brush.dab(centre, level, self.geometry, self.wrap, |index| {
-            targets.push((level, index));
-            if takes_detail {
-                targets.extend(self.detail_under(index).map(|under| (Level::Detail, under)));
-            }
-        });
-        let mut deltas = Vec::new();
-        for (at, index) in targets {
-            let before = self.edited.level(at).raw_at(index).unwrap_or(EMPTY);
-            let is_changed = match ink {
-                Ink::Source => self.put_cell(at, index, self.erased(at, index))?,
-                Ink::Code { code, .. } if at == level => self.set_cell(at, index, code)?,
-                Ink::Code { .. } => self.set_cell(at, index, None)?,
-            };
-            if is_changed {
-                deltas.push(CellDelta {
-                    level: at,
-                    index,
-                    before,
-                    after: self.edited.level(at).raw_at(index).unwrap_or(EMPTY),
-                });
-            }
-        }
-        Ok(deltas)
-    }
-
-    /// All cells that make the picture differ from the source, with the codes as encoded and as edited.
+    /// All cells that make the picture differ from the source, with the codes as encoded and as edited; they are the
+    /// same in cells that only come from another place.
     pub fn changes(&self) -> Vec<CellDelta> {
         let of = |level| {
             let (encoded, edited) = (self.encoded.level(level), self.edited.level(level));
@@ -472,7 +422,9 @@ impl Document {
                 Vec::new()
             } else {
                 (self.layers.layers().iter())
-                    .flat_map(|layer| layer.cells(level).iter().map(|(index, _)| index))
+                    .flat_map(Layer::changed)
+                    .filter(|(at, _)| *at == level)
+                    .map(|(_, index)| index)
                     .filter(|index| self.layers.covers(&(0..usize::MAX), level, *index))
                     .collect()
             };
@@ -494,12 +446,30 @@ impl Document {
             .flat_map(move |y| (cells.x..cells.right()).map(move |x| y * columns + x))
     }
 
+    /// The picture as one stroke on the codes as encoded, blended layers in full strength.
+    pub fn as_stroke(&self, label: impl Into<String>) -> Stroke {
+        let coordinates = (self.coordinates.iter())
+            .map(|(index, from)| CoordinateDelta {
+                index,
+                before: None,
+                after: Some(from),
+            })
+            .collect();
+        let mut stroke = Stroke {
+            coordinates,
+            ..Stroke::new(label, self.changes())
+        };
+        stroke.list_sources(&self.sources);
+        stroke
+    }
+
     /// Ends the stroke. `None` when it changed nothing: then the history stays as it is.
     pub fn commit(&mut self) -> Option<Arc<Stroke>> {
-        let stroke = self.open.take()?.finish();
+        let mut stroke = self.open.take()?.finish();
         if stroke.deltas.is_empty() {
             return None;
         }
+        stroke.list_sources(&self.sources);
         let stroke = Arc::new(stroke);
         self.history.push(Arc::clone(&stroke));
         Some(stroke)

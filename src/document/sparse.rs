@@ -8,26 +8,30 @@ const RUN_CELLS: u32 = 1024;
 
 /// Values of some cells of a grid. Two with the same values are equal, whatever was there in between.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SparseGrid {
-    runs: BTreeMap<u32, Arc<Run>>,
+pub struct SparseGrid<T = u16> {
+    runs: BTreeMap<u32, Arc<Run<T>>>,
     len: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Run {
+struct Run<T> {
     present: [u64; (RUN_CELLS / 64) as usize],
-    /// 0 where there is no value.
-    values: [u16; RUN_CELLS as usize],
+    /// The default value where there is none.
+    values: [T; RUN_CELLS as usize],
     count: u32,
 }
 
-const EMPTY_RUN: Run = Run {
-    present: [0; (RUN_CELLS / 64) as usize],
-    values: [0; RUN_CELLS as usize],
-    count: 0,
-};
+impl<T: Copy + Default> Run<T> {
+    fn empty() -> Self {
+        Self {
+            present: [0; (RUN_CELLS / 64) as usize],
+            values: [T::default(); RUN_CELLS as usize],
+            count: 0,
+        }
+    }
+}
 
-impl SparseGrid {
+impl<T: Copy + Default + PartialEq> SparseGrid<T> {
     /// How many cells have a value.
     pub const fn len(&self) -> usize {
         self.len
@@ -37,7 +41,7 @@ impl SparseGrid {
         self.len == 0
     }
 
-    pub fn get(&self, index: u32) -> Option<u16> {
+    pub fn get(&self, index: u32) -> Option<T> {
         let run = self.runs.get(&(index / RUN_CELLS))?;
         let at = index % RUN_CELLS;
         (run.present[(at / 64) as usize] >> (at % 64) & 1 == 1).then(|| run.values[at as usize])
@@ -48,13 +52,13 @@ impl SparseGrid {
     }
 
     /// Sets or, with `None`, takes away a value. Returns what was there.
-    pub fn set(&mut self, index: u32, value: Option<u16>) -> Option<u16> {
+    pub fn set(&mut self, index: u32, value: Option<T>) -> Option<T> {
         let before = self.get(index);
         if before == value {
             return before;
         }
         let key = index / RUN_CELLS;
-        let run = (self.runs.entry(key)).or_insert_with(|| Arc::new(EMPTY_RUN.clone()));
+        let run = (self.runs.entry(key)).or_insert_with(|| Arc::new(Run::empty()));
         let run = Arc::make_mut(run);
         let at = index % RUN_CELLS;
         let (word, bit) = ((at / 64) as usize, 1 << (at % 64));
@@ -79,7 +83,7 @@ impl SparseGrid {
     }
 
     /// Cells and values, by rising index.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, u16)> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = (u32, T)> + '_ {
         self.runs.iter().flat_map(|(key, run)| {
             let words = (0u32..).zip(run.present);
             words.flat_map(move |(word, mut bits)| {
@@ -112,7 +116,7 @@ mod tests {
         fn it_is_a_map_from_cells_to_values(
             steps in proptest::collection::vec((0u32..5000, proptest::option::of(0u16..9)), 0..300)
         ) {
-            let mut grid = SparseGrid::default();
+            let mut grid: SparseGrid = SparseGrid::default();
             let mut map = BTreeMap::new();
             for (index, value) in steps {
                 let before = match value {

@@ -12,7 +12,9 @@ use super::thread;
 use super::worker::{free_unused_memory, from_panic};
 use crate::canvas::{LiveCanvas, Patch};
 use crate::codec::Codec;
-use crate::document::{CellDelta, Dirty, Document, EMPTY, LayerStack, Level, Rect, Samples};
+use crate::document::{
+    CellDelta, Dirty, Document, EMPTY, LayerStack, Level, Rect, Samples, Sources,
+};
 use crate::error::Result;
 use crate::progress::{Observer, Stop};
 
@@ -50,17 +52,40 @@ struct Shared {
 #[derive(Default)]
 struct State {
     /// A document to show from now on.
-    opened: Option<Box<(Arc<Codec>, Document)>>,
+    opened: Option<Box<Opened>>,
     /// Cells that have changed, and what they are now.
     changed: BTreeSet<(Level, u32)>,
     now: Option<Now>,
+    /// Whether any cell of the document came from elsewhere since it was opened: then codes alone do not say what it
+    /// looks like.
+    has_coordinates: bool,
+    /// The pictures that cells come from.
+    sources: Sources,
     revision: u64,
     /// Of the layers that were handed over last.
     arrangement: u64,
     /// What the window shows, in picture pixels: computed first, and ahead of strokes.
     view: Option<Rect>,
     out: Vec<DecodedPatch>,
+    /// Whether all that was taken over has been decoded.
+    is_idle: bool,
     is_closed: bool,
+}
+
+/// A document to show.
+struct Opened {
+    codec: Arc<Codec>,
+    document: Document,
+    shown: Shown,
+}
+
+/// What the window shows of a document when it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// The source, untouched: only what edits change is decoded.
+    Source,
+    /// Some earlier state, or parts of several: patches for the whole picture follow.
+    Unknown,
 }
 
 /// The state of a document after changes.
@@ -94,14 +119,22 @@ impl DecodeLane {
         })
     }
 
-    /// Shows a document with its edits from now on; what waited for the one before is dropped.
-    pub fn open(&self, codec: Arc<Codec>, document: &Document) {
+    /// Shows a document with its edits from now on; what waited for the one before is dropped. After a patch that
+    /// is an error nothing more comes until this is called again.
+    pub fn open(&self, codec: Arc<Codec>, document: &Document, shown: Shown) {
         let mut state = self.shared.lock();
-        state.opened = Some(Box::new((codec, document.clone())));
+        state.opened = Some(Box::new(Opened {
+            codec,
+            document: document.clone(),
+            shown,
+        }));
+        state.is_idle = false;
         state.changed.clear();
         state.now = None;
         state.out.clear();
         state.view = None;
+        state.has_coordinates = document.layers().has_coordinates();
+        state.sources = document.sources().clone();
         state.revision = document.revision();
         state.arrangement = document.arrangement();
         drop(state);
@@ -116,10 +149,15 @@ impl DecodeLane {
         let is_rearranged = state.arrangement != document.arrangement();
         let is_large = deltas.len() > MANY_CELLS;
         let layers = || Box::new(document.layers().clone());
+        state.has_coordinates |= document.layers().has_coordinates();
+        if state.has_coordinates {
+            state.sources = document.sources().clone();
+        }
+        let needs_layers = state.has_coordinates || document.layers().passes().len() > 1;
         state.now = Some(match state.now.take() {
             Some(Now::Layers(_)) => Now::Layers(layers()),
             _ if is_rearranged || is_large => Now::Layers(layers()),
-            _ if document.layers().passes().len() > 1 => Now::Cells(layers()),
+            _ if needs_layers => Now::Cells(layers()),
             before => {
                 let mut codes = match before {
                     Some(Now::Codes(codes)) => codes,
@@ -137,6 +175,7 @@ impl DecodeLane {
         }
         state.revision = document.revision();
         state.arrangement = document.arrangement();
+        state.is_idle = false;
         drop(state);
         self.shared.changed.notify_all();
     }
@@ -145,6 +184,12 @@ impl DecodeLane {
     pub fn look_at(&self, view: Rect) {
         self.shared.lock().view = Some(view);
         self.shared.changed.notify_all();
+    }
+
+    /// Whether every change so far has been decoded and its patches taken.
+    pub fn is_settled(&self) -> bool {
+        let state = self.shared.lock();
+        state.is_idle && state.out.is_empty()
     }
 
     /// All patches that are ready, oldest first.
@@ -175,8 +220,8 @@ impl Shared {
 
 /// What the lane does next.
 enum Work {
-    Open(Box<(Arc<Codec>, Document)>),
-    Change(BTreeSet<(Level, u32)>, Now, u64),
+    Open(Box<Opened>),
+    Change(BTreeSet<(Level, u32)>, Now, Sources, u64),
     Warm(Rect),
     Patch,
 }
@@ -206,18 +251,32 @@ fn lane(shared: &Shared) {
                 (Work::Open(opened), canvas) => {
                     dirty.clear();
                     *canvas = None;
-                    let (codec, document) = *opened;
+                    let Opened {
+                        codec,
+                        document,
+                        shown: before,
+                    } = *opened;
                     revision = document.revision();
                     let opened =
                         LiveCanvas::new(codec, &document, LiveCanvas::DEFAULT_BUDGET_BYTES)?;
-                    let edited = document.changes();
-                    let edited = edited.iter().map(|delta| (delta.level, delta.index));
-                    add(&mut dirty, &opened.reached(edited));
+                    match before {
+                        Shown::Source => {
+                            let edited = document.changes();
+                            let edited = edited.iter().map(|delta| (delta.level, delta.index));
+                            add(&mut dirty, &opened.reached(edited));
+                        }
+                        Shown::Unknown => {
+                            let mut whole = Dirty::default();
+                            whole.add(document.geometry().bounds());
+                            add(&mut dirty, &whole);
+                        }
+                    }
                     shown = revision.saturating_sub(u64::from(!dirty.is_empty()));
                     *canvas = Some(opened);
                 }
-                (Work::Change(cells, now, newest), Some(canvas)) => {
+                (Work::Change(cells, now, sources, newest), Some(canvas)) => {
                     revision = newest;
+                    canvas.set_sources(sources);
                     add(&mut dirty, &take_over(canvas, cells, now)?);
                     if dirty.is_empty() {
                         // Nothing looks different; the window still wants to know that this is all.
@@ -258,12 +317,10 @@ fn lane(shared: &Shared) {
         let failed = match result {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error,
-            Err(panic) => {
-                // Its caches may be half changed.
-                canvas = None;
-                from_panic(panic.as_ref())
-            }
+            Err(panic) => from_panic(panic.as_ref()),
         };
+        // Its codes and caches may be half changed, and what waited to be decoded may be what fails.
+        canvas = None;
         dirty.clear();
         give(shared, Err(failed), shown);
     }
@@ -296,11 +353,18 @@ fn next(shared: &Shared, is_open: bool, is_dirty: bool, patch_first: bool) -> Op
         }
         if is_open && let Some(now) = state.now.take() {
             let cells = std::mem::take(&mut state.changed);
-            return Some(Work::Change(cells, now, state.revision));
+            return Some(Work::Change(
+                cells,
+                now,
+                state.sources.clone(),
+                state.revision,
+            ));
         }
         if may_decode {
             return Some(Work::Patch);
         }
+        // Warming makes no patches.
+        state.is_idle = !is_dirty;
         if let Some(view) = state.view.take()
             && is_open
         {

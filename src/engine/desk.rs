@@ -5,21 +5,23 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use serde_json::Value;
 
+use super::model::MODEL_HASH;
 use super::queue::Wake;
 use super::storage::Storage;
 use super::thread;
 use super::worker::from_panic;
 use crate::dataset::{Limits, decode_bytes};
-use crate::document::{Raster, Samples};
-use crate::error::{Notice, Result};
+use crate::document::{Raster, Samples, Stroke};
+use crate::error::{Error, Kind, Notice, Result};
 use crate::project::{
-    CheckpointRow, DocumentId, DocumentRow, MetricRow, PictureCounts, PictureFilter, PictureId,
-    PictureRow, Project, RunId, RunRow,
+    CheckpointKind, CheckpointRow, DocumentId, DocumentRow, MetricRow, PictureCounts,
+    PictureFilter, PictureId, PictureRow, Project, RunId, RunRow,
 };
 
 /// Metric rows of one run read for its plots.
@@ -40,6 +42,18 @@ pub struct Overview {
     pub brushes: Value,
     /// The setting [`LAST_DOCUMENT`].
     pub last_document: Option<DocumentId>,
+}
+
+impl Overview {
+    /// Hash of the model that [`super::CheckpointChoice::Best`] stands for, where the project has one and knows it.
+    pub fn best_model_hash(&self) -> Option<&str> {
+        let newest = |kind: CheckpointKind| {
+            let of_kind = self.checkpoints.iter().filter(|row| row.kind == kind);
+            of_kind.max_by_key(|row| row.id)
+        };
+        let best = newest(CheckpointKind::Best).or_else(|| newest(CheckpointKind::Base))?;
+        best.metrics.get(MODEL_HASH)?.as_str()
+    }
 }
 
 /// The key of the project's setting with names and favourites of codes.
@@ -72,10 +86,14 @@ pub enum DeskReply {
     /// `None` where the project has none that can be shown.
     Thumbnail(PictureId, Option<Raster>),
     Metrics(RunId, Vec<MetricRow>),
+    /// Strokes of a document up to the one of this number, oldest first.
+    Strokes(DocumentId, u64, Vec<Stroke>),
     /// Bytes that the program uses.
     Memory(u64),
     /// A write or a read that went wrong.
     Failed(Notice),
+    /// What was looked for is there.
+    Found(PathBuf),
 }
 
 type Errand = Box<dyn FnOnce() -> Result<()> + Send>;
@@ -101,6 +119,7 @@ struct State {
     wants_overview: bool,
     page: Option<PageRequest>,
     metrics: Option<RunId>,
+    strokes: Option<StrokesRequest>,
     /// In the order they are wanted.
     thumbnails: VecDeque<PictureId>,
     /// The one that is being read.
@@ -110,11 +129,15 @@ struct State {
     is_closed: bool,
 }
 
+/// Strokes of a document: up to this number, and how many cells they may change together.
+type StrokesRequest = (DocumentId, u64, usize);
+
 enum Work {
     Errand(Errand),
     Overview(Storage),
     Page(Storage, PageRequest),
     Metrics(Storage, RunId),
+    Strokes(Storage, StrokesRequest),
     Thumbnail(Storage, PictureId),
     Memory,
 }
@@ -152,6 +175,7 @@ impl Desk {
         }));
         state.page = None;
         state.metrics = None;
+        state.strokes = None;
         state.thumbnails.clear();
         state.thumbnail = None;
         // A write that failed is told all the same.
@@ -179,6 +203,26 @@ impl Desk {
         self.shared.changed.notify_all();
     }
 
+    /// Looks whether there is something at a path: [`DeskReply::Found`], or `Failed` with `what` in its notice.
+    pub fn look_for(&self, path: PathBuf, what: &'static str) {
+        let shared = self.shared.clone();
+        let turn = shared.lock().turn;
+        self.run(move || {
+            std::fs::metadata(&path).map_err(|source| match source.kind() {
+                std::io::ErrorKind::NotFound => Error::new(
+                    Kind::NotFound,
+                    what,
+                    "there is nothing at this path",
+                    "Correct it and try again",
+                )
+                .at(&path),
+                _ => Error::io(what, &path, &source),
+            })?;
+            shared.reply(turn, DeskReply::Found(path));
+            Ok(())
+        });
+    }
+
     pub fn read_overview(&self) {
         self.shared.lock().wants_overview = true;
         self.shared.changed.notify_all();
@@ -191,6 +235,12 @@ impl Desk {
 
     pub fn read_metrics(&self, run: RunId) {
         self.shared.lock().metrics = Some(run);
+        self.shared.changed.notify_all();
+    }
+
+    /// The strokes up to the one of this number, as far back as they change at most `cells` cells.
+    pub fn read_strokes(&self, document: DocumentId, last: u64, cells: usize) {
+        self.shared.lock().strokes = Some((document, last, cells));
         self.shared.changed.notify_all();
     }
 
@@ -300,6 +350,9 @@ fn next(shared: &Shared) -> Option<(u64, Work)> {
             if std::mem::take(&mut state.wants_overview) {
                 return Some((turn, Work::Overview(project)));
             }
+            if let Some(request) = state.strokes.take() {
+                return Some((turn, Work::Strokes(project, request)));
+            }
             if let Some(request) = state.page.take() {
                 return Some((turn, Work::Page(project, request)));
             }
@@ -354,6 +407,11 @@ fn perform(work: Work) -> Result<Option<DeskReply>> {
         Work::Metrics(project, run) => {
             let rows = project.call(move |project| project.metrics(run, 0, MAX_METRIC_ROWS))?;
             Some(DeskReply::Metrics(run, rows))
+        }
+        Work::Strokes(project, (document, last, cells)) => {
+            let strokes =
+                project.call(move |project| project.strokes_up_to(document, last, cells))?;
+            Some(DeskReply::Strokes(document, last, strokes))
         }
         Work::Memory => Some(DeskReply::Memory(crate::process::memory_bytes())),
         Work::Thumbnail(project, picture) => {

@@ -4,12 +4,15 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::album::{self, Album};
 use super::model::{MODEL_HASH, Model};
 use super::pictures;
 use super::storage::Storage;
 use crate::canvas;
-use crate::document::{Document, History, Raster, Source, Stroke, Wrap};
-use crate::error::{Error, Kind, Result};
+use crate::document::{
+    Document, History, MAX_SOURCE_NAME_BYTES, Raster, Source, SourceRef, Sources, Wrap,
+};
+use crate::error::{Error, Kind, Notice, Result};
 use crate::export::{Metadata, Restore, encode_png, read_restore_data};
 use crate::progress::Observer;
 use crate::project::{
@@ -63,6 +66,17 @@ pub(super) struct Stored {
     pub name: String,
     pub document: Document,
     pub snapshots: Vec<NamedState>,
+    /// Says which pictures that its cells come from are gone.
+    pub lost: Option<Notice>,
+}
+
+impl Stored {
+    /// Says what of it is gone.
+    pub fn tell(&self, observer: &dyn Observer) {
+        if let Some(notice) = &self.lost {
+            observer.warning(notice.clone());
+        }
+    }
 }
 
 /// Makes a document of a plain picture.
@@ -92,17 +106,13 @@ pub(super) fn restore(
     let fresh = Document::new(found.source().clone(), encoded, found.wrap(), &model.hash)?;
     let checkpoint = model.keep_in(project)?;
     let mut stored = store(project, name, fresh, bytes, model, checkpoint)?;
-    let stroke = difference(&found);
+    let stroke = found.as_stroke("Restored edits");
     if !stroke.deltas.is_empty() {
         let id = stored.id;
         project.call(move |project| project.append_stroke(id, &stroke).map(drop))?;
         stored.document = open(project, stored.id, model)?.document;
     }
     Ok(stored)
-}
-
-fn difference(document: &Document) -> Stroke {
-    Stroke::new("Restored edits", document.changes())
 }
 
 pub(super) fn store(
@@ -115,8 +125,12 @@ pub(super) fn store(
 ) -> Result<Stored> {
     let name = name.to_owned();
     let codebooks = model.codebooks();
+    let mut document = document;
+    document.find_sources_in(Arc::new(Album::new(project, model)));
     project.call(move |project| {
         let name = free_name(project, &name)?;
+        let mut document = document;
+        document.name_source(own_source(&bytes, &document, &name))?;
         let row = project.create_document(&NewDocument {
             name: &name,
             source: NewSource::Embedded(&bytes),
@@ -131,6 +145,7 @@ pub(super) fn store(
             name,
             document,
             snapshots: Vec::new(),
+            lost: None,
         })
     })
 }
@@ -183,10 +198,11 @@ fn move_cursor(project: &mut Project, id: DocumentId, at: &mut usize, to: usize)
 
 /// Opens a stored document. `model` must be the one that encoded it.
 pub(super) fn open(project: &Storage, id: DocumentId, model: &Model) -> Result<Stored> {
-    let (loaded, snapshots, bytes) = project.call(move |project| {
+    let (loaded, snapshots, bytes, lost) = project.call(move |project| {
         let loaded = project.load_document(id)?;
         let bytes = source_bytes(project, &loaded.row)?;
-        Ok((loaded, project.named_states(id)?, bytes))
+        let lost = album::lost(project, &loaded.sources)?;
+        Ok((loaded, project.named_states(id)?, bytes, lost))
     })?;
     let document = Document::with_layers(
         pictures::source_from_bytes(&bytes)?,
@@ -196,12 +212,34 @@ pub(super) fn open(project: &Storage, id: DocumentId, model: &Model) -> Result<S
         &model.hash,
         loaded.history,
     )?;
+    let album = Arc::new(Album::new(project, model));
+    let mut document = document.with_sources(Sources::new(loaded.sources, album)?)?;
+    document.name_source(own_source(&bytes, &document, &loaded.row.name))?;
     Ok(Stored {
         id,
         name: loaded.row.name,
         document,
         snapshots,
+        lost,
     })
+}
+
+/// Names a document's own picture after its file.
+fn own_source(bytes: &[u8], document: &Document, name: &str) -> SourceRef {
+    SourceRef {
+        content_hash: ContentHash::of(bytes).to_string(),
+        width: document.width(),
+        height: document.height(),
+        name: short_name(name),
+    }
+}
+
+fn short_name(name: &str) -> String {
+    let mut end = name.len().min(MAX_SOURCE_NAME_BYTES);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name[..end].to_owned()
 }
 
 /// The picture file that a document was made of.

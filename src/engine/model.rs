@@ -12,6 +12,7 @@ use super::storage::Storage;
 use crate::codec::{Codec, CodecConfig};
 use crate::document::{Alphabet, CodeVectors, Codebooks, Vectors};
 use crate::error::{Error, Kind, Result};
+use crate::model::read_model_file;
 use crate::project::{
     CheckpointId, CheckpointKind, CheckpointRow, ContentHash, NewCheckpoint, Project, RunRow,
 };
@@ -101,14 +102,22 @@ impl Model {
     /// # Errors
     /// `Damaged` for codebooks that hold values that are no numbers.
     pub fn alphabet(&self) -> Result<Alphabet> {
+        Ok(Alphabet::new(Arc::new(self.vectors()?)))
+    }
+
+    /// The vectors of its codes.
+    ///
+    /// # Errors
+    /// As [`Self::alphabet`].
+    pub fn vectors(&self) -> Result<Vectors> {
         let of = |codebook: &candle_core::Tensor| {
             let (_, width) = codebook.dims2()?;
             CodeVectors::new(width, codebook.flatten_all()?.to_vec1::<f32>()?)
         };
-        Ok(Alphabet::new(Arc::new(Vectors {
+        Ok(Vectors {
             structure: of(self.codec.structure.codebook())?,
             detail: of(self.codec.detail.codebook())?,
-        })))
+        })
     }
 
     /// Makes the project hold this model and returns the hash that its documents name it by.
@@ -139,7 +148,7 @@ impl Model {
 /// The key under which a checkpoint's metrics hold [`Model::hash`].
 pub(super) const MODEL_HASH: &str = "model_hash";
 
-pub(super) fn config_json(config: &CodecConfig) -> Result<serde_json::Value> {
+fn config_json(config: &CodecConfig) -> Result<serde_json::Value> {
     serde_json::to_value(config).map_err(|source| {
         Error::new(
             Kind::Internal,
@@ -157,7 +166,7 @@ impl ModelSource {
         match self {
             Self::Base => base_model(device),
             Self::File(path) => {
-                let codec_bytes = crate::codec::read_model_file(path)?;
+                let codec_bytes = read_model_file(path)?;
                 Model::from_bytes(codec_bytes, path.display().to_string(), device)
                     .map_err(|error| error.at(path))
             }

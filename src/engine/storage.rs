@@ -2,8 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -13,6 +15,11 @@ use crate::project::{CheckpointRow, CheckpointWrite, NewCheckpoint, Project};
 
 /// Tasks that may wait before their senders are held up.
 const WAITING_TASKS: usize = 64;
+
+/// How many times as long as a piece of a checkpoint took the lane is left alone after it,
+const REST: u32 = 15;
+/// but no longer than this.
+const LONGEST_REST: Duration = Duration::from_millis(500);
 
 type Task = Box<dyn FnOnce(&mut Project) + Send>;
 
@@ -46,12 +53,17 @@ impl WeakStorage {
         if same(&self.path) != same(path) {
             return None;
         }
-        let shared = self.shared.upgrade();
-        if shared.is_none() {
+        let open = self.upgrade();
+        if open.is_none() {
             // Broken off is what it waits for.
             let _ = self.closed.recv();
         }
-        shared.map(|shared| Storage { shared })
+        open
+    }
+
+    /// `None` where the project has been closed.
+    pub(super) fn upgrade(&self) -> Option<Storage> {
+        self.shared.upgrade().map(|shared| Storage { shared })
     }
 
     /// Whether nobody holds the project any more, and its file is closed.
@@ -60,6 +72,12 @@ impl WeakStorage {
             self.closed.try_recv(),
             Err(crossbeam_channel::TryRecvError::Disconnected)
         )
+    }
+}
+
+impl std::fmt::Debug for WeakStorage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WeakStorage({})", self.path.display())
     }
 }
 
@@ -143,13 +161,18 @@ impl Storage {
     }
 
     /// Stores a checkpoint in short pieces, between which the lane does what else is waiting: a stroke never waits for the
-    /// whole of it.
+    /// whole of it. Until `hurry` is set the lane is left alone most of the time: few strokes meet a piece at all.
     ///
     /// # Errors
     /// As [`Project::save_checkpoint`].
-    pub(super) fn save_checkpoint(&self, new: NewCheckpoint<'static>) -> Result<CheckpointRow> {
+    pub(super) fn save_checkpoint(
+        &self,
+        new: NewCheckpoint<'static>,
+        hurry: &AtomicBool,
+    ) -> Result<CheckpointRow> {
         let mut write = CheckpointWrite::new(new)?;
         loop {
+            let began = Instant::now();
             let (back, stored) = self.call(move |project| {
                 let stored = write.advance(project);
                 Ok((write, stored))
@@ -158,6 +181,9 @@ impl Storage {
                 return Ok(row);
             }
             write = back;
+            if !hurry.load(Ordering::Relaxed) {
+                std::thread::sleep((began.elapsed() * REST).min(LONGEST_REST));
+            }
         }
     }
 
@@ -214,7 +240,7 @@ fn gone(path: &Path) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
 
     use serde_json::json;
 
@@ -239,7 +265,7 @@ mod tests {
                 std::thread::yield_now();
             }
             let before = others.load(Ordering::Relaxed);
-            let row = storage.save_checkpoint(NewCheckpoint {
+            let new = NewCheckpoint {
                 run: None,
                 kind: CheckpointKind::Named,
                 step: 3,
@@ -248,7 +274,8 @@ mod tests {
                 metrics: json!({}),
                 weights: vec![7; 40 << 20].into(),
                 training_state: None,
-            });
+            };
+            let row = storage.save_checkpoint(new, &AtomicBool::new(true));
             let meanwhile = others.load(Ordering::Relaxed) - before;
             is_over.store(true, Ordering::Relaxed);
             assert!(meanwhile > 2, "{meanwhile}");

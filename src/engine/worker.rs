@@ -249,7 +249,7 @@ fn run_to_its_end(context: &JobContext, title: &str, work: impl FnOnce(&JobConte
 }
 
 /// A panic as an error a person can report.
-pub(super) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
+pub(crate) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = panic_message(panic);
     Error::new(
         Kind::Internal,

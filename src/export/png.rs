@@ -12,11 +12,16 @@ use crate::document::{Raster, Samples};
 use crate::error::{Error, Kind, Result};
 use crate::foundation::files::{Existing, write_atomic};
 
+/// Keyword of the text chunk of [`Metadata::notes`].
+const NOTES_KEYWORD: &str = "tessera:generated";
+
 /// What a picture carries beside its pixels.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Metadata<'a> {
     /// Written as XMP. `None` for a picture that no model touched.
     pub provenance: Option<Provenance>,
+    /// What was made of what, as JSON; PNG only, as the text chunk `tessera:generated`.
+    pub notes: Option<&'a str>,
     /// From [`super::encode_restore_data`]; PNG only.
     pub restore: Option<&'a [u8]>,
 }
@@ -90,6 +95,11 @@ fn encode(file: &mut (impl Write + ?Sized), raster: &Raster, metadata: &Metadata
     if let Some(provenance) = metadata.provenance {
         encoder
             .add_itxt_chunk("XML:com.adobe.xmp".to_owned(), provenance.packet())
+            .map_err(failed)?;
+    }
+    if let Some(notes) = metadata.notes {
+        encoder
+            .add_itxt_chunk(NOTES_KEYWORD.to_owned(), notes.to_owned())
             .map_err(failed)?;
     }
     let mut writer = encoder.write_header().map_err(failed)?;

@@ -1,6 +1,6 @@
 //! The private PNG chunk `teSR`, from which a document is restored.
 //!
-//! It holds a JSON header ([`RestoreHeader`]) and five zlib streams:
+//! It holds a JSON header ([`RestoreHeader`]) and zlib streams:
 //!
 //! 1. the structure codes as encoded, `u16` little-endian, row by row;
 //! 2. the detail codes as encoded, likewise;
@@ -10,6 +10,10 @@
 //!    first, set where the picture differs from its source; then the source pixels of those
 //!    blocks, row by row within each (8-bit samples, or 16-bit little-endian).
 //!
+//! Where cells come from other places, a sixth stream follows, whose length and sources the header gives: for each detail
+//! cell, row by row, its source plus one (`u16`, 0 where it does not say), then all rows and then all columns
+//! (`u16`) in detail cells. A program that does not know it restores the codes alone.
+//!
 //! So the source is the picture's own pixels outside the patch and the stored ones inside: nothing
 //! of it is lost and little is stored twice. A 16-bit source exported with 8 bits comes back with
 //! 8. The chunk's name says "ancillary, private, unsafe to copy": an editor that changes the pixels
@@ -18,6 +22,7 @@
 //! Layout: `"tsr"`, format (`u8`, 1), header length (`u32` little-endian), header, streams.
 
 use std::io::{Cursor, Read, Write};
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::bufread::ZlibDecoder;
@@ -25,8 +30,8 @@ use flate2::write::ZlibEncoder;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{
-    CodeGrid, Codes, Document, Geometry, History, Level, Raster, Rect, Samples, Source, Wrap,
-    to_16_bit,
+    CodeGrid, Codes, Coordinate, CoordinateGrid, Document, Geometry, History, LayerStack, Level,
+    NoPictures, Raster, Rect, Samples, Source, SourceRef, Sources, Target, Wrap, to_16_bit,
 };
 use crate::error::{Error, Kind, Notice, Result};
 
@@ -55,8 +60,18 @@ pub struct RestoreHeader {
     pub depth_bits: u8,
     /// BLAKE3 of the exported samples (16-bit ones little-endian), in hexadecimal.
     pub pixels: String,
-    /// Bytes of the five streams as stored.
+    /// Bytes of the first five streams as stored.
     pub streams: [u64; 5],
+    /// Bytes of the sixth; 0 where there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub coordinates: u64,
+    /// The pictures, beside its own, that cells come from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceRef>,
+}
+
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// A document restored from an exported picture.
@@ -112,6 +127,10 @@ pub fn encode_restore_data(
         deflate(&grid_bytes(&edited.detail, Some(&encoded.detail)))?,
         deflate(&source_patch(document.source(), output, depth_bits))?,
     ];
+    let coordinates = match document.coordinates().is_empty() {
+        true => Vec::new(),
+        false => deflate(&coordinate_bytes(document))?,
+    };
     let header = RestoreHeader {
         tessera: env!("CARGO_PKG_VERSION").to_owned(),
         model: document.model_hash().to_owned(),
@@ -122,6 +141,11 @@ pub fn encode_restore_data(
         depth_bits,
         pixels: pixel_hash(output),
         streams: std::array::from_fn(|i| streams[i].len() as u64),
+        coordinates: coordinates.len() as u64,
+        sources: match coordinates.is_empty() {
+            true => Vec::new(),
+            false => document.sources().list().to_vec(),
+        },
     };
     let header = serde_json::to_vec(&header).map_err(|e| too_big(e.to_string()))?;
     if header.len() > MAX_HEADER_BYTES {
@@ -135,8 +159,8 @@ pub fn encode_restore_data(
     bytes.push(FORMAT);
     bytes.extend_from_slice(&(header.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&header);
-    for stream in streams {
-        bytes.extend_from_slice(&stream);
+    for stream in streams.iter().chain([&coordinates]) {
+        bytes.extend_from_slice(stream);
     }
     Ok(bytes)
 }
@@ -150,7 +174,7 @@ pub fn read_restore_data(bytes: &[u8]) -> Result<Option<Restore>> {
     let Some(chunk) = find_chunk(bytes)? else {
         return Ok(None);
     };
-    let (header, streams) = read_header(chunk)?;
+    let (header, streams, coordinates) = read_header(chunk)?;
     let geometry = Geometry::new(header.width, header.height)?;
     if geometry.bounds().area() > MAX_RESTORE_PIXELS {
         return Err(Error::new(
@@ -185,14 +209,24 @@ pub fn read_restore_data(bytes: &[u8]) -> Result<Option<Restore>> {
         )
     });
     let source = apply_patch(streams[4], &output, header.depth_bits)?;
-    let document = Document::restore(
+    encoded.check(geometry, None)?;
+    edited.check(geometry, None)?;
+    let mut layers = LayerStack::of_codes(&encoded, &edited);
+    if header.coordinates > 0 {
+        for (index, from) in read_coordinates(coordinates, geometry)?.iter() {
+            layers.put_coordinate(Target::default(), index, Some(from));
+        }
+        layers = LayerStack::from_layers(layers.layers().to_vec(), geometry, None)?;
+    }
+    let document = Document::with_layers(
         source,
         encoded,
-        edited,
+        layers,
         header.wrap,
         header.model.clone(),
         History::default(),
-    )?;
+    )?
+    .with_sources(Sources::new(header.sources.clone(), Arc::new(NoPictures))?)?;
     Ok(Some(Restore {
         header,
         document,
@@ -255,6 +289,42 @@ fn read_grid(
         geometry.grid_height(level),
         cells,
     )
+}
+
+/// The sixth stream.
+fn coordinate_bytes(document: &Document) -> Vec<u8> {
+    let count = document.geometry().cell_count(Level::Detail);
+    let grid = document.coordinates();
+    let mut planes = vec![0u8; count * 6];
+    for (index, from) in grid.iter() {
+        let values = [from.source.saturating_add(1), from.y, from.x];
+        for (plane, value) in values.into_iter().enumerate() {
+            let at = (plane * count + index as usize) * 2;
+            planes[at..at + 2].copy_from_slice(&value.to_le_bytes());
+        }
+    }
+    planes
+}
+
+fn read_coordinates(stream: &[u8], geometry: Geometry) -> Result<CoordinateGrid> {
+    let count = geometry.cell_count(Level::Detail);
+    let planes = inflate(&mut ZlibDecoder::new(stream), count as u64 * 6)?;
+    let value = |plane: usize, cell: usize| {
+        let at = (plane * count + cell) * 2;
+        u16::from_le_bytes([planes[at], planes[at + 1]])
+    };
+    let mut grid = CoordinateGrid::default();
+    for cell in 0..count {
+        if let Some(source) = value(0, cell).checked_sub(1) {
+            let from = Coordinate {
+                source,
+                y: value(1, cell),
+                x: value(2, cell),
+            };
+            grid.set(cell as u32, Some(from));
+        }
+    }
+    Ok(grid)
 }
 
 fn pixel_hash(raster: &Raster) -> String {
@@ -403,7 +473,8 @@ fn find_chunk(bytes: &[u8]) -> Result<Option<&[u8]>> {
     Ok(None)
 }
 
-fn read_header(chunk: &[u8]) -> Result<(RestoreHeader, [&[u8]; 5])> {
+/// The header, the first five streams and the sixth.
+fn read_header(chunk: &[u8]) -> Result<(RestoreHeader, [&[u8]; 5], &[u8])> {
     let Some((head, rest)) = chunk.split_at_checked(8).filter(|(h, _)| h[..3] == MAGIC) else {
         return Err(damaged("the restore data does not begin as it should"));
     };
@@ -427,8 +498,9 @@ fn read_header(chunk: &[u8]) -> Result<(RestoreHeader, [&[u8]; 5])> {
     };
     let header: RestoreHeader =
         serde_json::from_slice(json).map_err(|e| damaged(format!("its header: {e}")))?;
-    let mut streams = [&[][..]; 5];
-    for (stream, &len) in streams.iter_mut().zip(&header.streams) {
+    let mut streams = [&[][..]; 6];
+    let lengths = header.streams.iter().chain([&header.coordinates]);
+    for (stream, &len) in streams.iter_mut().zip(lengths) {
         let Some((data, after)) = usize::try_from(len)
             .ok()
             .and_then(|len| rest.split_at_checked(len))
@@ -438,7 +510,8 @@ fn read_header(chunk: &[u8]) -> Result<(RestoreHeader, [&[u8]; 5])> {
         *stream = data;
         rest = after;
     }
-    Ok((header, streams))
+    let [a, b, c, d, e, coordinates] = streams;
+    Ok((header, [a, b, c, d, e], coordinates))
 }
 
 /// The pixels of the PNG file, which must have the size that the header names.

@@ -15,12 +15,12 @@ use candle_core::Result;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::chain::Extent;
 use super::depthwise::{Plane, convolve};
 use super::host::HostRef;
 use super::norm::inverse_rms;
 use super::pool::Buffer;
 use super::product::{Left, PANEL, PackCell, Packed, ROWS, Scale, product_panel, row_stride};
+use super::shape::Extent;
 use super::simd::{dispatch, gelu};
 use super::{Block, Padding, ranges};
 

@@ -7,10 +7,10 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::block::{GROUPS, Weights, chunks, depthwise_norm, plane, whole_rows};
-use super::chain::Pass;
 use super::depthwise::{Plane, convolve, kernel_gradient, turned};
 use super::pool::Buffer;
 use super::product::{Left, PANEL, Packed, ROWS, outer_panel, product_panel, row_stride};
+use super::shape::Pass;
 use super::simd::{dispatch, dot, gelu_with_slope};
 use super::{Block, ranges};
 

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::host::{self, HostRef, argument};
 use super::pool::Buffer;
+use super::shape::{Extent, Pass};
 use super::shuffle::Direction;
 use super::{Block, Linear, Padding, RmsNorm, block, linear, norm, plain, shuffle};
 
@@ -110,59 +111,6 @@ fn takes_second(layers: &[Layer]) -> bool {
 fn needed(second: Option<&Tensor>) -> Result<&Tensor> {
     let missing = || candle_core::Error::Msg("a chain of two arguments was given one".into());
     second.ok_or_else(missing)
-}
-
-/// The shape of activations: positions in rows. Where a layer does not care which position is beside which, all are one
-/// row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Extent {
-    pub n: usize,
-    pub height: usize,
-    pub width: usize,
-    pub channels: usize,
-}
-
-impl Extent {
-    fn of(shape: &Shape) -> Self {
-        match *shape.dims() {
-            [n, height, width, channels] => Self {
-                n,
-                height,
-                width,
-                channels,
-            },
-            ref dims => {
-                let channels = dims.last().copied().unwrap_or(1);
-                Self {
-                    n: 1,
-                    height: 1,
-                    width: shape.elem_count() / channels.max(1),
-                    channels,
-                }
-            }
-        }
-    }
-
-    pub(super) fn positions(self) -> usize {
-        self.n * self.height * self.width
-    }
-
-    pub(super) fn len(self) -> usize {
-        self.positions() * self.channels
-    }
-}
-
-/// What one layer's backward pass starts from.
-#[derive(Clone, Copy)]
-pub(super) struct Pass<'a> {
-    /// The layer's argument; empty where [`Layer::needs_input`] says so.
-    pub x: &'a [f32],
-    pub extent: Extent,
-    /// Gradient of its result.
-    pub dy: &'a [f32],
-    /// What its forward pass kept beside.
-    pub kept: &'a [f32],
-    pub padding: Padding,
 }
 
 /// The second argument, and where its gradient goes if it has one.

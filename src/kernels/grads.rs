@@ -126,6 +126,24 @@ impl Grads {
         }))
     }
 
+    /// Changes all gradients in name order, on the host: what several processes need to agree.
+    ///
+    /// # Errors
+    /// When an accelerator's cannot be copied.
+    pub fn change(&mut self, mut change: impl FnMut(&str, &mut [f32]) -> Result<()>) -> Result<()> {
+        for (name, grad) in &mut self.0 {
+            match &mut grad.value {
+                GradValue::Host(values) => change(name, values)?,
+                GradValue::Tensor(tensor) => {
+                    let mut values = tensor.flatten_all()?.to_vec1::<f32>()?;
+                    change(name, &mut values)?;
+                    *tensor = Tensor::from_vec(values, tensor.shape(), tensor.device())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

@@ -8,13 +8,13 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::Linear;
-use super::chain::Extent;
 use super::host::HostRef;
 use super::pool::Buffer;
 use super::product::{
     Left, PANEL, PackCell, Packed, ROWS, Scale, outer_panel, product_panel, row_stride,
 };
 use super::ranges;
+use super::shape::Extent;
 use super::simd::dispatch;
 
 /// Rows that are multiplied together.

@@ -18,6 +18,7 @@ pub mod plain;
 mod pool;
 mod product;
 mod ranges;
+mod shape;
 mod shuffle;
 mod simd;
 
@@ -26,11 +27,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{Device, Result, Tensor};
+use candle_nn::{Init, Module, VarBuilder};
 
 pub use adamw::{AdamW, AdamWConfig, read_scalars};
 pub use chain::{Chain, Layer};
 pub use grads::{Grads, no_grad};
-pub use params::{Init, Param, ParamStore, Scope};
+pub use params::{Param, ParamStore, fan_in};
 pub use pool::free_scratch;
 
 /// How positions outside the picture read in a depthwise convolution.
@@ -63,20 +65,22 @@ pub struct Linear {
 }
 
 impl Linear {
-    pub fn new(inputs: usize, outputs: usize, scope: Scope) -> Result<Self> {
+    pub fn new(inputs: usize, outputs: usize, vb: VarBuilder<'_>) -> Result<Self> {
         Ok(Self {
-            weight: scope.get("weight", &[outputs, inputs], Init::fan_in(inputs))?,
-            bias: scope.get("bias", &[outputs], Init::Const(0.0))?,
+            weight: Param::get(&vb, "weight", (outputs, inputs), fan_in(inputs))?,
+            bias: Param::get(&vb, "bias", outputs, candle_nn::init::ZERO)?,
             packs: Arc::default(),
         })
     }
 
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Chain::from([Layer::Linear(self.clone())]).forward(x, Padding::Zero)
-    }
-
     fn plain(&self, x: &Tensor) -> Result<Tensor> {
         plain::linear(x, self.weight.tensor(), Some(self.bias.tensor()))
+    }
+}
+
+impl Module for Linear {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Chain::from([Layer::Linear(self.clone())]).forward(x, Padding::Zero)
     }
 }
 
@@ -88,18 +92,21 @@ pub struct RmsNorm {
 }
 
 impl RmsNorm {
-    pub fn new(channels: usize, scope: Scope) -> Result<Self> {
+    pub fn new(channels: usize, vb: VarBuilder<'_>) -> Result<Self> {
         Ok(Self {
-            gain: scope.get("gain", &[channels], Init::Const(1.0))?,
+            gain: Param::get(&vb, "gain", channels, candle_nn::init::ONE)?,
         })
     }
+}
 
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+impl Module for RmsNorm {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Chain::from([Layer::RmsNorm(self.clone())]).forward(x, Padding::Zero)
     }
 }
 
-/// `x + γ·MLP(RMSNorm(depthwise3x3(x)))`, the ConvNeXt block (arXiv 2201.03545) with a per-pixel norm.
+/// `x + γ·MLP(RMSNorm(depthwise3x3(x)))`, the ConvNeXt block (arXiv 2201.03545) with a per-pixel norm. No [`Module`]: what lies
+/// outside the picture is said with each call.
 #[derive(Debug, Clone)]
 pub struct Block {
     /// `[3, 3, channels]`
@@ -117,14 +124,15 @@ pub struct Block {
 }
 
 impl Block {
-    pub fn new(channels: usize, scope: Scope) -> Result<Self> {
+    pub fn new(channels: usize, vb: VarBuilder<'_>) -> Result<Self> {
+        let depthwise = vb.pp("depthwise");
         Ok(Self {
-            depthwise: scope.get("depthwise.weight", &[3, 3, channels], Init::fan_in(9))?,
-            depthwise_bias: scope.get("depthwise.bias", &[channels], Init::Const(0.0))?,
-            norm: RmsNorm::new(channels, scope.pp("norm"))?,
-            up: Linear::new(channels, 4 * channels, scope.pp("up"))?,
-            down: Linear::new(4 * channels, channels, scope.pp("down"))?,
-            scale: scope.get("scale", &[channels], Init::Const(0.5))?,
+            depthwise: Param::get(&depthwise, "weight", (3, 3, channels), fan_in(9))?,
+            depthwise_bias: Param::get(&depthwise, "bias", channels, candle_nn::init::ZERO)?,
+            norm: RmsNorm::new(channels, vb.pp("norm"))?,
+            up: Linear::new(channels, 4 * channels, vb.pp("up"))?,
+            down: Linear::new(4 * channels, channels, vb.pp("down"))?,
+            scale: Param::get(&vb, "scale", channels, Init::Const(0.5))?,
             packs: Arc::default(),
         })
     }

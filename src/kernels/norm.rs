@@ -5,10 +5,10 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::RmsNorm;
-use super::chain::Extent;
 use super::grads::GradSlot;
 use super::pool::Buffer;
 use super::ranges;
+use super::shape::Extent;
 use super::simd::{dispatch, dot};
 
 const NORM_EPS: f32 = 1e-6;

@@ -3,7 +3,7 @@
 use candle_core::Result;
 use rayon::prelude::*;
 
-use super::chain::Extent;
+use super::shape::Extent;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {

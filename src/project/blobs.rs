@@ -14,7 +14,7 @@ use super::{Project, limits};
 use crate::error::{Error, Result};
 
 /// Rows that one transaction writes or removes: what other work on the file may have to wait for.
-const CHUNKS_PER_COMMIT: usize = 2;
+const CHUNKS_PER_COMMIT: usize = 1;
 
 pub(super) type BlobId = i64;
 

@@ -129,10 +129,13 @@ impl Project {
         self.note(findings, self.checkpoints().map(drop))?;
         self.note(findings, self.imports().map(drop))?;
         const PAGE_ROWS: u64 = 1000;
-        for offset in (0..).step_by(PAGE_ROWS as usize) {
-            match self.pictures(&super::PictureFilter::default(), offset, PAGE_ROWS) {
-                Ok(rows) if rows.is_empty() => break,
-                Ok(_) => {}
+        let mut after = super::PictureId::MIN;
+        loop {
+            match self.pictures_after(&super::PictureFilter::default(), after, PAGE_ROWS) {
+                Ok(rows) => match rows.last() {
+                    Some(last) => after = last.id,
+                    None => break,
+                },
                 Err(e) => {
                     self.note(findings, Err(e))?;
                     break;
@@ -169,6 +172,7 @@ impl Project {
             }
         };
         let mut stack = LayerStack::default();
+        let sources = self.document_sources(row.id)?.len();
         let mut statement = self
             .connection
             .prepare_cached(&format!(
@@ -192,6 +196,7 @@ impl Project {
             let stroke = StoredStroke::read(r)
                 .doing(DOING, &self.path)?
                 .decode(row)?;
+            stroke.check_sources(sources)?;
             if !stroke.follows(&stack, &encoded) {
                 findings.push(self.finding(
                     format!("{name} has a broken history"),

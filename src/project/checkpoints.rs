@@ -124,6 +124,13 @@ impl<'a> CheckpointWrite<'a> {
     /// # Errors
     /// `DiskFull`; the former checkpoint stays, and nothing of the new one.
     pub fn advance(&mut self, project: &mut Project) -> Result<Option<CheckpointRow>> {
+        let row = self.next(project)?;
+        // Else the log's pages would be carried over by whoever comes next: a stroke.
+        project.carry_log_over()?;
+        Ok(row)
+    }
+
+    fn next(&mut self, project: &mut Project) -> Result<Option<CheckpointRow>> {
         match self.phase {
             Phase::Values => {
                 let stored = self.store_some(project);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +11,9 @@ use super::limits::{MAX_NAME_BYTES, MAX_PAGE_ROWS, MAX_VALUE_BYTES};
 use super::sqlite::{
     Doing, bad_value, bytes, checked_name, limited_len, not_found, text, unsigned,
 };
-use super::{ContentHash, PictureId, Project, blobs, journal, layers};
+use super::{ContentHash, PictureId, Project, blobs, journal, layers, sources};
 use crate::document::{
-    ABSENT, Codebooks, Codes, Geometry, History, LayerStack, Level, Stroke, Wrap,
+    ABSENT, Codebooks, Codes, Geometry, History, LayerStack, Level, SourceRef, Stroke, Wrap,
 };
 use crate::error::{Error, Kind, Result};
 use crate::foundation::time::now_ms;
@@ -21,8 +22,6 @@ pub type DocumentId = i64;
 
 /// A snapshot of the edited codes is stored after this many strokes, so that opening replays no more.
 const SNAPSHOT_STROKES: u64 = 256;
-/// Most cell changes held in memory as history (400 MB); older strokes stay in the file.
-const MAX_HISTORY_DELTAS: usize = 1 << 25;
 
 /// Where the source pixels of a new document come from.
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +108,8 @@ pub struct LoadedDocument {
     pub edited: Codes,
     /// After the applied strokes.
     pub layers: LayerStack,
+    /// The pictures, beside its own, that cells come from, in the order of their numbers.
+    pub sources: Vec<SourceRef>,
     pub history: History,
     /// Strokes older than those in `history`: more than memory should hold. Usually 0.
     pub older_strokes: u64,
@@ -196,11 +197,12 @@ pub(super) struct StoredStroke<'a> {
     pub target: i64,
     pub deltas: &'a [u8],
     pub edits: Option<&'a [u8]>,
+    pub coordinates: Option<&'a [u8]>,
 }
 
 impl<'a> StoredStroke<'a> {
     /// The columns that [`StoredStroke::read`] expects.
-    pub const COLUMNS: &'static str = "number, label, target, deltas, layer_edits";
+    pub const COLUMNS: &'static str = "number, label, target, deltas, layer_edits, coordinates";
 
     pub fn read(row: &'a Row<'_>) -> rusqlite::Result<Self> {
         let limited = |column, bytes: &'a [u8]| match bytes.len() <= MAX_VALUE_BYTES {
@@ -208,7 +210,13 @@ impl<'a> StoredStroke<'a> {
             false => Err(bad_value(column, "it is too large")),
         };
         let deltas = row.get_ref(3)?;
-        let edits = row.get_ref(4)?;
+        let optional = |column| {
+            let value: ValueRef<'a> = row.get_ref(column)?;
+            (value.as_blob_or_null())
+                .map_err(|e| bad_value(column, e.to_string()))?
+                .map(|bytes| limited(column, bytes))
+                .transpose()
+        };
         Ok(Self {
             label: text(row, 1, MAX_NAME_BYTES)?,
             target: row.get(2)?,
@@ -216,10 +224,8 @@ impl<'a> StoredStroke<'a> {
                 3,
                 deltas.as_blob().map_err(|e| bad_value(3, e.to_string()))?,
             )?,
-            edits: (edits.as_blob_or_null())
-                .map_err(|e| bad_value(4, e.to_string()))?
-                .map(|bytes| limited(4, bytes))
-                .transpose()?,
+            edits: optional(4)?,
+            coordinates: optional(5)?,
         })
     }
 
@@ -230,6 +236,11 @@ impl<'a> StoredStroke<'a> {
             label: self.label,
             target: layers::target_of(self.target)?,
             deltas: journal::decode_deltas(self.deltas, cell_count(geometry))?,
+            coordinates: match self.coordinates {
+                Some(stored) => sources::decode_coordinates(stored, geometry)?,
+                None => Vec::new(),
+            },
+            sources: Vec::new(),
             edits: match self.edits {
                 Some(stored) => layers::decode_edits(stored, geometry, row.codebooks)?,
                 None => Vec::new(),
@@ -488,7 +499,13 @@ impl Project {
         check_stroke_codes(stroke, row.codebooks)?;
         let stored = journal::encode_deltas(&stroke.deltas);
         let edits = layers::encode_edits(stroke);
+        let coordinates = sources::encode_coordinates(&stroke.coordinates);
         limited_len("a stroke", stored.len(), MAX_VALUE_BYTES)?;
+        limited_len(
+            "a stroke",
+            coordinates.as_ref().map_or(0, Vec::len),
+            MAX_VALUE_BYTES,
+        )?;
         limited_len(
             "a stroke",
             edits.as_ref().map_or(0, Vec::len),
@@ -506,14 +523,16 @@ impl Project {
                     .doing(DOING, path)?;
                 }
             }
+            sources::keep_sources(t, id, stroke, path)?;
             let now = now_ms();
             t.prepare_cached(
-                "INSERT INTO strokes (document, number, label, deltas, created_ms, target, layer_edits)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO strokes (document, number, label, deltas, created_ms, target, layer_edits, coordinates)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )
             .and_then(|mut s| {
                 let target = layers::target_number(stroke.target);
-                s.execute(params![id, kept + 1, stroke.label, stored, now, target, edits])
+                let label = &stroke.label;
+                s.execute(params![id, kept + 1, label, stored, now, target, edits, coordinates])
             })
             .doing(DOING, path)?;
             t.prepare_cached(
@@ -721,12 +740,15 @@ impl Project {
         })?;
         // Both are at most the number of strokes just read.
         let cursor = (row.applied_strokes - older_strokes) as usize;
-        let history = History::from_parts(strokes, cursor).map_err(|e| e.at(&self.path))?;
+        let history = History::from_parts(strokes, cursor)
+            .map_err(|e| e.at(&self.path))?
+            .after(older_strokes);
         Ok(LoadedDocument {
             row,
             encoded,
             edited,
             layers,
+            sources: self.document_sources(id)?,
             history,
             older_strokes,
         })
@@ -735,16 +757,16 @@ impl Project {
     /// How many of the oldest applied strokes must stay in the file so that the rest fits in memory.
     fn strokes_beyond_memory(&self, row: &DocumentRow) -> Result<u64> {
         // A cheap bound first: no document of few or small strokes gets further than this.
-        if (row.strokes as usize).saturating_mul(cell_count(row.geometry()?)) <= MAX_HISTORY_DELTAS
+        if (row.strokes as usize).saturating_mul(cell_count(row.geometry()?)) <= History::MAX_CELLS
         {
             return Ok(0);
         }
         let mut sizes = Vec::new();
         self.for_strokes(row, 1, row.strokes, &mut |_, stroke| {
-            sizes.push(stroke.deltas.len());
+            sizes.push(stroke.deltas.len() + stroke.coordinates.len());
             Ok(())
         })?;
-        let mut room = MAX_HISTORY_DELTAS;
+        let mut room = History::MAX_CELLS;
         let kept = sizes
             .iter()
             .rev()

@@ -1,17 +1,18 @@
 //! Putting a scanned folder into the dataset index: what is new, changed, moved or gone.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::limits::{
-    MAX_FLAGS, MAX_NAME_BYTES, MAX_NOTICES_PER_IMPORT, MAX_PAGE_ROWS, MAX_PATH_BYTES,
-    MAX_PHASH_BYTES, MAX_TEXT_BYTES, MAX_THUMBNAIL_BYTES,
+    MAX_FLAGS, MAX_NOTICES_PER_IMPORT, MAX_PAGE_ROWS, MAX_PATH_BYTES, MAX_PHASH_BYTES,
+    MAX_TEXT_BYTES, MAX_THUMBNAIL_BYTES,
 };
+use super::moves::{follow_moves, mark_missing};
+use super::pictures::{COLUMN_COUNT, COLUMNS, optional, picture_row, read_flag};
 use super::sqlite::{Doing, checked_name, json, limited_len, signed, text, to_json, unsigned};
-use super::{ContentHash, PictureFlag, PictureId, Project, paths};
+use super::{ContentHash, PictureFlag, PictureId, PictureRow, Project, names, paths};
 use crate::error::{Notice, Result};
 use crate::foundation::time::now_ms;
 
@@ -26,8 +27,12 @@ pub struct NewPicture {
     /// Of the file's bytes.
     pub blake3: ContentHash,
     pub file_bytes: u64,
-    /// The file's time of change, in milliseconds since 1970.
+    /// When the content was written last, in milliseconds since 1970; 0 where that is not known.
     pub modified_ms: i64,
+    /// When content, name or rights of the file changed last, in nanoseconds since 1970, where the system tells.
+    pub changed_ns: Option<i64>,
+    /// Version of the program's measuring that made this entry.
+    pub analysis: u32,
     /// Pixels, after orientation.
     pub width: u32,
     pub height: u32,
@@ -46,12 +51,37 @@ pub struct NewPicture {
 }
 
 /// What the index knows of a file, to tell whether it has to be decoded again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownPicture {
+    pub row: PictureRow,
+    /// As [`NewPicture::changed_ns`].
+    pub changed_ns: Option<i64>,
+    /// As [`NewPicture::analysis`].
+    pub analysis: u32,
+    /// When the import that last read the file began, in milliseconds since 1970.
+    pub read_ms: i64,
+    pub has_thumbnail: bool,
+}
+
+/// A known picture whose file was found with the content that the index knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenPicture {
     pub id: PictureId,
-    pub blake3: ContentHash,
-    pub file_bytes: u64,
+    /// What its entry has to say from now on; `None` where it says all that already.
+    pub change: Option<SeenChange>,
+}
+
+/// Of an unchanged file's entry: everything that its content does not decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenChange {
+    pub path: PathBuf,
+    pub label: Option<String>,
+    /// As [`NewPicture::modified_ms`].
     pub modified_ms: i64,
+    /// As [`NewPicture::changed_ns`].
+    pub changed_ns: Option<i64>,
+    /// In place of the stored ones, where there are any.
+    pub flags: Option<Vec<PictureFlag>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -73,6 +103,8 @@ pub struct ImportSummary {
 pub struct Import {
     pub id: ImportId,
     root: PathBuf,
+    /// Pictures found unchanged, whose entries were not touched.
+    seen: Vec<PictureId>,
     pub summary: ImportSummary,
 }
 
@@ -97,30 +129,38 @@ fn check_new(new: &NewPicture) -> Result<()> {
         new.phash.as_ref().map_or(0, Vec::len),
         MAX_PHASH_BYTES,
     )?;
-    limited_len("a picture's list of flags", new.flags.len(), MAX_FLAGS)?;
-    for flag in &new.flags {
+    check_flags(&new.flags)
+}
+
+fn check_flags(flags: &[PictureFlag]) -> Result<()> {
+    limited_len("a picture's list of flags", flags.len(), MAX_FLAGS)?;
+    for flag in flags {
         checked_name("a flag", &flag.name)?;
         limited_len("a flag's reason", flag.reason.len(), MAX_TEXT_BYTES)?;
     }
     Ok(())
 }
 
-/// Everything of a row that the file itself decides.
+/// Everything of a row that the file and the import's folder decide; `?19`: the file is imported by itself, and keeps the
+/// place in a folder that it may have.
 const INSERT: &str = "INSERT INTO pictures (path, path_text, relative_text, label, blake3, file_bytes, modified_ms,
-         width, height, format, bit_depth, has_alpha, phash, excluded, missing, import, added_by)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 0, ?15, ?15)
-     ON CONFLICT (path) DO UPDATE SET path_text = excluded.path_text, relative_text = excluded.relative_text,
-         label = excluded.label, blake3 = excluded.blake3, file_bytes = excluded.file_bytes,
+         width, height, format, bit_depth, has_alpha, phash, excluded, missing, import, added_by,
+         changed_ns, analysis, sort_key)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 0, ?15, ?15, ?16, ?17, ?18)
+     ON CONFLICT (path) DO UPDATE SET path_text = excluded.path_text,
+         relative_text = CASE WHEN ?19 THEN relative_text ELSE excluded.relative_text END,
+         label = CASE WHEN ?19 THEN label ELSE excluded.label END, blake3 = excluded.blake3, file_bytes = excluded.file_bytes,
          modified_ms = excluded.modified_ms, width = excluded.width, height = excluded.height,
          format = excluded.format, bit_depth = excluded.bit_depth, has_alpha = excluded.has_alpha,
-         phash = excluded.phash, missing = 0, import = excluded.import
+         phash = excluded.phash, missing = 0, import = excluded.import, changed_ns = excluded.changed_ns,
+         analysis = excluded.analysis, sort_key = excluded.sort_key
      RETURNING id";
 
 fn store(t: &Connection, import: &mut Import, new: &NewPicture, path: &Path) -> Result<PictureId> {
     const DOING: &str = "store a picture";
     check_new(new)?;
     let file_path = paths::to_bytes(&new.path)?;
-    let relative = new.path.strip_prefix(&import.root).unwrap_or(&new.path);
+    let path_text = new.path.to_string_lossy();
     let known: Option<Option<ContentHash>> = t
         .prepare_cached("SELECT blake3 FROM pictures WHERE path = ?1")
         .and_then(|mut s| s.query_row([&file_path], |row| row.get(0)).optional())
@@ -134,8 +174,8 @@ fn store(t: &Connection, import: &mut Import, new: &NewPicture, path: &Path) -> 
         let id: PictureId = t.prepare_cached(INSERT)?.query_row(
             params![
                 file_path,
-                new.path.to_string_lossy(),
-                relative.to_string_lossy(),
+                path_text,
+                relative_text(&import.root, &new.path),
                 new.label,
                 new.blake3,
                 new.file_bytes.min(i64::MAX as u64).cast_signed(),
@@ -148,19 +188,17 @@ fn store(t: &Connection, import: &mut Import, new: &NewPicture, path: &Path) -> 
                 new.phash,
                 new.excluded,
                 import.id,
+                new.changed_ns,
+                new.analysis,
+                names::sort_key(&path_text),
+                new.path == import.root,
             ],
             |row| row.get(0),
         )?;
         if known.is_some() {
-            t.prepare_cached("DELETE FROM picture_flags WHERE picture = ?1")?
-                .execute([id])?;
+            delete_flags(t, id)?;
         }
-        for flag in &new.flags {
-            t.prepare_cached(
-                "INSERT OR REPLACE INTO picture_flags (picture, flag, reason) VALUES (?1, ?2, ?3)",
-            )?
-            .execute(params![id, flag.name, flag.reason])?;
-        }
+        insert_flags(t, id, &new.flags)?;
         if new.thumbnail.is_empty() {
             if known.is_some() {
                 t.prepare_cached("DELETE FROM thumbnails WHERE picture = ?1")?
@@ -173,6 +211,68 @@ fn store(t: &Connection, import: &mut Import, new: &NewPicture, path: &Path) -> 
         Ok(id)
     };
     write().doing(DOING, path)
+}
+
+/// Where a file lies below the import's folder; a file that was imported by itself has its name.
+fn relative_text(root: &Path, file: &Path) -> String {
+    let below = file.strip_prefix(root).unwrap_or(file);
+    let shown = match file.file_name() {
+        Some(name) if below.as_os_str().is_empty() => Path::new(name),
+        _ => below,
+    };
+    shown.to_string_lossy().into_owned()
+}
+
+fn delete_flags(t: &Connection, id: PictureId) -> rusqlite::Result<()> {
+    t.prepare_cached("DELETE FROM picture_flags WHERE picture = ?1")?
+        .execute([id])
+        .map(drop)
+}
+
+fn insert_flags(t: &Connection, id: PictureId, flags: &[PictureFlag]) -> rusqlite::Result<()> {
+    for flag in flags {
+        t.prepare_cached(
+            "INSERT OR REPLACE INTO picture_flags (picture, flag, reason) VALUES (?1, ?2, ?3)",
+        )?
+        .execute(params![id, flag.name, flag.reason])?;
+    }
+    Ok(())
+}
+
+/// Brings the entry of an unchanged file up to date.
+fn store_seen(
+    t: &Connection,
+    import: &Import,
+    id: PictureId,
+    change: &SeenChange,
+    path: &Path,
+) -> Result<()> {
+    checked_name("a picture's label", change.label.as_deref().unwrap_or(""))?;
+    if let Some(flags) = &change.flags {
+        check_flags(flags)?;
+    }
+    let write = || -> rusqlite::Result<()> {
+        t.prepare_cached(
+            "UPDATE pictures SET relative_text = CASE WHEN ?7 THEN relative_text ELSE ?2 END,
+                 label = CASE WHEN ?7 THEN label ELSE ?3 END, modified_ms = ?4, changed_ns = ?5, import = ?6,
+                 missing = 0 WHERE id = ?1",
+        )?
+        .execute(params![
+            id,
+            relative_text(&import.root, &change.path),
+            change.label,
+            change.modified_ms,
+            change.changed_ns,
+            import.id,
+            change.path == import.root
+        ])?;
+        if let Some(flags) = &change.flags {
+            delete_flags(t, id)?;
+            insert_flags(t, id, flags)?;
+        }
+        Ok(())
+    };
+    write().doing("store a picture", path)
 }
 
 /// The range of path bytes that lie under a folder, the folder's own name being `root`.
@@ -208,33 +308,46 @@ impl Project {
         Ok(Import {
             id,
             root: root.to_owned(),
+            seen: Vec::new(),
             summary: ImportSummary::default(),
         })
     }
 
-    /// What the index knows of the files under `root`, by path. Files whose size and time of change are
-    /// the same need no decoding: pass their ids to [`Project::mark_seen`].
-    pub fn known_pictures(&self, root: &Path) -> Result<HashMap<PathBuf, KnownPicture>> {
-        let root = paths::to_bytes(root)?;
-        let (first, end) = below(&root);
-        let list = || -> rusqlite::Result<HashMap<PathBuf, KnownPicture>> {
-            self.connection
-                .prepare(
-                    "SELECT path, id, blake3, file_bytes, modified_ms FROM pictures
-                     WHERE path = ?1 OR (path >= ?2 AND path < ?3)",
-                )?
-                .query_map(params![root, first, end], |row| {
-                    Ok((
-                        paths::from_bytes(&super::sqlite::bytes(row, 0, MAX_PATH_BYTES)?),
-                        KnownPicture {
-                            id: row.get(1)?,
-                            blake3: row.get(2)?,
-                            file_bytes: unsigned(row, 3)?,
-                            modified_ms: row.get(4)?,
-                        },
-                    ))
-                })?
-                .collect()
+    /// What the index knows of at most `limit` (and [`MAX_PAGE_ROWS`]) pictures with ids above `after`, by id.
+    pub fn known_pictures(&self, after: PictureId, limit: u64) -> Result<Vec<KnownPicture>> {
+        let limit = limit.min(MAX_PAGE_ROWS) as i64; // small, so it fits
+        let columns: Vec<String> = COLUMNS
+            .split(", ")
+            .map(|name| format!("p.{name}"))
+            .collect();
+        let sql = format!(
+            "SELECT {}, f.flag, f.reason, p.changed_ns, p.analysis, i.started_ms,
+                 EXISTS (SELECT 1 FROM thumbnails t WHERE t.picture = p.id)
+             FROM (SELECT * FROM pictures WHERE id > ?1 ORDER BY id LIMIT ?2) p
+             JOIN imports i ON i.id = p.import
+             LEFT JOIN picture_flags f ON f.picture = p.id ORDER BY p.id, f.flag",
+            columns.join(", ")
+        );
+        let list = || -> rusqlite::Result<Vec<KnownPicture>> {
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            let mut rows = statement.query([after, limit])?;
+            let mut known: Vec<KnownPicture> = Vec::new();
+            while let Some(row) = rows.next()? {
+                let id: PictureId = row.get(0)?;
+                if known.last().is_none_or(|last| last.row.id != id) {
+                    known.push(KnownPicture {
+                        row: picture_row(row)?,
+                        changed_ns: optional(row, COLUMN_COUNT + 2, |r, c| r.get(c))?,
+                        analysis: row.get(COLUMN_COUNT + 3)?,
+                        read_ms: row.get(COLUMN_COUNT + 4)?,
+                        has_thumbnail: row.get(COLUMN_COUNT + 5)?,
+                    });
+                }
+                if let Some(last) = known.last_mut() {
+                    read_flag(row, COLUMN_COUNT, &mut last.row.flags)?;
+                }
+            }
+            Ok(known)
         };
         list().doing("list known pictures", &self.path)
     }
@@ -259,20 +372,19 @@ impl Project {
         outcome
     }
 
-    /// Notes that known files are still there, unchanged.
-    pub fn mark_seen(&mut self, import: &mut Import, pictures: &[PictureId]) -> Result<()> {
-        const DOING: &str = "store pictures";
-        let seen = self.transact(DOING, |t, path| {
-            let mut update = t
-                .prepare_cached("UPDATE pictures SET import = ?2, missing = 0 WHERE id = ?1")
-                .doing(DOING, path)?;
-            let mut seen = 0;
-            for id in pictures {
-                seen += update.execute([*id, import.id]).doing(DOING, path)? as u64;
-            }
-            Ok(seen)
-        })?;
-        import.summary.unchanged += seen;
+    /// Notes that known files are still there with the same content. Entries that say so already are not written.
+    pub fn mark_seen(&mut self, import: &mut Import, pictures: &[SeenPicture]) -> Result<()> {
+        let changed: Vec<_> = (pictures.iter())
+            .filter_map(|seen| Some((seen.id, seen.change.as_ref()?)))
+            .collect();
+        if !changed.is_empty() {
+            self.transact("store pictures", |t, path| {
+                (changed.iter())
+                    .try_for_each(|(id, change)| store_seen(t, import, *id, change, path))
+            })?;
+        }
+        import.seen.extend(pictures.iter().map(|seen| seen.id));
+        import.summary.unchanged += pictures.len() as u64;
         Ok(())
     }
 
@@ -319,12 +431,9 @@ impl Project {
         let (first, end) = below(&root);
         self.transact(DOING, |t, path| {
             if is_complete {
-                t.execute(
-                    "UPDATE pictures SET missing = 1
-                     WHERE (path = ?1 OR (path >= ?2 AND path < ?3)) AND import <> ?4",
-                    params![root, first, end, import.id],
-                )
-                .doing(DOING, path)?;
+                let seen = import.seen.iter().copied().collect();
+                let range = params![root, first, end, import.id];
+                mark_missing(t, range, &seen).doing(DOING, path)?;
             }
             let moved = follow_moves(t, import.id).doing(DOING, path)?;
             import.summary.moved = moved;
@@ -393,112 +502,4 @@ impl Project {
         };
         list().doing("read an import's notices", &self.path)
     }
-}
-
-/// A row for the matching of moved files: content and place below the root, then the row.
-type Candidate = ((ContentHash, String), PictureId);
-
-fn candidates(
-    t: &Transaction<'_>,
-    sql: &str,
-    import: ImportId,
-) -> rusqlite::Result<Vec<Candidate>> {
-    t.prepare(sql)?
-        .query_map([import], |row| {
-            let place = text(row, 1, 3 * MAX_PATH_BYTES)?;
-            Ok(((row.get(0)?, place), row.get(2)?))
-        })?
-        .collect()
-}
-
-/// Gives pictures that this import added the row (id, exclusion) of a known one with the same content
-/// whose own file is gone. Returns how many.
-fn follow_moves(t: &Transaction<'_>, import: ImportId) -> rusqlite::Result<u64> {
-    let added = candidates(
-        t,
-        "SELECT blake3, relative_text, id FROM pictures p WHERE added_by = ?1
-         AND EXISTS (SELECT 1 FROM pictures o WHERE o.blake3 = p.blake3 AND o.import <> ?1)
-         ORDER BY blake3, relative_text",
-        import,
-    )?;
-    if added.is_empty() {
-        return Ok(0);
-    }
-    let mut gone = candidates(
-        t,
-        "SELECT blake3, relative_text, id FROM pictures o WHERE import <> ?1
-         AND EXISTS (SELECT 1 FROM pictures p WHERE p.blake3 = o.blake3 AND p.added_by = ?1)
-         ORDER BY blake3, relative_text",
-        import,
-    )?;
-    let mut is_gone = Vec::with_capacity(gone.len());
-    for (_, id) in &gone {
-        let (is_missing, path): (bool, Vec<u8>) = t
-            .prepare_cached("SELECT missing, path FROM pictures WHERE id = ?1")?
-            .query_row([id], |row| {
-                Ok((row.get(0)?, super::sqlite::bytes(row, 1, MAX_PATH_BYTES)?))
-            })?;
-        is_gone.push(is_missing || paths::is_gone(&paths::from_bytes(&path)));
-    }
-    let mut verdicts = is_gone.into_iter();
-    gone.retain(|_| verdicts.next().unwrap_or(false));
-
-    // First the same place below another root, then any place. Each list gives a row away once.
-    let mut pairs = Vec::new();
-    let (rest_added, rest_gone) = pair_up(added, gone, |c| c.0.clone(), &mut pairs);
-    pair_up(rest_added, rest_gone, |c| c.0.0, &mut pairs);
-    for &(old, new) in &pairs {
-        take_over(t, old, new)?;
-    }
-    Ok(pairs.len() as u64)
-}
-
-/// Pairs rows with equal keys, one to one, and returns the rest of both lists.
-fn pair_up<K: std::hash::Hash + Eq>(
-    added: Vec<Candidate>,
-    gone: Vec<Candidate>,
-    key: impl Fn(&Candidate) -> K,
-    pairs: &mut Vec<(PictureId, PictureId)>,
-) -> (Vec<Candidate>, Vec<Candidate>) {
-    let mut by_key: HashMap<K, Vec<Candidate>> = HashMap::new();
-    for old in gone.into_iter().rev() {
-        by_key.entry(key(&old)).or_default().push(old);
-    }
-    let mut rest = Vec::new();
-    for new in added {
-        match by_key.get_mut(&key(&new)).and_then(Vec::pop) {
-            Some(old) => pairs.push((old.1, new.1)),
-            None => rest.push(new),
-        }
-    }
-    (rest, by_key.into_values().flatten().collect())
-}
-
-/// The old row becomes the new one but for its id and the user's choice.
-fn take_over(t: &Transaction<'_>, old: PictureId, new: PictureId) -> rusqlite::Result<()> {
-    let row: (Vec<u8>, String, String, Option<String>, i64, ImportId) = t
-        .prepare_cached(
-            "SELECT path, path_text, relative_text, label, modified_ms, import FROM pictures WHERE id = ?1",
-        )?
-        .query_row([new], |r| {
-            Ok((
-                super::sqlite::bytes(r, 0, MAX_PATH_BYTES)?,
-                text(r, 1, 3 * MAX_PATH_BYTES)?,
-                text(r, 2, 3 * MAX_PATH_BYTES)?,
-                match r.get_ref(3)? {
-                    rusqlite::types::ValueRef::Null => None,
-                    _ => Some(text(r, 3, MAX_NAME_BYTES)?),
-                },
-                r.get(4)?,
-                r.get(5)?,
-            ))
-        })?;
-    t.prepare_cached("DELETE FROM pictures WHERE id = ?1")?
-        .execute([new])?;
-    t.prepare_cached(
-        "UPDATE pictures SET path = ?2, path_text = ?3, relative_text = ?4, label = ?5, modified_ms = ?6,
-             import = ?7, missing = 0 WHERE id = ?1",
-    )?
-    .execute(params![old, row.0, row.1, row.2, row.3, row.4, row.5])?;
-    Ok(())
 }

@@ -2,10 +2,12 @@
 //!
 //! A grid is the number of its cells, their steps from one to the next, then their values (each plus one, so
 //! that an empty cell is 0). A layer is its id, its look (flags, opacity, the name's length and bytes) and four
-//! grids: structure, detail, and what its mask hides of each. Layers are their number and each of them. Edits
+//! grids: structure, detail, and what its mask hides of each; and, where the flag 8 says so, the coordinates of its
+//! details ([`super::sources`]). Layers are their number and each of them. Edits
 //! are their number and each: a tag (0 insert, 1 remove, 2 move, 3 look, 4 replace) and its fields.
 
 use super::journal::{Unpack, damaged, pack, put_number};
+use super::sources;
 use crate::document::{
     Codebooks, Geometry, Layer, LayerEdit, LayerId, LayerLook, LayerStack, Level,
     MAX_LAYER_NAME_BYTES, MAX_LAYERS, SparseGrid, Stroke, Target,
@@ -151,19 +153,24 @@ fn read_stack(
 }
 
 fn put_layer(raw: &mut Vec<u8>, layer: &Layer) {
+    let coordinates = layer.coordinates();
     put_number(raw, u64::from(layer.id()));
-    put_look(raw, layer.look());
+    put_flagged_look(raw, layer.look(), !coordinates.is_empty());
     for grid in Level::ALL.map(|level| layer.cells(level)) {
         put_grid(raw, grid);
     }
     for grid in Level::ALL.map(|level| layer.hidden(level)) {
         put_grid(raw, grid);
     }
+    if !coordinates.is_empty() {
+        sources::put_grid(raw, coordinates);
+    }
 }
 
 fn read_layer(input: &mut Unpack<'_>, geometry: Geometry) -> Result<Layer> {
     let id = read_id(input)?;
-    let mut layer = Layer::new(id, read_look(input)?);
+    let (look, has_coordinates) = read_flagged_look(input)?;
+    let mut layer = Layer::new(id, look);
     for level in Level::ALL {
         read_grid(input, geometry.cell_count(level), |index, code| {
             layer.set(level, index, Some(code));
@@ -172,6 +179,11 @@ fn read_layer(input: &mut Unpack<'_>, geometry: Geometry) -> Result<Layer> {
     for level in Level::ALL {
         read_grid(input, geometry.cell_count(level), |index, _| {
             layer.hide(level, index, true);
+        })?;
+    }
+    if has_coordinates {
+        sources::read_grid(input, geometry, |index, from| {
+            layer.set_coordinate(index, Some(from));
         })?;
     }
     Ok(layer)
@@ -188,9 +200,14 @@ fn read_place(input: &mut Unpack<'_>) -> Result<usize> {
 }
 
 fn put_look(raw: &mut Vec<u8>, look: &LayerLook) {
+    put_flagged_look(raw, look, false);
+}
+
+fn put_flagged_look(raw: &mut Vec<u8>, look: &LayerLook, has_coordinates: bool) {
     let flags = u64::from(look.is_visible)
         | u64::from(look.is_locked) << 1
-        | u64::from(look.is_mask_on) << 2;
+        | u64::from(look.is_mask_on) << 2
+        | u64::from(has_coordinates) << 3;
     put_number(raw, flags);
     put_number(raw, u64::from(look.opacity_percent));
     put_number(raw, look.name.len() as u64);
@@ -198,26 +215,35 @@ fn put_look(raw: &mut Vec<u8>, look: &LayerLook) {
 }
 
 fn read_look(input: &mut Unpack<'_>) -> Result<LayerLook> {
+    match read_flagged_look(input)? {
+        (look, false) => Ok(look),
+        (_, true) => Err(damaged(WHAT, "a look has cells")),
+    }
+}
+
+/// A look, and whether coordinates follow its layer.
+fn read_flagged_look(input: &mut Unpack<'_>) -> Result<(LayerLook, bool)> {
     let flags = input.number()?;
     let opacity_percent = u8::try_from(input.number()?)
         .ok()
         .filter(|percent| *percent <= 100)
         .ok_or_else(|| damaged(WHAT, "an opacity is out of range"))?;
     let len = input.number()?;
-    if flags > 7 || len > MAX_LAYER_NAME_BYTES as u64 {
+    if flags > 15 || len > MAX_LAYER_NAME_BYTES as u64 {
         return Err(damaged(WHAT, "a name is too long"));
     }
     let name = (0..len)
         .map(|_| input.byte())
         .collect::<Result<Vec<u8>>>()?;
     let name = String::from_utf8(name).map_err(|_| damaged(WHAT, "a name is no text"))?;
-    Ok(LayerLook {
+    let look = LayerLook {
         name,
         is_visible: flags & 1 != 0,
         is_locked: flags & 2 != 0,
         opacity_percent,
         is_mask_on: flags & 4 != 0,
-    })
+    };
+    Ok((look, flags & 8 != 0))
 }
 
 fn put_grid(raw: &mut Vec<u8>, grid: &SparseGrid) {

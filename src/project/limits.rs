@@ -26,3 +26,7 @@ pub const MAX_PAGE_ROWS: u64 = 10_000;
 pub const MAX_NOTICES_PER_IMPORT: u64 = 100_000;
 /// A picture's perceptual hash.
 pub const MAX_PHASH_BYTES: usize = 256;
+/// Largest picture in the index of encoded pictures, in pixels (2048 × 2048); larger ones are encoded smaller.
+pub const MAX_INDEXED_PIXELS: u64 = 1 << 22;
+/// Longest embedding of a picture, in values.
+pub const MAX_EMBEDDING_LEN: usize = 1 << 16;

@@ -15,20 +15,26 @@ mod check;
 mod checkpoints;
 mod copy;
 mod documents;
+mod encodings;
 mod hash;
 mod import;
 pub mod journal;
 mod layers;
 pub mod limits;
 mod lock;
+mod moves;
 mod named_states;
+mod names;
 mod open;
+mod packed;
 mod paths;
 mod pictures;
 mod runs;
 mod schema;
 mod settings;
+mod sources;
 mod sqlite;
+mod strokes;
 
 use std::path::{Path, PathBuf};
 
@@ -40,14 +46,20 @@ pub use checkpoints::{
 pub use documents::{
     DocumentId, DocumentRow, DocumentSource, LoadedDocument, NewDocument, NewSource, StrokeRow,
 };
+pub use encodings::{
+    EncodingCounts, EncodingModel, EncodingPage, EncodingRow, EncodingsOf, NewEncoding, Unencoded,
+};
 pub use hash::ContentHash;
-pub use import::{Import, ImportId, ImportRow, ImportSummary, KnownPicture, NewPicture};
+pub use import::{
+    Import, ImportId, ImportRow, ImportSummary, KnownPicture, NewPicture, SeenChange, SeenPicture,
+};
 pub use lock::Holder;
 pub use named_states::{MAX_NAMED_STATES, NamedState};
 pub use paths::{is_gone, is_remote};
 pub use pictures::{PictureCounts, PictureFile, PictureFilter, PictureFlag, PictureId, PictureRow};
 pub use runs::{MetricRow, NewRun, RunId, RunRow, RunStatus};
 pub use schema::APPLICATION_ID;
+pub use sources::{SourceFile, decode_coordinates, encode_coordinates};
 
 use crate::error::{Error, Kind, Result};
 use crate::foundation::files::Existing;
@@ -62,7 +74,7 @@ pub const EXTENSION: &str = "tessera";
 const PAGE_BYTES: u32 = 8192;
 
 /// What one transaction takes off the file's end, in bytes.
-const GIVE_BACK_BYTES: u64 = 4 << 20;
+const GIVE_BACK_BYTES: u64 = 1 << 20;
 
 /// An open project. One process at a time may write to it; reading may happen beside that.
 ///
@@ -248,6 +260,13 @@ impl Project {
         let outcome = work(&transaction, &self.path)?;
         transaction.commit().doing(doing, &self.path)?;
         Ok(outcome)
+    }
+
+    /// Moves what the write-ahead log holds into the file, as far as no reader stands in the way.
+    fn carry_log_over(&self) -> Result<()> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            .doing("write the log back", &self.path)
     }
 
     /// Shrinks the file until at most `keep_bytes` of it are unused.

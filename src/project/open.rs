@@ -11,6 +11,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::limits::MAX_VALUE_BYTES;
+use super::names;
 use super::schema::{self, APPLICATION_ID, MIGRATIONS};
 use super::sqlite::{Doing, damaged};
 use crate::error::{Error, Kind, Result};
@@ -299,6 +300,7 @@ pub(super) fn connect_for_writing(path: &Path) -> Result<Connection> {
 /// Settings for files of strangers; see <https://sqlite.org/security.html>.
 fn guard(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
+    names::register(connection)?;
     for (config, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
@@ -380,7 +382,7 @@ fn small_tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     connection
         .prepare(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-             AND name NOT IN ('blob_chunks', 'thumbnails', 'document_codes', 'strokes')",
+             AND name NOT IN ('blob_chunks', 'thumbnails', 'document_codes', 'strokes', 'encodings')",
         )?
         .query_map([], |row| row.get(0))?
         .collect()

@@ -11,7 +11,7 @@ use super::limits::{
     MAX_THUMBNAIL_BYTES,
 };
 use super::sqlite::{Doing, bytes, not_found, signed, text, unsigned};
-use super::{ContentHash, Project, paths};
+use super::{ContentHash, Project, names, paths};
 use crate::error::Result;
 
 pub type PictureId = i64;
@@ -61,7 +61,7 @@ pub struct PictureFile {
     pub missing: bool,
 }
 
-/// Which pictures a page shows; the default is all of them, by path.
+/// Which pictures are asked for; the default is all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PictureFilter {
@@ -69,7 +69,7 @@ pub struct PictureFilter {
     pub label: Option<String>,
     pub excluded: Option<bool>,
     pub missing: Option<bool>,
-    /// Part of the path, letter case ignored for ASCII.
+    /// Part of the path, letter case ignored.
     pub text: Option<String>,
 }
 
@@ -83,7 +83,8 @@ impl PictureFilter {
         }
     }
 
-    fn condition(&self) -> (String, Vec<Box<dyn ToSql>>) {
+    /// A condition on a row of `pictures`, with the values of its parameters `?1`, `?2`, …
+    pub(super) fn condition(&self) -> (String, Vec<Box<dyn ToSql>>) {
         let mut parts = vec!["1".to_owned()];
         let mut values: Vec<Box<dyn ToSql>> = Vec::new();
         let mut add = |sql: &str, value: Box<dyn ToSql>| {
@@ -107,8 +108,8 @@ impl PictureFilter {
         }
         if let Some(text) = &self.text {
             add(
-                "instr(lower(path_text), lower(?)) > 0",
-                Box::new(text.clone()),
+                "instr(folded(path_text), ?) > 0",
+                Box::new(names::folded(text)),
             );
         }
         (parts.join(" AND "), values)
@@ -126,9 +127,11 @@ pub struct PictureCounts {
     pub by_label: BTreeMap<String, u64>,
 }
 
-const COLUMNS: &str = "id, path, relative_text, label, blake3, file_bytes, modified_ms, width, height, format, bit_depth, has_alpha, phash, excluded, missing";
+pub(super) const COLUMNS: &str = "id, path, relative_text, label, blake3, file_bytes, modified_ms, width, height, format, bit_depth, has_alpha, phash, excluded, missing";
+/// How many columns that are.
+pub(super) const COLUMN_COUNT: usize = 15;
 
-fn optional<T>(
+pub(super) fn optional<T>(
     row: &Row<'_>,
     column: usize,
     read: impl FnOnce(&Row<'_>, usize) -> rusqlite::Result<T>,
@@ -139,7 +142,7 @@ fn optional<T>(
     }
 }
 
-fn picture_row(row: &Row<'_>) -> rusqlite::Result<PictureRow> {
+pub(super) fn picture_row(row: &Row<'_>) -> rusqlite::Result<PictureRow> {
     Ok(PictureRow {
         id: row.get(0)?,
         path: paths::from_bytes(&bytes(row, 1, MAX_PATH_BYTES)?),
@@ -160,66 +163,119 @@ fn picture_row(row: &Row<'_>) -> rusqlite::Result<PictureRow> {
     })
 }
 
+/// Adds the flag that a joined row has at `column`, where it has one.
+pub(super) fn read_flag(
+    row: &Row<'_>,
+    column: usize,
+    flags: &mut Vec<PictureFlag>,
+) -> rusqlite::Result<()> {
+    // A forged file may have any number.
+    if flags.len() < MAX_FLAGS
+        && let Some(name) = optional(row, column, |r, c| text(r, c, MAX_NAME_BYTES))?
+    {
+        let reason = text(row, column + 1, MAX_TEXT_BYTES)?;
+        flags.push(PictureFlag { name, reason });
+    }
+    Ok(())
+}
+
 impl Project {
-    /// A page of pictures in the order of their paths; at most `limit` and [`MAX_PAGE_ROWS`].
+    /// A page of pictures by name, in the order people expect (`img2` before `img10`), for a view that jumps to any place.
+    /// At most `limit` and [`MAX_PAGE_ROWS`].
+    ///
+    /// While an import writes, a picture may appear on two pages or on none: whoever needs each picture once uses
+    /// [`Project::pictures_after`].
     pub fn pictures(
         &self,
         filter: &PictureFilter,
         offset: u64,
         limit: u64,
     ) -> Result<Vec<PictureRow>> {
-        const DOING: &str = "list the pictures";
         let (condition, mut values) = filter.condition();
-        values.push(Box::new(signed("an offset", offset)?));
         values.push(Box::new(limit.min(MAX_PAGE_ROWS) as i64)); // small, so it fits
-        let sql = format!(
-            "SELECT {COLUMNS} FROM pictures WHERE {condition} ORDER BY path LIMIT ?{} OFFSET ?{}",
-            values.len(),
-            values.len() - 1
+        values.push(Box::new(signed("an offset", offset)?));
+        let page = format!(
+            "WHERE {condition} ORDER BY sort_key, id LIMIT ?{} OFFSET ?{}",
+            values.len() - 1,
+            values.len()
         );
-        let list = || -> rusqlite::Result<Vec<PictureRow>> {
-            self.connection
-                .prepare_cached(&sql)?
-                .query_map(rusqlite::params_from_iter(values.iter()), picture_row)?
-                .collect()
-        };
-        let mut rows = list().doing(DOING, &self.path)?;
-        for row in &mut rows {
-            row.flags = self.picture_flags(row.id)?;
-        }
-        Ok(rows)
+        self.picture_rows(&page, "p.sort_key, p.id", &values)
+    }
+
+    /// At most `limit` (and [`MAX_PAGE_ROWS`]) pictures with ids above `after`, by id. Beginning at [`PictureId::MIN`] and going
+    /// on from the last id, each picture that is there all the time comes exactly once, whatever is written meanwhile.
+    pub fn pictures_after(
+        &self,
+        filter: &PictureFilter,
+        after: PictureId,
+        limit: u64,
+    ) -> Result<Vec<PictureRow>> {
+        let (condition, mut values) = filter.condition();
+        values.push(Box::new(after));
+        values.push(Box::new(limit.min(MAX_PAGE_ROWS) as i64)); // small, so it fits
+        let page = format!(
+            "WHERE id > ?{} AND {condition} ORDER BY id LIMIT ?{}",
+            values.len() - 1,
+            values.len()
+        );
+        self.picture_rows(&page, "p.id", &values)
     }
 
     pub fn picture(&self, id: PictureId) -> Result<PictureRow> {
-        let mut row = self
-            .connection
-            .query_row(
-                &format!("SELECT {COLUMNS} FROM pictures WHERE id = ?1"),
-                [id],
-                picture_row,
-            )
-            .optional()
-            .doing("read a picture's entry", &self.path)?
-            .ok_or_else(|| not_found("the picture", &self.path))?;
-        row.flags = self.picture_flags(id)?;
-        Ok(row)
+        let rows = self.picture_rows("WHERE id = ?1", "p.id", &[Box::new(id)])?;
+        let row = rows.into_iter().next();
+        row.ok_or_else(|| not_found("the picture", &self.path))
     }
 
-    fn picture_flags(&self, id: PictureId) -> Result<Vec<PictureFlag>> {
-        let list = || -> rusqlite::Result<Vec<PictureFlag>> {
+    /// The rows that `page` selects, with their flags, in one query.
+    fn picture_rows(
+        &self,
+        page: &str,
+        order: &str,
+        values: &[Box<dyn ToSql>],
+    ) -> Result<Vec<PictureRow>> {
+        let sql = format!(
+            "SELECT {COLUMNS}, f.flag, f.reason FROM (SELECT * FROM pictures {page}) p
+             LEFT JOIN picture_flags f ON f.picture = p.id ORDER BY {order}, f.flag"
+        );
+        let list = || -> rusqlite::Result<Vec<PictureRow>> {
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+            let mut pictures: Vec<PictureRow> = Vec::new();
+            while let Some(row) = rows.next()? {
+                let id: PictureId = row.get(0)?;
+                if pictures.last().is_none_or(|last| last.id != id) {
+                    pictures.push(picture_row(row)?);
+                }
+                if let Some(last) = pictures.last_mut() {
+                    read_flag(row, COLUMN_COUNT, &mut last.flags)?;
+                }
+            }
+            Ok(pictures)
+        };
+        list().doing("list the pictures", &self.path)
+    }
+
+    /// The ids of all pictures that a filter lets through, in order: 8 bytes each, however many there are.
+    pub fn picture_ids(&self, filter: &PictureFilter) -> Result<Vec<PictureId>> {
+        let (condition, values) = filter.condition();
+        let list = || -> rusqlite::Result<Vec<PictureId>> {
             self.connection
                 .prepare_cached(&format!(
-                    "SELECT flag, reason FROM picture_flags WHERE picture = ?1 ORDER BY flag LIMIT {MAX_FLAGS}"
+                    "SELECT id FROM pictures WHERE {condition} ORDER BY id"
                 ))?
-                .query_map([id], |row| {
-                    Ok(PictureFlag {
-                        name: text(row, 0, MAX_NAME_BYTES)?,
-                        reason: text(row, 1, MAX_TEXT_BYTES)?,
-                    })
-                })?
+                .query_map(rusqlite::params_from_iter(values.iter()), |row| row.get(0))?
                 .collect()
         };
-        list().doing("read a picture's flags", &self.path)
+        list().doing("list the pictures", &self.path)
+    }
+
+    /// A picture whose file has this content; that with the lowest id where there are copies.
+    pub fn picture_by_content(&self, hash: ContentHash) -> Result<Option<PictureId>> {
+        self.connection
+            .prepare_cached("SELECT min(id) FROM pictures WHERE blake3 = ?1")
+            .and_then(|mut s| s.query_row([hash], |row| row.get(0)))
+            .doing("find a picture", &self.path)
     }
 
     /// How many pictures a filter lets through.

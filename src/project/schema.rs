@@ -3,11 +3,17 @@
 
 use rusqlite::Connection;
 
+use super::names;
+
 /// "TSRA", in the SQLite header at offset 68.
 pub const APPLICATION_ID: i32 = i32::from_be_bytes(*b"TSRA");
 
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("schema_v1.sql"),
+    include_str!("schema_v2.sql"),
+    include_str!("schema_v3.sql"),
+    include_str!("schema_v4.sql"),
+];
 
 /// Runs the migrations from `from` (0 for an empty database) to the end of the list, in one transaction.
 pub(super) fn migrate(
@@ -15,6 +21,7 @@ pub(super) fn migrate(
     migrations: &[&str],
     from: usize,
 ) -> rusqlite::Result<()> {
+    names::register(connection)?;
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     for step in migrations.iter().skip(from) {
@@ -93,6 +100,37 @@ mod tests {
         assert_eq!((name.as_str(), note), ("Run 1", None));
         assert_eq!(first_difference(&connection, &both).unwrap(), None);
         assert!(first_difference(&connection, &both[..1]).unwrap().is_some());
+    }
+
+    #[test]
+    fn pictures_of_version_2_get_their_place_in_the_order_of_names() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, &MIGRATIONS[..2], 0).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO imports (id, root, root_text, started_ms, summary) VALUES (1, x'2F', '/', 1, '{}')",
+            )
+            .unwrap();
+        for name in ["/img10.png", "/IMG2.png", "/img1.png"] {
+            connection
+                .execute(
+                    "INSERT INTO pictures (path, path_text, relative_text, blake3, file_bytes, modified_ms, width,
+                         height, format, bit_depth, has_alpha, excluded, missing, import, added_by)
+                     VALUES (CAST(?1 AS BLOB), ?1, ?1, zeroblob(32), 1, 1, 1, 1, 'png', 8, 0, 0, 0, 1, 1)",
+                    [name],
+                )
+                .unwrap();
+        }
+        migrate(&mut connection, MIGRATIONS, 2).unwrap();
+        assert_eq!(first_difference(&connection, MIGRATIONS).unwrap(), None);
+        let names: Vec<String> = connection
+            .prepare("SELECT path_text FROM pictures ORDER BY sort_key")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<rusqlite::Result<_>>()
+            .unwrap();
+        assert_eq!(names, ["/img1.png", "/IMG2.png", "/img10.png"]);
     }
 
     #[test]

@@ -110,6 +110,15 @@ impl Surface {
         }
     }
 
+    /// What is shown as the picture is now, straight RGBA8 row by row, where it is kept in memory: not on a
+    /// graphics processor.
+    pub fn pixels(&self) -> Option<&[u8]> {
+        match self {
+            Self::Gpu(_) => None,
+            Self::Plain(surface) => Some(surface.pixels()),
+        }
+    }
+
     /// Compares with other pixels than those that the picture came with: all of it, straight alpha.
     pub fn set_before(&mut self, rgba8: &[u8]) {
         match self {

@@ -142,6 +142,10 @@ impl PlainSurface {
         }
     }
 
+    pub(super) fn pixels(&self) -> &[u8] {
+        &self.now
+    }
+
     pub(super) fn set_before(&mut self, rgba8: &[u8]) {
         let whole = self.size();
         self.before = Arc::new(rgba8.to_vec());

@@ -13,12 +13,13 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Result, Tensor, Var};
+use candle_nn::{Module, VarBuilder};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::kernels::{
-    AdamW, AdamWConfig, Block, Linear, Padding, ParamStore, RmsNorm, Scope, blocks, space_to_depth,
+    AdamW, AdamWConfig, Block, Linear, Padding, ParamStore, RmsNorm, blocks, space_to_depth,
 };
 
 /// Sides of the crops that a critic sees are multiples of this, px.
@@ -81,20 +82,20 @@ struct Network {
 }
 
 impl Network {
-    fn new(width: usize, scope: &Scope<'_>) -> Result<Self> {
+    fn new(width: usize, vb: &VarBuilder<'_>) -> Result<Self> {
         let coarse = width + width / 2;
         let stack = |channels, name: &str| {
             (0..2)
-                .map(|i| Block::new(channels, scope.pp(name).pp(i)))
+                .map(|i| Block::new(channels, vb.pp(name).pp(i)))
                 .collect::<Result<Vec<_>>>()
         };
         Ok(Self {
-            fine_in: Linear::new(16 * CHANNELS, width, scope.pp("fine_in"))?,
+            fine_in: Linear::new(16 * CHANNELS, width, vb.pp("fine_in"))?,
             fine: stack(width, "fine")?,
-            coarse_in: Linear::new(4 * width, coarse, scope.pp("coarse_in"))?,
+            coarse_in: Linear::new(4 * width, coarse, vb.pp("coarse_in"))?,
             coarse: stack(coarse, "coarse")?,
-            norm: RmsNorm::new(coarse, scope.pp("norm"))?,
-            out: Linear::new(coarse, 1, scope.pp("out"))?,
+            norm: RmsNorm::new(coarse, vb.pp("norm"))?,
+            out: Linear::new(coarse, 1, vb.pp("out"))?,
         })
     }
 

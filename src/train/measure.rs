@@ -4,19 +4,17 @@ use std::time::{Duration, Instant};
 
 use crate::codec::{Codec, CodecConfig, STRUCTURE_STRIDE_PX};
 use crate::error::{Error, Result};
-use crate::kernels::AdamW;
 
+use super::codec_task::CodecTask;
 use super::config::TrainConfig;
-use super::step::{Input, train_step};
+use super::task::{StepInput, Task};
 
 /// Of the learning rate: too small to lead anywhere.
 const RATE_FACTOR: f64 = 1e-4;
 
 /// A codec in training.
 pub struct MeasuredStep {
-    codec: Codec,
-    optimizer: AdamW,
-    config: TrainConfig,
+    task: CodecTask,
     pixels: Vec<f32>,
     next: u64,
 }
@@ -40,10 +38,8 @@ impl MeasuredStep {
             ..TrainConfig::default()
         };
         Ok(Self {
-            optimizer: AdamW::new(codec.params(), &config.optimizer.adamw())?,
             pixels: random_pixels(batch as usize, crop_px as usize),
-            codec,
-            config,
+            task: CodecTask::new(codec, config)?,
             next: 0,
         })
     }
@@ -53,30 +49,26 @@ impl MeasuredStep {
     /// # Errors
     /// As the step of a run.
     pub fn run(&mut self) -> Result<Duration> {
-        let input = Input {
+        let input = StepInput {
             step: self.next,
             rate_factor: RATE_FACTOR,
-            quantize: true,
+            has_begun: true,
             pixels: self.pixels.clone(),
         };
         self.next += 1;
         let started = Instant::now();
-        train_step(
-            &mut self.codec,
-            &mut self.optimizer,
-            None,
-            &self.config,
-            input,
-        )?;
-        self.codec.device().synchronize()?;
+        let step = self.task.step(input)?;
+        self.task.apply(step)?;
+        self.task.codec().device().synchronize()?;
         Ok(started.elapsed())
     }
 
     /// Floating-point operations of one step's matrix products, as [`forward_flops`] counts them: once forward, twice
     /// backward.
     pub fn flops(&self) -> f64 {
-        let (batch, side) = (self.config.batch as usize, self.config.crop_px as usize);
-        3.0 * forward_flops(self.codec.config(), batch, side)
+        let config = self.task.config();
+        let (batch, side) = (config.batch as usize, config.crop_px as usize);
+        3.0 * forward_flops(self.task.layout(), batch, side)
     }
 }
 
@@ -146,7 +138,7 @@ mod tests {
         let mut step = MeasuredStep::new(codec, 2, 32).unwrap();
         assert!(step.run().unwrap() > Duration::ZERO);
         assert!(step.run().unwrap() > Duration::ZERO);
-        let after = step.codec.tensors()["decoder.out.weight"]
+        let after = step.task.codec().tensors()["decoder.out.weight"]
             .flatten_all()
             .unwrap();
         assert_ne!(

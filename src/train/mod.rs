@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a project, a job or a window: models and states are bytes that the sink keeps.
 
+mod codec_task;
 pub mod config;
 mod contrast;
 mod critic;
@@ -22,8 +23,10 @@ mod run;
 pub mod schedule;
 pub mod sink;
 pub mod state;
-mod step;
+pub mod sync;
+pub mod task;
 
+pub use codec_task::CodecTask;
 pub use config::{
     CodebookStart, EarlyStop, EvaluationConfig, OptimizerConfig, Preset, TrainConfig,
 };
@@ -37,3 +40,5 @@ pub use sink::{
     Checkpoint, CheckpointKind, Evaluation, Preview, ReseededCodes, StateWanted, StepFigures,
     TrainSink,
 };
+pub use sync::GradSync;
+pub use task::Task;

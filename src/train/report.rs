@@ -1,21 +1,22 @@
 //! Means and usage between two reports.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use candle_core::Tensor;
 
 use crate::codec::CodecConfig;
 use crate::error::Result;
 
+use super::codec_task::Outcome;
 use super::config::TrainConfig;
-use super::eta::Eta;
 use super::metrics::CodeCounts;
 use super::sink::StepFigures;
-use super::step::Outcome;
+use super::task::Told;
 
+#[derive(Default)]
 pub(super) struct Report {
-    pub steps: Eta,
-    since: Instant,
+    /// When the first step since then began.
+    since: Option<Instant>,
     count: u64,
     learning_rate: f64,
     loss: f64,
@@ -33,27 +34,12 @@ pub(super) struct Report {
 /// Batches whose codes are fetched at once.
 const MAX_CODES: usize = 64;
 
-impl Default for Report {
-    fn default() -> Self {
-        Self {
-            steps: Eta::default(),
-            since: Instant::now(),
-            count: 0,
-            learning_rate: 0.0,
-            loss: 0.0,
-            reconstruction: 0.0,
-            structure: 0.0,
-            commitment: 0.0,
-            gradient_norm: 0.0,
-            contrast: None,
-            critic: None,
-            codes: Vec::new(),
-            counts: None,
-        }
-    }
-}
-
 impl Report {
+    /// A step begins.
+    pub fn begin(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
     pub fn add(&mut self, outcome: &Outcome, codec: &CodecConfig) -> Result<()> {
         self.count += 1;
         self.learning_rate = outcome.learning_rate;
@@ -90,23 +76,24 @@ impl Report {
     /// The means since the last call.
     pub fn take(
         &mut self,
-        step: u64,
-        progress: f64,
-        remaining: Option<Duration>,
+        told: Told,
         config: &TrainConfig,
         codec: &CodecConfig,
     ) -> Result<StepFigures> {
         self.count_codes(codec)?;
         let mean = |sum: f64| sum / self.count.max(1) as f64;
-        let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
+        let seconds = self
+            .since
+            .map_or(0.0, |since| since.elapsed().as_secs_f64());
+        let seconds = seconds.max(1e-9);
         let usage = |level: usize| {
             self.counts
                 .as_ref()
                 .map_or(0.0, |counts| counts[level].usage())
         };
         let figures = StepFigures {
-            step,
-            progress,
+            step: told.step,
+            progress: told.share,
             learning_rate: self.learning_rate,
             loss: mean(self.loss),
             reconstruction_loss: mean(self.reconstruction),
@@ -116,14 +103,11 @@ impl Report {
             contrast_loss: self.contrast.map(mean),
             critic_loss: self.critic.map(mean),
             pictures_per_second: (self.count * u64::from(config.batch)) as f64 / seconds,
-            remaining,
+            remaining: told.remaining,
             structure_usage: usage(0),
             detail_usage: usage(1),
         };
-        *self = Self {
-            steps: std::mem::take(&mut self.steps),
-            ..Self::default()
-        };
+        *self = Self::default();
         Ok(figures)
     }
 }

@@ -9,14 +9,14 @@ use super::run::Ended;
 use crate::error::Result;
 
 /// Receives what a run gives out. All calls come from the training thread, in order.
-pub trait TrainSink {
+pub trait TrainSink<E = Evaluation, F = StepFigures> {
     /// Every [`super::TrainConfig::report_every`] steps.
-    fn figures(&mut self, figures: &StepFigures) {
+    fn figures(&mut self, figures: &F) {
         let _ = figures;
     }
 
     /// After each evaluation.
-    fn evaluation(&mut self, evaluation: &Evaluation) {
+    fn evaluation(&mut self, evaluation: &E) {
         let _ = evaluation;
     }
 
@@ -36,7 +36,7 @@ pub trait TrainSink {
     ///
     /// # Errors
     /// What keeping it returns.
-    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<()>;
+    fn checkpoint(&mut self, checkpoint: Checkpoint<E>) -> Result<()>;
 }
 
 /// Means over the steps since the last report.
@@ -176,21 +176,23 @@ pub enum StateWanted {
 
 /// Something to keep. A newer one of the same kind replaces the older.
 #[derive(Debug, Clone)]
-pub struct Checkpoint {
+pub struct Checkpoint<E = Evaluation> {
     pub kind: CheckpointKind,
     /// Steps done.
     pub step: u64,
+    /// Why the run ends with it; `None` while it goes on.
+    pub ended: Option<Ended>,
     /// The model with averaged weights, as a file; `None` before the codebooks exist.
     pub model: Option<Vec<u8>>,
     /// What [`super::Run::resume`] takes; with [`CheckpointKind::Last`], as [`TrainSink::state_wanted`] asked for.
     pub state: Option<Vec<u8>>,
     /// Of this model ([`CheckpointKind::Best`]), or the latest one.
-    pub evaluation: Option<Evaluation>,
-    /// Codes that stand for something else than in the model that the run began with.
-    pub reseeded: ReseededCodes,
+    pub evaluation: Option<E>,
+    /// What else there is to say of it, by name: of a codec `reseeded`, its [`ReseededCodes`].
+    pub remarks: BTreeMap<&'static str, serde_json::Value>,
 }
 
-/// Ids by level.
+/// Ids by level of codes that stand for something else than in the model that the run began with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReseededCodes {
     pub structure: Vec<u32>,

@@ -341,8 +341,15 @@ fn item(ui: &mut Ui, state: &State, out: &mut Commands, command: Command) {
 
 /// Whether a command can do anything now.
 pub fn is_possible(state: &State, command: &Command) -> bool {
+    if !command.place().has(state.workspace) {
+        return false;
+    }
     let history = state.session.canvas.as_ref().map(|c| c.document.history());
+    let gallery = &state.session.gallery;
     match command {
+        Command::Undo if state.workspace == Workspace::Dataset => gallery.can_undo(),
+        Command::Redo if state.workspace == Workspace::Dataset => gallery.can_redo(),
+        Command::LeaveOut => gallery.selected.as_ref().is_some_and(|row| !row.excluded),
         Command::Undo => history.is_some_and(|history| history.can_undo()),
         Command::Redo => history.is_some_and(|history| history.can_redo()),
         Command::SelectNone

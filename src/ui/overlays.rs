@@ -170,7 +170,7 @@ impl Overlays {
             && !self.text.trim().is_empty()
         {
             let path = PathBuf::from(self.text.trim());
-            out.push(Command::OpenFiles(vec![path]));
+            out.push(Command::OpenTyped(path));
         }
     }
 

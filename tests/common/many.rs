@@ -29,6 +29,8 @@ pub fn add_pictures(project: &mut Project, root: &Path, count: u64) {
                     blake3: ContentHash(*blake3::hash(&index.to_le_bytes()).as_bytes()),
                     file_bytes: 0,
                     modified_ms: 0,
+                    changed_ns: None,
+                    analysis: 1,
                     width: 640,
                     height: 480,
                     format: "png".into(),

@@ -258,3 +258,110 @@ fn a_hundred_thousand_rows_scroll_with_bounded_memory_and_no_work_on_the_windows
     assert!(thumbnails <= Gallery::MAX_THUMBNAILS, "{thumbnails}");
     assert_eq!(blocking_calls(), before, "see the log for what was done");
 }
+
+#[test]
+fn keys_act_on_the_pictures_that_are_seen_and_not_on_the_canvas_behind() {
+    use eframe::egui::{Key, Modifiers};
+    let (ctrl, shift) = (Modifiers::COMMAND, Modifiers::SHIFT);
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("pictures");
+    tessera::engine::write_samples(&pictures).unwrap();
+    let mut window = Window::open(folder.path(), &[]);
+    window.until_paintable();
+    window.drag(&[(0.3, 0.3), (0.6, 0.3)]);
+    window.key(ctrl, Key::A);
+    import(&mut window, &pictures);
+    window.dismiss_notices();
+    window.click("parrot.png");
+    let painted = |window: &Window| {
+        let document = &window.canvas().document;
+        (document.revision(), window.state().session.tabs.order.len())
+    };
+    let (before, tool) = (painted(&window), window.state().paint.tool);
+    let selection = window
+        .state()
+        .session
+        .selection(window.canvas().id)
+        .cloned();
+    assert!(selection.is_some());
+    window.key(Modifiers::NONE, Key::Delete);
+    window.until("the exclusion", |state| counts(state).excluded == 1);
+    window.key(ctrl, Key::Z);
+    window.until("it is back", |state| counts(state).excluded == 0);
+    window.key(ctrl.plus(shift), Key::Z);
+    window.until("it is left out again", |state| counts(state).excluded == 1);
+    window.key(ctrl, Key::Z);
+    window.until("it is back again", |state| counts(state).excluded == 0);
+    // There is nothing left to take back, nor anything that these keys do here.
+    for page in ["Pictures", "Fine-tune", "Codebook"] {
+        window.click(page);
+        for (held, key) in [
+            (ctrl, Key::Z),
+            (shift, Key::Backspace),
+            (ctrl.plus(shift), Key::A),
+            (ctrl.plus(shift), Key::N),
+            (ctrl, Key::W),
+            (Modifiers::NONE, Key::E),
+        ] {
+            window.key(held, key);
+            if window.state().overlay.is_some() {
+                window.key(Modifiers::NONE, Key::Escape);
+            }
+        }
+    }
+    window.click("Fine-tune");
+    window.key(Modifiers::NONE, Key::Delete);
+    assert_eq!(painted(&window), before);
+    assert_eq!(window.state().paint.tool, tool);
+    let now = window.state().session.selection(window.canvas().id);
+    assert_eq!(now, selection.as_ref());
+    assert_eq!(counts(window.state()).excluded, 0);
+    // On the canvas they do what they always did.
+    window.click("Paint");
+    window.key(ctrl, Key::Z);
+    assert!(!window.canvas().document.is_edited());
+}
+
+#[test]
+fn a_path_that_is_not_there_is_told_and_stays_to_be_corrected() {
+    use eframe::egui::{Key, Modifiers};
+    use tessera::app::{Overlay, Severity};
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("pictures");
+    tessera::engine::write_samples(&pictures).unwrap();
+    let mut window = Window::open(folder.path(), &[]);
+    window.until_paintable();
+    let errors = |state: &State| {
+        let shown = state.notices.history();
+        let errors = shown.filter(|entry| entry.severity == Severity::Error);
+        errors.map(|entry| entry.text()).collect::<Vec<_>>()
+    };
+    window.key(Modifiers::COMMAND, Key::L);
+    let typed = folder.path().join("picture");
+    window.write("Path", typed.to_str().unwrap());
+    window.until("the error", |state| !errors(state).is_empty());
+    assert!(errors(window.state())[0].contains("there is nothing at this path"));
+    assert_eq!(window.state().overlay, Some(Overlay::OpenPath));
+    assert_eq!(window.state().workspace, Workspace::Paint);
+    let field = window.harness.get_by_label("Path");
+    assert_eq!(field.value(), typed.to_str().map(str::to_owned));
+    // One letter more is right.
+    field.focus();
+    field.type_text("s");
+    window.steps(2);
+    window.key(Modifiers::NONE, Key::Enter);
+    window.until("the import", |state| {
+        state.session.import_report.is_some() && state.is_idle()
+    });
+    assert_eq!(window.state().overlay, None);
+    window.until("the pictures", |state| counts(state).total == 22);
+
+    // Named in any other way it is an error as well, and no import.
+    let gone = folder.path().join("gone");
+    window.apply(Command::Import(vec![pictures, gone]));
+    window.until("the other error", |state| {
+        errors(state).len() == 2 && state.is_idle()
+    });
+    assert!(errors(window.state())[0].contains("ould not import"));
+    assert_eq!(counts(window.state()).total, 22);
+}

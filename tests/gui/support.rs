@@ -1,4 +1,4 @@
-//! A window in a folder of its own, driven step by step.
+//! A window in a folder of its own, driven step by step. After each step it is looked over: see [`Sweep`].
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -7,15 +7,20 @@ use std::time::{Duration, Instant};
 use eframe::egui::{self, Pos2, Rect, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use tessera::app::{App, Canvas, Options, Picker, Question, State};
+use tessera::app::{App, Canvas, Command, Options, Picker, Question, State};
 use tessera::document::Level;
 use tessera::settings::{Folders, Settings};
+
+mod sweep;
+
+use sweep::Sweep;
 
 /// Enough for a debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Window {
     pub harness: Harness<'static, App>,
+    sweep: Sweep,
     /// What the file dialogs answer next, newest last.
     pub answers: Arc<Mutex<Vec<PathBuf>>>,
 }
@@ -46,7 +51,12 @@ impl Window {
         let harness = Harness::builder()
             .with_size(Vec2::new(1280.0, 720.0))
             .build_eframe(|cc| App::new(cc, options).expect("threads can be started"));
-        Self { harness, answers }
+        let sweep = Sweep::default();
+        Self {
+            harness,
+            sweep,
+            answers,
+        }
     }
 
     pub fn state(&self) -> &State {
@@ -68,7 +78,43 @@ impl Window {
             self.harness.step();
             std::thread::sleep(Duration::from_millis(5));
         }
-        self.harness.run_steps(3);
+        self.steps(3);
+    }
+
+    /// Draws frames, then looks whether everything agrees.
+    pub fn steps(&mut self, frames: usize) {
+        self.harness.run_steps(frames);
+        self.sweep();
+    }
+
+    /// Does a command as a menu would.
+    pub fn apply(&mut self, command: Command) {
+        self.harness.state_mut().apply(command);
+        self.steps(3);
+    }
+
+    /// Waits until all that was done has reached the screen and the file.
+    pub fn settle(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.harness.state().is_settled() {
+            assert!(Instant::now() < deadline, "it does not come to rest");
+            self.harness.step();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // What came back with it is taken in.
+        self.harness.step();
+    }
+
+    /// What must hold whatever was done: see [`Sweep`].
+    pub fn sweep(&mut self) {
+        let mut sweep = std::mem::take(&mut self.sweep);
+        sweep.look(self);
+        self.sweep = sweep;
+    }
+
+    /// From here on strokes may fail to reach the file.
+    pub fn allow_unstored(&mut self, allowed: bool) {
+        self.sweep.may_be_unstored = allowed;
     }
 
     /// A document is open and its codes are drawn.
@@ -82,12 +128,12 @@ impl Window {
         // A list row is found before the text inside it.
         let found = self.harness.get_all_by_label(label).next();
         found.expect("something is called so").click();
-        self.harness.run_steps(3);
+        self.steps(3);
     }
 
     pub fn key(&mut self, modifiers: egui::Modifiers, key: egui::Key) {
         self.harness.key_press_modifiers(modifiers, key);
-        self.harness.run_steps(3);
+        self.steps(3);
     }
 
     /// What the next file dialog gives.
@@ -100,11 +146,9 @@ impl Window {
     pub fn dismiss_notices(&mut self) {
         let shown: Vec<u64> = self.state().notices.shown().map(|entry| entry.id).collect();
         for id in shown {
-            self.harness
-                .state_mut()
-                .apply(tessera::app::Command::DismissNotice(id));
+            self.harness.state_mut().apply(Command::DismissNotice(id));
         }
-        self.harness.run_steps(3);
+        self.steps(3);
     }
 
     /// Types into the field of this name, in place of what stands there.
@@ -153,7 +197,7 @@ impl Window {
             self.harness.run_steps(1);
         }
         self.harness.drop_at(points[points.len() - 1]);
-        self.harness.run_steps(2);
+        self.steps(2);
     }
 
     pub fn canvas(&self) -> &Canvas {
@@ -194,7 +238,7 @@ impl Window {
         self.harness.drop_at(points[points.len() - 1]);
         self.harness.run_steps(1);
         self.harness.event(held(egui::Modifiers::NONE));
-        self.harness.run_steps(2);
+        self.steps(2);
     }
 
     /// A code that the open picture does not use.
@@ -215,7 +259,8 @@ impl Window {
     }
 
     /// Closes as the title bar's button does.
-    pub fn close(self) {
+    pub fn close(mut self) {
+        self.sweep();
         let mut app = self.harness.into_state();
         eframe::App::on_exit(&mut app, None);
         drop(app);

@@ -19,12 +19,12 @@ const SECOND: usize = 3;
 impl Parts {
     fn new(seed: u64, norm_channels: usize) -> Self {
         let store = ParamStore::new(seed, &Device::Cpu);
-        let root = store.root();
+        let part = |name: &str| store.root().pp(name);
         let parts = Self {
-            norm: RmsNorm::new(norm_channels, root.pp("norm")).unwrap(),
-            linear: Linear::new(norm_channels, CHANNELS, root.pp("linear")).unwrap(),
-            block: Block::new(CHANNELS, root.pp("block")).unwrap(),
-            add: Linear::new(SECOND, CHANNELS, root.pp("add")).unwrap(),
+            norm: RmsNorm::new(norm_channels, part("norm")).unwrap(),
+            linear: Linear::new(norm_channels, CHANNELS, part("linear")).unwrap(),
+            block: Block::new(CHANNELS, part("block")).unwrap(),
+            add: Linear::new(SECOND, CHANNELS, part("add")).unwrap(),
             store,
         };
         randomise(&parts.store, seed);

@@ -1,16 +1,13 @@
 use candle_core::{Device, Result, Tensor};
-use tessera::kernels::{AdamW, AdamWConfig, Init, ParamStore};
+use candle_nn::Init;
+use tessera::kernels::{AdamW, AdamWConfig, Param, ParamStore, fan_in};
 
 fn store() -> (ParamStore, Vec<Tensor>) {
     let store = ParamStore::new(7, &Device::Cpu);
-    let weight = store
-        .root()
-        .get("layer.weight", &[5, 3], Init::fan_in(3))
-        .unwrap();
-    let bias = store
-        .root()
-        .get("layer.bias", &[5], Init::Const(0.1))
-        .unwrap();
+    let layer = store.root().pp("layer");
+    let weight = Param::get(&layer, "weight", (5, 3), fan_in(3)).unwrap();
+    let bias = Param::get(&layer, "bias", 5, Init::Const(0.1)).unwrap();
+    drop(layer);
     let tensors = vec![weight.tensor().clone(), bias.tensor().clone()];
     (store, tensors)
 }

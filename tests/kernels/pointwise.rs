@@ -1,4 +1,5 @@
 use candle_core::{Device, Tensor};
+use candle_nn::Module;
 use proptest::prelude::*;
 use tessera::kernels::{
     self, Linear, ParamStore, RmsNorm, depth_to_space, nearest_code, plain, space_to_depth,

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use tessera::document::{CellDelta, Codes, Geometry, Level};
 use tessera::error::{Error, Kind};
 use tessera::project::journal::{decode_codes, decode_deltas, encode_codes, encode_deltas};
-use tessera::project::{PictureFilter, Project};
+use tessera::project::{EncodingsOf, PictureFilter, PictureId, Project};
 
 use super::support::*;
 
@@ -109,6 +109,11 @@ fn use_all(project: &mut Project) -> Result<(), Error> {
     project.setting("palette")?;
     for row in project.pictures(&PictureFilter::default(), 0, 100)? {
         project.thumbnail(row.id)?;
+    }
+    let everything = EncodingsOf::Matching(PictureFilter::default());
+    let encoded = project.encodings_after(&encoding_model(), &everything, PictureId::MIN)?;
+    for row in encoded.rows {
+        row.codes.check(row.geometry, Some(CODEBOOKS))?;
     }
     for run in project.runs()? {
         project.metrics(run.id, 0, 100)?;

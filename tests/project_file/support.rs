@@ -7,8 +7,9 @@ use serde_json::json;
 use tempfile::TempDir;
 use tessera::document::{CellDelta, Codebooks, Codes, Geometry, Level, Stroke, Wrap};
 use tessera::project::{
-    CheckpointKind, CheckpointRow, ContentHash, DocumentRow, NewCheckpoint, NewDocument,
-    NewPicture, NewRun, NewSource, PictureFlag, Project, RunRow,
+    CheckpointKind, CheckpointRow, ContentHash, DocumentRow, EncodingModel, NewCheckpoint,
+    NewDocument, NewEncoding, NewPicture, NewRun, NewSource, PictureFlag, PictureId, Project,
+    RunRow,
 };
 
 pub fn folder() -> TempDir {
@@ -45,6 +46,8 @@ pub fn picture(path: &str, content: &str) -> NewPicture {
         blake3: ContentHash::of(content.as_bytes()),
         file_bytes: content.len() as u64,
         modified_ms: 1_700_000_000_000,
+        changed_ns: None,
+        analysis: 1,
         width: 64,
         height: 48,
         format: "png".to_owned(),
@@ -133,6 +136,29 @@ pub fn stroke(codes: &mut Codes, index: u32, after: u16) -> Stroke {
     Stroke::new(format!("Brush, code {after}"), vec![delta])
 }
 
+pub fn encoding_model() -> EncodingModel {
+    EncodingModel {
+        hash: ContentHash::of(b"weights"),
+        codebooks: CODEBOOKS,
+        embedding_len: 4,
+    }
+}
+
+/// Codes of the picture that [`picture`] gives for this content.
+pub fn encoding(picture: PictureId, content: &str) -> NewEncoding {
+    let mut codes = codes();
+    for i in (0..codes.detail.cells().len() as u32).step_by(5) {
+        codes.detail.set(i, Some(299));
+    }
+    NewEncoding {
+        picture,
+        content_hash: ContentHash::of(content.as_bytes()),
+        geometry: geometry(),
+        codes,
+        embedding: vec![0.5; 4],
+    }
+}
+
 /// A project with something in every table. Returns its path.
 pub fn full_project(folder: &Path) -> PathBuf {
     let path = folder.join("full.tessera");
@@ -147,6 +173,10 @@ pub fn full_project(folder: &Path) -> PathBuf {
         .add_import_notices(&mut import, &[notice.at("/pictures/empty.png")])
         .unwrap();
     project.finish_import(import, true).unwrap();
+    let encoded: Vec<_> = (0..5)
+        .map(|i| encoding(i + 1, &format!("content {i}")))
+        .collect();
+    project.add_encodings(&encoding_model(), &encoded).unwrap();
     let run = project.create_run(&new_run()).unwrap();
     let numbers = BTreeMap::from([("loss".to_owned(), 0.5)]);
     project

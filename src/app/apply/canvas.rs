@@ -7,6 +7,7 @@ use super::super::command::Command;
 use super::super::state::{Paint, ViewWish};
 use super::super::tools::Tool;
 use crate::document::{Level, Stroke};
+use crate::project::DocumentId;
 use crate::render::{Compare, Mask};
 
 impl App {
@@ -117,10 +118,15 @@ impl App {
         }
     }
 
-    pub(super) fn journal(&mut self, id: i64, stroke: Arc<Stroke>) {
-        self.lanes
-            .desk
-            .write(move |project| project.append_stroke(id, &stroke).map(drop));
+    /// Stores the newest stroke of an open document.
+    pub(super) fn journal(&mut self, id: DocumentId, stroke: Arc<Stroke>) {
+        let most = self.state.most_history_cells;
+        if let Some(canvas) = self.state.canvases_mut().find(|canvas| canvas.id == id) {
+            let journal = canvas.journal.clone();
+            journal.append(canvas.document.history().applied(), stroke);
+            canvas.document.forget_strokes(most, journal.stored());
+            (self.lanes.desk).write(move |project| journal.write(project));
+        }
         if self.state.look.is_where_used_on {
             self.refresh_mask();
         }

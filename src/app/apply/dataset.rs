@@ -8,7 +8,7 @@ use eframe::egui::TextureHandle;
 use super::super::command::Command;
 use super::super::dialogs::Question;
 use super::super::jobs::Ended;
-use super::super::state::{CropsView, Gallery, Workspace};
+use super::super::state::{CropsView, Exclusion, Gallery, Workspace};
 use super::super::textures::Wanted;
 use super::super::{App, Severity};
 use crate::engine::{
@@ -19,6 +19,8 @@ use crate::error::Notice;
 use crate::progress::Stop;
 use crate::project::PictureId;
 
+/// Choices among the pictures that can be taken back.
+const MAX_CHOICES: usize = 1000;
 /// How long what is known of the pictures' files counts as fresh.
 const FILES_AGE: Duration = Duration::from_secs(5);
 
@@ -44,18 +46,12 @@ impl App {
                 self.forget_rows();
             }
             Command::ShowRows(rows) => self.show_rows(rows),
-            Command::Exclude(pictures, excluded) => {
-                for row in self.state.session.gallery.chunks.values_mut().flatten() {
-                    if pictures.contains(&row.id) {
-                        row.excluded = excluded;
-                    }
+            Command::Exclude(pictures, excluded) => self.choose(pictures, excluded),
+            Command::LeaveOut => {
+                let chosen = self.state.session.gallery.selected.as_ref();
+                if let Some(id) = chosen.filter(|row| !row.excluded).map(|row| row.id) {
+                    self.choose(vec![id], true);
                 }
-                if let Some(row) = &mut self.state.session.gallery.selected
-                    && pictures.contains(&row.id)
-                {
-                    row.excluded = excluded;
-                }
-                self.write(move |project| project.set_excluded(&pictures, excluded));
             }
             Command::RemoveFromProject(pictures) => {
                 let gallery = &mut self.state.session.gallery;
@@ -73,6 +69,56 @@ impl App {
             Command::FindPictures => self.ask(Question::FindPictures),
             _ => {}
         }
+    }
+
+    /// Leaves pictures out or takes them back in; that can be undone.
+    fn choose(&mut self, mut pictures: Vec<PictureId>, excluded: bool) {
+        let gallery = &mut self.state.session.gallery;
+        let rows = gallery.chunks.values().flatten().chain(&gallery.selected);
+        let same: Vec<PictureId> = rows
+            .filter(|row| row.excluded == excluded)
+            .map(|row| row.id)
+            .collect();
+        // Taking it back must not change those that were so before.
+        pictures.retain(|id| !same.contains(id));
+        if pictures.is_empty() {
+            return;
+        }
+        let choice = Exclusion { pictures, excluded };
+        gallery.choices.truncate(gallery.applied_choices);
+        gallery.choices.push(choice.clone());
+        if gallery.choices.len() > MAX_CHOICES {
+            gallery.choices.remove(0);
+        }
+        gallery.applied_choices = gallery.choices.len();
+        self.exclude(choice.pictures, choice.excluded);
+    }
+
+    fn exclude(&mut self, pictures: Vec<PictureId>, excluded: bool) {
+        let gallery = &mut self.state.session.gallery;
+        let rows = gallery.chunks.values_mut().flatten();
+        for row in rows.chain(&mut gallery.selected) {
+            if pictures.contains(&row.id) {
+                row.excluded = excluded;
+            }
+        }
+        self.write(move |project| project.set_excluded(&pictures, excluded));
+    }
+
+    /// Takes the last choice among the pictures back, or makes it again.
+    pub(super) fn step_choice(&mut self, is_forward: bool) {
+        let gallery = &mut self.state.session.gallery;
+        let place = match is_forward {
+            true => Some(gallery.applied_choices),
+            false => gallery.applied_choices.checked_sub(1),
+        };
+        let Some((place, choice)) =
+            place.and_then(|place| Some((place, gallery.choices.get(place)?.clone())))
+        else {
+            return;
+        };
+        gallery.applied_choices = place + usize::from(is_forward);
+        self.exclude(choice.pictures, choice.excluded == is_forward);
     }
 
     fn import(&mut self, paths: Vec<PathBuf>) {

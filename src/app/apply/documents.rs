@@ -12,10 +12,11 @@ use super::super::{App, Command, Severity};
 use super::export::{file_path, free_of_extension};
 use crate::document::{Level, Wrap};
 use crate::engine::{
-    BlankJob, CheckpointChoice, ExportReskinJob, ExportTarget, Job, LAST_DOCUMENT, OpenDocument,
-    Reframe, ReframeJob, Reskin, ReskinJob, RewrapJob, TimelapseJob, TimelapseLook, TimelapseOf,
+    BlankJob, CheckpointChoice, ExportReskinJob, ExportTarget, Job, Journal, LAST_DOCUMENT,
+    OpenDocument, Reframe, ReframeJob, Reskin, ReskinJob, RewrapJob, TimelapseJob, TimelapseLook,
+    TimelapseOf,
 };
-use crate::error::Notice;
+use crate::error::{Error, Kind, Notice};
 use crate::project::DocumentId;
 use crate::render::{Compare, Surface};
 
@@ -53,8 +54,10 @@ impl App {
         }
     }
 
-    /// Queues a job that brings a picture to the canvas.
+    /// Queues a job that brings a picture to the canvas; it comes to the front unless something is painted until then.
     pub(super) fn submit_opening(&mut self, job: impl Job<Output = OpenDocument>) {
+        let session = &mut self.state.session;
+        session.asked_at = (session.canvas.as_ref()).map(|c| (c.id, c.document.revision()));
         self.submit_to_its_end(job, |app, ended| {
             app.lanes.desk.read_overview();
             if let Ended::Finished(opened) = ended {
@@ -65,28 +68,41 @@ impl App {
 
     pub(in crate::app) fn document_opened(&mut self, opened: &Arc<OpenDocument>, surface: Surface) {
         let document = opened.document.clone();
+        let strokes = document.history().older() + document.history().strokes().len() as u64;
+        let journal = Arc::new(Journal::new(opened.id, strokes));
         let thumb = Thumb::new(&self.ctx, document.source());
         let as_opened = thumb.copy(&self.ctx);
-        self.openings += 1;
-        let before = self.state.session.canvas.take();
-        // The same picture encoded anew stays in its place.
-        let view = match &before {
-            Some(canvas) if canvas.id == opened.id => canvas.view,
-            _ => ViewWish::Fit,
+        let session = &mut self.state.session;
+        let was_encoded = (session.being_encoded.take_if(|id| *id == opened.id)).is_some();
+        let asked_at = session.asked_at.take();
+        let tabs = &mut session.tabs;
+        let now = (session.canvas.as_ref()).map(|c| (c.id, c.document.revision()));
+        // The same picture encoded anew stays in its place. Another one comes to the front, unless something was
+        // painted since it was asked for: then it waits in its tab.
+        let is_renewed = tabs.order.contains(&opened.id);
+        if was_encoded && !is_renewed {
+            // Its tab was closed meanwhile.
+            return;
+        }
+        let takes_focus = match now {
+            None => true,
+            Some((id, _)) if is_renewed => id == opened.id,
+            Some(now) => asked_at.is_none_or(|then| then == now),
         };
-        let tabs = &mut self.state.session.tabs;
-        tabs.parked.extend(before);
-        tabs.parked.retain(|canvas| canvas.id != opened.id);
-        if !tabs.order.contains(&opened.id) {
+        let before = (session.canvas.take_if(|canvas| canvas.id == opened.id))
+            .or_else(|| tabs.take_parked(opened.id));
+        let view = before.map_or(ViewWish::Fit, |canvas| canvas.view);
+        if !is_renewed {
             tabs.order.push(opened.id);
         }
+        let is_kept = |id: &DocumentId| *id == opened.id || now.is_some_and(|now| now.0 == *id);
         if tabs.order.len() > MAX_TABS
-            && let Some(oldest) = tabs.order.iter().find(|id| **id != opened.id).copied()
+            && let Some(oldest) = tabs.order.iter().find(|id| !is_kept(id)).copied()
         {
             tabs.order.retain(|id| *id != oldest);
             tabs.parked.retain(|canvas| canvas.id != oldest);
         }
-        self.show_canvas(Canvas {
+        let canvas = Canvas {
             id: opened.id,
             name: opened.name.clone(),
             document,
@@ -101,17 +117,36 @@ impl App {
             view,
             opening: self.openings,
             shown_revision: 0,
-        });
+            asked_arrangement: 0,
+            failed_at: None,
+            journal,
+        };
+        if takes_focus {
+            self.park_canvas();
+            self.show_canvas(canvas);
+        } else {
+            if !is_renewed {
+                let text = format!("“{}” is open in its tab", canvas.name);
+                self.state.notices.say(Severity::Info, text);
+            }
+            self.state.session.tabs.parked.push(canvas);
+        }
+    }
+
+    /// Puts the picture on the canvas aside, with the stroke that was being made on it done.
+    fn park_canvas(&mut self) {
+        self.close_gesture();
+        let session = &mut self.state.session;
+        session.tabs.parked.extend(session.canvas.take());
     }
 
     /// Puts a picture on the canvas.
     fn show_canvas(&mut self, mut canvas: Canvas) {
         self.openings += 1;
         canvas.opening = self.openings;
-        let codec = canvas.model.codec.clone();
-        self.lanes.decode.open(codec, &canvas.document);
         let id = canvas.id;
         self.state.session.canvas = Some(canvas);
+        self.decode_anew();
         self.state.tools.gesture = None;
         self.state.session.companions = None;
         self.find_companions();
@@ -122,19 +157,14 @@ impl App {
     }
 
     pub(super) fn switch_to(&mut self, id: DocumentId) {
-        if self.is_stroke_open() {
-            return;
-        }
         self.state.workspace = match self.state.workspace {
             Workspace::Export => Workspace::Export,
             _ => Workspace::Paint,
         };
-        let tabs = &mut self.state.session.tabs;
-        let Some(place) = tabs.parked.iter().position(|canvas| canvas.id == id) else {
+        let Some(canvas) = self.state.session.tabs.take_parked(id) else {
             return;
         };
-        let canvas = tabs.parked.remove(place);
-        tabs.parked.extend(self.state.session.canvas.take());
+        self.park_canvas();
         self.show_canvas(canvas);
     }
 
@@ -149,9 +179,11 @@ impl App {
     }
 
     pub(super) fn close_tab(&mut self, id: DocumentId) {
-        if self.is_stroke_open() {
-            return;
+        let shown = self.state.session.canvas.as_ref().map(|canvas| canvas.id);
+        if shown == Some(id) {
+            self.close_gesture();
         }
+        self.store_what_waits();
         let tabs = &mut self.state.session.tabs;
         let place = tabs.order.iter().position(|other| *other == id);
         tabs.order.retain(|other| *other != id);
@@ -172,15 +204,28 @@ impl App {
         }
     }
 
-    fn is_stroke_open(&self) -> bool {
+    /// Tries once more what could not be written to the project's file. Says whether there was anything.
+    pub(in crate::app) fn store_what_waits(&mut self) -> bool {
+        let mut has_any = false;
+        for canvas in self.state.canvases_mut().filter(|c| c.is_unstored()) {
+            has_any = true;
+            let journal = canvas.journal.clone();
+            (self.lanes.desk).write(move |project| journal.write(project));
+        }
+        has_any
+    }
+
+    pub(in crate::app) fn is_stroke_open(&self) -> bool {
         self.state.tools.gesture.is_some()
             || (self.state.session.canvas.as_ref())
                 .is_some_and(|canvas| canvas.document.is_stroke_open())
     }
 
-    /// Says so where the open picture is being encoded anew and may not change meanwhile.
+    /// Says so where the picture on the canvas is being encoded anew and may not change meanwhile.
     pub(super) fn is_being_encoded(&mut self) -> bool {
-        let is_busy = self.state.has_job::<RewrapJob>();
+        let session = &self.state.session;
+        let shown = session.canvas.as_ref().map(|canvas| canvas.id);
+        let is_busy = shown.is_some() && session.being_encoded == shown;
         if is_busy {
             self.state.notices.say(
                 Severity::Info,
@@ -206,22 +251,47 @@ impl App {
     }
 
     fn rewrap(&mut self, document: DocumentId, wrap: Wrap) {
-        if self.state.has_job::<RewrapJob>() {
+        if self.state.session.being_encoded.is_some() {
             return;
         }
-        if self.is_stroke_open() {
+        if self.is_stroke_open() || !self.lanes.desk.is_settled() {
             let again = DocumentCommand::Rewrap(document, wrap);
             self.state.session.after_desk.push(Command::Document(again));
             return;
         }
+        let mut canvases = self.state.canvases_mut();
+        let is_unstored = canvases.any(|canvas| canvas.id == document && canvas.is_unstored());
+        drop(canvases);
+        if is_unstored {
+            self.tell(Error::new(
+                Kind::Io,
+                "could not encode the picture anew",
+                "its last strokes are not in the project's file yet",
+                "Save, and try again",
+            ));
+            return;
+        }
         let device = self.device();
-        if let Some(project) = self.storage() {
-            self.submit_opening(RewrapJob {
-                project,
-                document,
-                wrap,
-                device,
-            });
+        let Some(project) = self.storage() else {
+            return;
+        };
+        let job = RewrapJob {
+            project,
+            document,
+            wrap,
+            device,
+        };
+        // Until it is on the canvas again: what is changed meanwhile would be lost.
+        self.state.session.being_encoded = Some(document);
+        let key = self.submit_to_its_end(job, |app, ended| {
+            app.lanes.desk.read_overview();
+            match ended {
+                Ended::Finished(opened) => app.want(Wanted::Document(opened.into())),
+                Ended::Cancelled | Ended::Failed => app.state.session.being_encoded = None,
+            }
+        });
+        if key.is_none() {
+            self.state.session.being_encoded = None;
         }
     }
 

@@ -10,7 +10,8 @@ use super::super::{App, Severity};
 use crate::dataset::readable_endings;
 use crate::document::brushes::PACK_EXTENSION;
 use crate::engine::{
-    DeviceChoice, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile, SaveCopyJob, Storage,
+    CarryOverJob, DeviceChoice, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile,
+    SaveCopyJob, Storage,
 };
 use crate::error::{Error, Notice};
 use crate::project::EXTENSION;
@@ -28,6 +29,10 @@ impl App {
             }
             Command::CreateProjectAt(path) => {
                 self.open_project(path, ProjectFile::Create);
+            }
+            Command::Save if self.store_what_waits() => {
+                let text = "Some strokes were not stored yet; they are written now";
+                self.state.notices.say(Severity::Info, text);
             }
             Command::Save => {
                 let place = self.state.session.project.as_ref().map_or_else(
@@ -85,6 +90,8 @@ impl App {
                     .map_err(|source| Error::io("could not open the file manager", folder, &source))
             }),
             Command::ReopenWithModel => self.reopen_with_model(),
+            Command::DismissNews => self.state.session.training.has_news = false,
+            Command::OpenTyped(path) => self.lanes.desk.look_for(path, "could not open the path"),
             _ => {}
         }
     }
@@ -150,9 +157,10 @@ impl App {
     }
 
     pub(in crate::app) fn open_project(&mut self, path: PathBuf, file: ProjectFile) {
-        // Unless another one is on its way, there is nothing to do for the one that is open.
-        let open = self.state.session.project.as_ref();
-        if open.is_some_and(|p| p.path == path) && !self.state.has_job::<OpenProjectJob>() {
+        // The file that is open already would be refused as locked by ourselves; it is left where another one is
+        // on its way.
+        let is_open = (self.state.session.project.as_ref()).is_some_and(|p| p.path == path);
+        if is_open && !self.state.has_job::<OpenProjectJob>() {
             return;
         }
         let known = self.known_projects.clone();
@@ -224,11 +232,29 @@ impl App {
     }
 
     fn reopen_with_model(&mut self) {
+        self.close_gesture();
+        let (to, device) = (self.state.session.training.model, self.device());
+        let Some(project) = self.storage() else {
+            return;
+        };
         let Some(canvas) = &self.state.session.canvas else {
             return;
         };
-        let id = canvas.id;
-        self.state.session.training.has_news = false;
-        self.paint_on(OpenWhat::SourceOf(id));
+        let job = CarryOverJob {
+            project,
+            id: canvas.id,
+            name: canvas.name.clone(),
+            document: Box::new(canvas.document.clone()),
+            from: canvas.model.clone(),
+            to,
+            device,
+        };
+        self.state.workspace = Workspace::Paint;
+        self.submit_opening(job);
+    }
+
+    /// What was typed is there: the field is not needed any more.
+    pub(in crate::app) fn path_found(&mut self, path: PathBuf) {
+        self.apply(Command::OpenFiles(vec![path]));
     }
 }

@@ -1,18 +1,29 @@
 //! Undo, redo, jumps in the history, and states with a name.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::super::command::Command;
-use super::super::state::Canvas;
+use super::super::state::{Canvas, Workspace};
 use super::super::textures::of_raster;
 use super::super::{App, Severity};
+use crate::document::Stroke;
 use crate::engine::{Thumbnails, ThumbnailsJob};
 use crate::error::Result;
 use crate::foundation::time::now_ms;
-use crate::project::NamedState;
+use crate::project::{DocumentId, NamedState};
 
 impl App {
     pub(super) fn apply_history(&mut self, command: Command) {
+        // The picture on the canvas is not seen there.
+        if self.state.workspace == Workspace::Dataset {
+            match command {
+                Command::Undo => self.step_choice(false),
+                Command::Redo => self.step_choice(true),
+                _ => {}
+            }
+            return;
+        }
         if self.is_being_encoded() {
             return;
         }
@@ -21,11 +32,12 @@ impl App {
         };
         let cursor = canvas.document.history().cursor();
         match command {
-            Command::Undo => {
-                if let Some(to) = cursor.checked_sub(1) {
-                    self.go_to_history(to);
-                }
-            }
+            // In the middle of a stroke that one is taken back.
+            Command::Undo if canvas.document.is_stroke_open() => self.abort(),
+            Command::Undo => match cursor.checked_sub(1) {
+                Some(to) => self.go_to_history(to),
+                None => self.read_older_strokes(),
+            },
             Command::Redo => self.go_to_history(cursor + 1),
             Command::GoToHistory(to) => self.go_to_history(to),
             Command::ShowHistory(rows) => self.draw_history(rows),
@@ -72,7 +84,7 @@ impl App {
         }
         for &row in &lacking {
             // Asked for once, also where it fails.
-            canvas.pictures.keep(strokes[row].clone(), None);
+            canvas.pictures.keep(&strokes[row], None);
         }
         let job = ThumbnailsJob {
             id: canvas.id,
@@ -92,7 +104,7 @@ impl App {
             let texture = picture
                 .as_ref()
                 .map(|picture| of_raster(&self.ctx, picture));
-            canvas.pictures.keep(stroke.clone(), texture);
+            canvas.pictures.keep(stroke, texture);
         }
     }
 
@@ -105,7 +117,6 @@ impl App {
             self.abort();
             return;
         }
-        let id = canvas.id;
         let document = &mut canvas.document;
         let from = document.history().cursor();
         let mut deltas = Vec::new();
@@ -117,17 +128,47 @@ impl App {
             let Some(stroke) = document.redo() else { break };
             deltas.extend(stroke.deltas.iter().copied());
         }
-        let moved = document.history().cursor() as i64 - from as i64;
-        if moved == 0 {
+        if document.history().cursor() == from {
             return;
         }
+        let journal = canvas.journal.clone();
+        journal.go_to(document.history().applied());
+        (self.lanes.desk).write(move |project| journal.write(project));
         self.repaint(&deltas);
-        // Strokes older than those in memory are counted by the file only.
-        self.lanes.desk.write(move |project| {
-            let applied = project.document(id)?.applied_strokes;
-            project.set_applied_strokes(id, applied.saturating_add_signed(moved))
-        });
         self.refresh_mask();
+    }
+
+    /// What is in the file only is taken back as soon as it has been read.
+    fn read_older_strokes(&mut self) {
+        let Some(canvas) = &self.state.session.canvas else {
+            return;
+        };
+        let older = canvas.document.history().older();
+        if older > 0 {
+            let cells = self.state.most_history_cells / 2;
+            self.lanes.desk.read_strokes(canvas.id, older, cells);
+        }
+    }
+
+    pub(in crate::app) fn older_strokes_read(
+        &mut self,
+        id: DocumentId,
+        last: u64,
+        strokes: Vec<Stroke>,
+    ) {
+        let mut canvases = self.state.canvases_mut();
+        let Some(canvas) = canvases.find(|canvas| canvas.id == id) else {
+            return;
+        };
+        let first = last + 1 - strokes.len() as u64;
+        let had_none = canvas.document.history().cursor() == 0;
+        let strokes = strokes.into_iter().map(Arc::new).collect();
+        let is_recalled = canvas.document.recall_strokes(first, strokes);
+        drop(canvases);
+        let is_shown = (self.state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == id);
+        if is_recalled && had_none && is_shown {
+            self.apply(Command::Undo);
+        }
     }
 
     fn take_snapshot(&mut self) {
@@ -170,8 +211,7 @@ impl App {
             *id,
             document.replace_layers(label, snapshot.layers.clone())?,
         );
-        self.lanes.decode.change(&[], document);
-        self.show_tint();
+        self.repaint(&[]);
         if let Some(stroke) = stroke {
             self.journal(id, stroke);
             self.refresh_mask();

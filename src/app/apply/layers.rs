@@ -20,12 +20,11 @@ impl App {
         }
         match act(&mut canvas.document, command) {
             Ok(stroke) => {
-                let deltas = stroke.as_ref().map_or(&[][..], |stroke| &stroke.deltas);
-                self.lanes.decode.change(deltas, &canvas.document);
                 let id = canvas.id;
+                // Also without an entry in the history: an opacity may be tried out.
+                self.repaint(stroke.as_ref().map_or(&[], |stroke| &stroke.deltas));
                 if let Some(stroke) = stroke {
                     self.journal(id, stroke);
-                    self.show_tint();
                     self.refresh_mask();
                 }
             }

@@ -10,6 +10,7 @@ mod history;
 mod layers;
 mod marks;
 mod overlay;
+mod pixels;
 mod stroke;
 mod tools;
 mod training;
@@ -42,7 +43,9 @@ impl App {
             | C::RenameDocument(..)
             | C::DeleteDocument(_)
             | C::RevealInFolder(_)
-            | C::ReopenWithModel => self.apply_files(command),
+            | C::ReopenWithModel
+            | C::DismissNews
+            | C::OpenTyped(_) => self.apply_files(command),
             C::ImportFolder
             | C::ImportFiles
             | C::Import(_)
@@ -50,6 +53,7 @@ impl App {
             | C::FilterPictures(_)
             | C::ShowRows(_)
             | C::Exclude(..)
+            | C::LeaveOut
             | C::RemoveFromProject(_)
             | C::SelectPicture(_)
             | C::OtherCrops

@@ -9,8 +9,8 @@ use crate::document::tools::{
     self, BrushStroke, Easel, Gradient, Medium, Outline, Path, Setup, Transfer, constrained,
     offset_between,
 };
-use crate::document::{Alphabet, Block, CellDelta, Level, Selection, Stroke, Turn};
-use crate::engine::{ReplaceJob, RewrapJob};
+use crate::document::{Alphabet, Block, Level, Selection, Stroke, Turn};
+use crate::engine::ReplaceJob;
 use crate::error::{Error, Notice, Result};
 
 type Point = (f32, f32);
@@ -214,7 +214,7 @@ impl App {
         done
     }
 
-    fn end(&mut self) -> Result<()> {
+    pub(super) fn end(&mut self) -> Result<()> {
         let Some(gesture) = self.state.tools.gesture.take() else {
             return Ok(());
         };
@@ -247,6 +247,11 @@ impl App {
         } else if let Err(error) = self.end() {
             self.tell(error);
         }
+        // Nothing may stay open, whatever went wrong before.
+        let canvas = self.state.session.canvas.as_mut();
+        if let Some(stroke) = canvas.and_then(|canvas| canvas.document.commit()) {
+            self.keep(Some(stroke));
+        }
     }
 
     pub(super) fn abort(&mut self) {
@@ -271,6 +276,7 @@ impl App {
             return Ok(None);
         };
         let geometry = canvas.document.geometry();
+        let before = (canvas.document.revision(), canvas.document.is_stroke_open());
         // A canvas of another size has another selection.
         let selection = (self.state.session.selections.get(&canvas.id))
             .filter(|selection| selection.geometry() == geometry);
@@ -281,6 +287,11 @@ impl App {
         );
         let done = work(&mut easel);
         let deltas = easel.take_deltas();
+        let after = (canvas.document.revision(), canvas.document.is_stroke_open());
+        if done.is_err() && before != after {
+            // What was taken back was changed by earlier calls as well.
+            self.decode_anew();
+        }
         self.repaint(&deltas);
         done.map(Some)
     }
@@ -306,16 +317,6 @@ impl App {
             _ => Alphabet::plain(canvas.model.codebooks()),
         };
         alphabet.with_companions(self.state.session.companions.clone())
-    }
-
-    /// Pixels, and what lies over them, for cells that have changed.
-    pub(super) fn repaint(&mut self, deltas: &[CellDelta]) {
-        if let Some(canvas) = &self.state.session.canvas
-            && !deltas.is_empty()
-        {
-            self.lanes.decode.change(deltas, &canvas.document);
-            self.patch_tint(deltas);
-        }
     }
 
     fn keep(&mut self, stroke: Option<Arc<Stroke>>) -> bool {
@@ -393,7 +394,7 @@ impl App {
         };
         let document = &canvas.document;
         let rect = tools::cells_between(document.geometry(), level, from, to);
-        if let Some(block) = Block::take(document.edited(), level, rect)? {
+        if let Some(block) = Block::of_document(document, level, rect)? {
             self.state.tools.lay(Some(Arc::new(block)), Turn::default());
             self.state.paint.tool = Tool::Pattern;
         }
@@ -491,6 +492,9 @@ impl App {
 
     /// Fills what is selected, or everything.
     pub(super) fn fill_selection(&mut self) -> Result<()> {
+        if self.is_being_encoded() {
+            return Ok(());
+        }
         let (level, code) = (self.state.paint.level, self.state.paint.current_code());
         let detail = self.state.paint.detail();
         self.state.paint.remember_code();
@@ -502,6 +506,9 @@ impl App {
 
     /// Brings the source back in what is selected, or everywhere.
     pub(super) fn erase_selection(&mut self) -> Result<()> {
+        if self.is_being_encoded() {
+            return Ok(());
+        }
         let level = self.state.paint.level;
         let is_empty = self.state.tools.erases_to_empty;
         self.one_stroke(format!("Erase {level}"), |easel| {
@@ -516,6 +523,9 @@ impl App {
 
     /// One code for another in what is selected, or everywhere.
     pub(super) fn replace_code(&mut self, level: Level, from: u16, to: u16) -> Result<()> {
+        if self.is_being_encoded() {
+            return Ok(());
+        }
         let detail = self.state.paint.detail();
         let stroke =
             self.on_easel(|easel| tools::replace_stroke(easel, level, (from, to), detail))?;
@@ -537,7 +547,9 @@ impl App {
 
     /// In the open pictures at once, selected or not; in the others by a job.
     pub(super) fn replace_in_project(&mut self, level: Level, codes: (u16, u16)) -> Result<()> {
-        if self.state.is_opening_document() || self.state.has_job::<RewrapJob>() {
+        self.close_gesture();
+        let is_opening = self.state.is_opening_document() || !self.state.session.opened.is_empty();
+        if self.state.session.being_encoded.is_some() || is_opening {
             return Err(Error::usage(
                 "could not replace the code",
                 "a picture is being opened",
@@ -554,11 +566,14 @@ impl App {
         let detail = self.state.paint.detail();
         let mut strokes = Vec::new();
         let mut seen = Vec::new();
+        let mut failed = None;
         for (place, canvas) in self.state.canvases_mut().enumerate() {
             if canvas.model.hash == model.hash {
                 let mut easel = Easel::new(&mut canvas.document, None, &alphabet);
-                let stroke = tools::replace_stroke(&mut easel, level, codes, detail)?;
-                strokes.extend(stroke.map(|stroke| (canvas.id, stroke)));
+                match tools::replace_stroke(&mut easel, level, codes, detail) {
+                    Ok(stroke) => strokes.extend(stroke.map(|stroke| (canvas.id, stroke))),
+                    Err(error) => failed = Some(error),
+                }
                 if place == 0 {
                     seen = easel.take_deltas();
                 }
@@ -567,6 +582,10 @@ impl App {
         self.repaint(&seen);
         for (id, stroke) in strokes {
             self.journal(id, stroke);
+        }
+        // A locked layer in one picture leaves the others as they were asked to be.
+        if let Some(error) = failed {
+            self.tell(error);
         }
         let job = ReplaceJob {
             project,

@@ -2,7 +2,7 @@
 
 use super::super::command::Command;
 use super::super::jobs::Ended;
-use super::super::state::Workspace;
+use super::super::state::{PaletteView, Workspace};
 use super::super::textures::Wanted;
 use super::super::{App, Severity};
 use crate::engine::{
@@ -11,6 +11,9 @@ use crate::engine::{
 };
 use crate::error::Notice;
 use crate::progress::Stop;
+
+/// Drawn codes of models that are not on the canvas.
+const MAX_PALETTES: usize = 4;
 
 impl App {
     pub(super) fn apply_training(&mut self, command: Command) {
@@ -133,17 +136,49 @@ impl App {
         }
     }
 
-    /// Draws the codes of the model in hand, unless they are there.
+    /// Shows the codes of the picture on the canvas; those of another model never stand beside it.
     pub(in crate::app) fn draw_palette(&mut self) {
         let Some(model) = self.model_in_hand() else {
             return;
         };
-        let is_there = (self.state.session.palette.as_ref())
-            .is_some_and(|view| view.palette.model_hash == model.hash);
-        if !is_there {
-            self.submit(PaletteJob { model }, |app, palette| {
-                app.want(Wanted::Palette(palette.into()));
+        let is_of = |view: &PaletteView| view.palette.model_hash == model.hash;
+        if self.state.session.palette.as_ref().is_some_and(is_of) {
+            return;
+        }
+        if let Some(other) = self.state.session.palette.take() {
+            self.keep_palette(other);
+        }
+        let session = &mut self.state.session;
+        if let Some(place) = session.palettes.iter().position(is_of) {
+            let view = session.palettes.remove(place);
+            self.choose_code(&view.palette);
+            self.know_codes(&view.palette);
+            self.state.session.palette = Some(view);
+            self.show_exemplars();
+        } else if session.drawing_palette.as_ref() != Some(&model.hash) {
+            session.drawing_palette = Some(model.hash.clone());
+            let key = self.submit_to_its_end(PaletteJob { model }, |app, ended| match ended {
+                Ended::Finished(palette) => app.want(Wanted::Palette(palette.into())),
+                Ended::Cancelled | Ended::Failed => app.state.session.drawing_palette = None,
             });
+            if key.is_none() {
+                self.state.session.drawing_palette = None;
+            }
+        }
+    }
+
+    /// Keeps drawn codes for a picture that shows them now or later.
+    pub(in crate::app) fn keep_palette(&mut self, view: PaletteView) {
+        let session = &mut self.state.session;
+        let is_same = |other: &PaletteView| other.palette.model_hash == view.palette.model_hash;
+        if session.drawing_palette.as_ref() == Some(&view.palette.model_hash) {
+            session.drawing_palette = None;
+        }
+        session.palettes.retain(|other| !is_same(other));
+        session.palette.take_if(|shown| is_same(shown));
+        session.palettes.push(view);
+        if session.palettes.len() > MAX_PALETTES {
+            session.palettes.remove(0);
         }
     }
 

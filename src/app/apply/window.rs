@@ -1,5 +1,7 @@
 //! Pages, overlays, looks and preferences.
 
+use std::sync::PoisonError;
+
 use eframe::egui::ViewportCommand;
 
 use super::super::command::Command;
@@ -114,6 +116,13 @@ impl App {
             self.state.settings.clone(),
             self.state.folders.settings_file(),
         );
-        self.lanes.desk.run(move || settings.save(&file));
+        let saved = self.saved_settings.clone();
+        self.lanes.desk.run(move || {
+            // Only the desk's thread asks for it.
+            let mut saved = saved.lock().unwrap_or_else(PoisonError::into_inner);
+            settings.save_changes(&saved, &file)?;
+            *saved = settings;
+            Ok(())
+        });
     }
 }

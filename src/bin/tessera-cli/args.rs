@@ -51,6 +51,14 @@ pub enum Command {
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
+    /// Encode a project's pictures and keep their codes there, where other commands and the window find them. Ctrl-C keeps
+    /// what is done; the same command goes on from it.
+    Index {
+        project: PathBuf,
+        /// Of which checkpoint: best, last, or a number that `info` shows.
+        #[arg(long, default_value = "best")]
+        checkpoint: CheckpointChoice,
+    },
     /// Open a picture as a document of a project; a PNG that Tessera exported becomes editable again.
     Open { project: PathBuf, image: PathBuf },
     /// Fine-tune the model on a project's pictures. Ctrl-C keeps the last checkpoint; `--resume` goes on from it.
@@ -105,6 +113,11 @@ pub enum Command {
         /// Leave the detail codes out.
         #[arg(long)]
         structure_only: bool,
+    },
+    /// Make new pictures from existing ones: every cell is copied from one of them, and how much in one piece is said.
+    Generate {
+        #[command(subcommand)]
+        what: crate::generate::What,
     },
     /// Apply an edit script to a picture. With `--project` the document and its strokes are kept there.
     Edit {

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use tessera::engine::{
     BenchJob, Budget, CheckJob, CodebookJob, DecodeJob, EditJob, EncodeJob, Existing, ExportJob,
-    ExportTarget, ImportJob, ImportOptions, InfoJob, ModelSource, NewJob, OpenJob, Preset,
-    QualityJob, QualityOptions, ReconstructJob, SelfTestJob, Storage, TimelapseJob, TimelapseLook,
-    TimelapseOf, TrainBaseJob, TrainJob, TrainStart,
+    ExportTarget, ImportJob, ImportOptions, IndexJob, InfoJob, ModelSource, NewJob, OpenJob,
+    Preset, QualityJob, QualityOptions, ReconstructJob, SelfTestJob, Storage, TimelapseJob,
+    TimelapseLook, TimelapseOf, TrainBaseJob, TrainJob, TrainStart,
 };
 use tessera::error::{Error, Result};
 
 use crate::args::{Args, Command, PresetName};
 use crate::demo;
+use crate::generate;
 use crate::print::Printer;
 use crate::runner::Runner;
 
@@ -42,6 +43,19 @@ pub fn run(args: &Args, runner: &Runner, printer: &mut Printer) -> Result<()> {
                 };
                 runner.report(job, printer)
             })
+        }
+        Command::Index {
+            project,
+            checkpoint,
+        } => {
+            let project = Storage::open(project)?;
+            let job = IndexJob {
+                model: ModelSource::Project(project.clone(), *checkpoint),
+                project,
+                verify: true,
+                device,
+            };
+            runner.report(job, printer)
         }
         Command::Open { project, image } => {
             must_exist(std::slice::from_ref(image))?;
@@ -114,6 +128,9 @@ pub fn run(args: &Args, runner: &Runner, printer: &mut Printer) -> Result<()> {
                 device,
             };
             runner.report(job, printer)
+        }
+        Command::Generate { what } => {
+            runner.report(generate::job(what, existing, device)?, printer)
         }
         Command::Codebook { model, out } => {
             let job = CodebookJob {

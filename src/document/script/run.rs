@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::{Applied, Area, EraseTo, Operation, Pattern, StampDetail, Unit, describe, limit};
 use crate::document::block::Block;
 use crate::document::brush::Brush;
+use crate::document::coordinates::origin;
 use crate::document::geometry::{Geometry, Level, Rect, STRUCTURE_STRIDE_PX};
 use crate::document::history::Stroke;
 use crate::document::selection::{Selection, step};
 use crate::document::tools::{
-    self, BrushStroke, Easel, Gradient, Medium, Path, Setup, Symmetry, Transfer, Under,
+    self, BrushStroke, Easel, Gradient, Medium, Path, PlacedCode, Setup, Symmetry, Transfer, Under,
 };
 use crate::document::vectors::Alphabet;
 use crate::document::{DETAIL_STRIDE_PX, DetailPolicy, Document};
@@ -277,7 +278,7 @@ impl Run<'_> {
                     Some(rect) => {
                         let rect = to_cells(*rect, *unit, *level);
                         inside(rect, self.document.geometry().grid_bounds(*level))?;
-                        Block::take(self.document.edited(), *level, rect)?
+                        Block::of_document(self.document, *level, rect)?
                     }
                     None => None,
                 };
@@ -506,7 +507,17 @@ fn stamp(
     copy: Option<Rect>,
     detail: Option<StampDetail>,
 ) -> Result<()> {
+    // As it was before: the copy may overlap what it is made of.
     let now = Arc::clone(easel.document.edited());
+    let places = Arc::clone(easel.document.coordinates());
+    let (geometry, encoded) = (
+        easel.document.geometry(),
+        Arc::clone(easel.document.encoded()),
+    );
+    let comes_from = |x: u32, y: u32| {
+        let index = now.detail.index(x, y)?;
+        origin(geometry, (&*encoded, &*now), &places, index)
+    };
     let policy = match detail {
         Some(StampDetail::Keep) => DetailPolicy::Keep,
         _ => DetailPolicy::Empty,
@@ -522,7 +533,7 @@ fn stamp(
                 at,
                 (block.width, block.height),
                 policy,
-                |x, y| block.codes[(y * block.width + x) as usize],
+                |x, y| (block.codes[(y * block.width + x) as usize], None),
             )?;
         }
         (None, Some(rect)) => {
@@ -534,7 +545,11 @@ fn stamp(
                 at,
                 (rect.width, rect.height),
                 policy,
-                |x, y| grid.get(rect.x + x, rect.y + y),
+                |x, y| {
+                    let (x, y) = (rect.x + x, rect.y + y);
+                    let from = (level == Level::Detail).then(|| comes_from(x, y));
+                    (grid.get(x, y), from.flatten())
+                },
             )?;
             if level == Level::Structure && matches!(detail, None | Some(StampDetail::Copy)) {
                 let per = STRUCTURE_STRIDE_PX / DETAIL_STRIDE_PX;
@@ -542,7 +557,8 @@ fn stamp(
                 // The stamp is at most `MAX_PATTERN_CELLS` wide and `at` was cut to the grid.
                 let at = (at.0.saturating_mul(per), at.1.saturating_mul(per));
                 place(easel, Level::Detail, at, size, policy, |x, y| {
-                    now.detail.get(rect.x * per + x, rect.y * per + y)
+                    let (x, y) = (rect.x * per + x, rect.y * per + y);
+                    (now.detail.get(x, y), comes_from(x, y))
                 })?;
             }
         }
@@ -557,7 +573,7 @@ fn place(
     at: (u32, u32),
     size: (u32, u32),
     policy: DetailPolicy,
-    code: impl Fn(u32, u32) -> Option<u16>,
+    cell: impl Fn(u32, u32) -> PlacedCode,
 ) -> Result<()> {
     let bounds = easel.document.geometry().grid_bounds(level);
     let wrap = easel.document.wrap();
@@ -570,7 +586,11 @@ fn place(
                 break;
             };
             let index = row * bounds.width + column;
-            easel.put(level, index, code(x, y), Under::Policy(policy))?;
+            let cell = cell(x, y);
+            match level {
+                Level::Structure => easel.put(level, index, cell.0, Under::Policy(policy))?,
+                Level::Detail => easel.place(index, cell)?,
+            }
         }
     }
     Ok(())

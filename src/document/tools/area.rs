@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Easel, Under};
+use super::{Easel, PlacedCode, Under};
 use crate::document::brush::mix;
 use crate::document::codes::{ABSENT, code_from_raw, raw_code};
 use crate::document::geometry::{Level, Rect};
@@ -206,8 +206,8 @@ pub struct Transfer {
     pub leaves: u16,
 }
 
-/// A cell on its way: where it was, where it goes (`None` beyond the canvas), and its code.
-type Moving = (u32, Option<u32>, Option<u16>);
+/// A cell on its way: where it was, where it goes (`None` beyond the canvas), its code, and where its texture is.
+type Moving = (u32, Option<u32>, PlacedCode);
 
 /// Moves the easel's selection, or everything. A structure selection takes the detail under it along.
 ///
@@ -271,6 +271,11 @@ fn lifted(
         true => raw_code(seen.at(index)),
         false => (document.layers()).value(document.active(), level, index, document.encoded()),
     };
+    let comes_from = |index: u32| match (level, transfer.is_copy) {
+        (Level::Structure, _) => None,
+        (Level::Detail, true) => document.origin(index),
+        (Level::Detail, false) => document.origin_on_active(index),
+    };
     selection
         .cells(level)
         .map(|index| (index, has(index)))
@@ -279,7 +284,7 @@ fn lifted(
             let x = step(index % bounds.width, by.0, bounds.width, wrap.x);
             let y = step(index / bounds.width, by.1, bounds.height, wrap.y);
             let to = x.zip(y).map(|(x, y)| y * bounds.width + x);
-            (index, to, code_from_raw(value))
+            (index, to, (code_from_raw(value), comes_from(index)))
         })
         .collect()
 }
@@ -303,9 +308,11 @@ fn put_down(
         }
     }
     for (level, cells) in cells {
-        for (_, to, code) in cells {
-            if let Some(to) = to {
-                easel.set(level, *to, *code)?;
+        for (_, to, cell) in cells {
+            match (to, level) {
+                (Some(to), Level::Structure) => easel.set(level, *to, cell.0)?,
+                (Some(to), Level::Detail) => easel.place(*to, *cell)?,
+                (None, _) => {}
             }
         }
     }

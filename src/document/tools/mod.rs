@@ -4,6 +4,7 @@
 //! restricts it, and what is known of the codes. Positions are canvas pixels.
 
 mod area;
+mod generated;
 mod outline;
 mod stroke;
 mod symmetry;
@@ -14,12 +15,14 @@ pub use area::{
     Gradient, GradientShape, Transfer, bucket, empty, erase, fill, gradient, replace,
     replace_stroke, transfer,
 };
+pub use generated::{Generated, GeneratedDetail, put_generated};
 pub use outline::{AreaShape, Outline};
 pub use stroke::{BrushStroke, Layout, Medium, Path, Setup, constrained};
 pub use symmetry::Symmetry;
 
 use super::codes::raw_code;
 use super::companions::DETAILS_PER_CELL;
+use super::coordinates::Coordinate;
 use super::geometry::{Geometry, Level, Rect};
 use super::history::{CellDelta, Stroke};
 use super::selection::{Selection, touched};
@@ -31,9 +34,12 @@ use crate::error::Result;
 #[derive(Debug, Clone, Copy)]
 pub enum Under<'a> {
     Policy(DetailPolicy),
-    /// These, row by row.
-    These(&'a [Option<u16>; DETAILS_PER_CELL]),
+    /// These, row by row, with the places that they come from.
+    These(&'a [PlacedCode; DETAILS_PER_CELL]),
 }
+
+/// A detail code, and the place that it comes from.
+pub type PlacedCode = (Option<u16>, Option<Coordinate>);
 
 /// A document to work on.
 pub struct Easel<'a> {
@@ -97,6 +103,17 @@ impl<'a> Easel<'a> {
         })
     }
 
+    /// Sets a detail cell that comes from some place, where that is allowed.
+    pub(in crate::document) fn place(
+        &mut self,
+        index: u32,
+        (code, from): PlacedCode,
+    ) -> Result<()> {
+        self.change(Level::Detail, index, |document| {
+            document.place_cell(index, code, from)
+        })
+    }
+
     /// Takes the active layer's code away, where that is allowed.
     fn clear(&mut self, level: Level, index: u32) -> Result<()> {
         self.change(level, index, |document| document.clear_cell(level, index))
@@ -156,7 +173,13 @@ impl<'a> Easel<'a> {
                 worked_out = [Some(code); DETAILS_PER_CELL];
                 &worked_out
             }
-            Under::These(details) => details,
+            Under::These(details) => {
+                let cells = self.document.detail_under(index);
+                for (index, detail) in cells.zip(details) {
+                    self.place(index, *detail)?;
+                }
+                return Ok(());
+            }
         };
         let cells = self.document.detail_under(index);
         for (index, detail) in cells.zip(details) {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::symmetry::{Image, Symmetry};
-use super::{Easel, Under};
+use super::{Easel, PlacedCode, Under};
 use crate::document::block::Block;
 use crate::document::brush::Brush;
 use crate::document::codes::Codes;
 use crate::document::companions::DETAILS_PER_CELL;
+use crate::document::coordinates::{CoordinateGrid, origin};
 use crate::document::geometry::Level;
 use crate::document::history::Stroke;
 use crate::document::selection::step;
@@ -106,8 +107,8 @@ pub struct BrushStroke {
     /// Where it began and where it stands, in cells.
     from: (f32, f32),
     at: (f32, f32),
-    /// The codes as they were at the start, for cloning.
-    before: Option<Arc<Codes>>,
+    /// The codes, and where they come from, as they were at the start, for cloning.
+    before: Option<(Arc<Codes>, Arc<CoordinateGrid>)>,
     /// The upper left cell of the first stamp, and of the last one.
     anchor: (i64, i64),
     last_stamp: Option<(i64, i64)>,
@@ -127,7 +128,9 @@ struct Smear {
 /// What one cell gets.
 enum Mark {
     Code(Option<u16>),
-    WithDetails(Option<u16>, [Option<u16>; DETAILS_PER_CELL]),
+    /// A detail code from some place.
+    Placed(PlacedCode),
+    WithDetails(Option<u16>, [PlacedCode; DETAILS_PER_CELL]),
     Source,
     EmptyDetail,
 }
@@ -147,7 +150,18 @@ impl BrushStroke {
         let geometry = easel.document.geometry();
         let images = setup.symmetry.images(setup.level, geometry);
         let is_clone = matches!(setup.medium, Medium::Clone { .. });
-        let before = is_clone.then(|| Arc::clone(easel.document.edited()));
+        let document = &easel.document;
+        let before = is_clone.then(|| {
+            (
+                Arc::clone(document.edited()),
+                Arc::clone(document.coordinates()),
+            )
+        });
+        if let Medium::Pattern { block, .. } = &setup.medium
+            && let Some(places) = &block.places
+        {
+            places.introduce(easel.document)?;
+        }
         easel.document.begin(label)?;
         let mut stroke = Self {
             smears: vec![Smear::default(); images.len()],
@@ -297,14 +311,20 @@ impl BrushStroke {
             brush.footprint(centre, |x, y| cells.push((x, y)));
             for cell in cells {
                 let origin = reflection.origin(cell);
-                self.mark(easel, cell, origin)?;
+                self.mark(easel, cell, origin, reflection.is_upright())?;
             }
         }
         Ok(())
     }
 
-    /// Puts down what the medium has for `origin` at `cell`, its image.
-    fn mark(&self, easel: &mut Easel<'_>, cell: (i64, i64), origin: (i64, i64)) -> Result<()> {
+    /// Puts down what the medium has for `origin` at `cell`, its image. Texture is carried upright only.
+    fn mark(
+        &self,
+        easel: &mut Easel<'_>,
+        cell: (i64, i64),
+        origin: (i64, i64),
+        is_upright: bool,
+    ) -> Result<()> {
         let Some(index) = index_of(easel.document, self.setup.level, cell) else {
             return Ok(());
         };
@@ -312,7 +332,8 @@ impl BrushStroke {
             return Ok(());
         }
         match self.found(easel.document, origin) {
-            Some(mark) => self.put(easel, index, mark),
+            Some(mark) if is_upright => self.put(easel, index, mark),
+            Some(mark) => self.put(easel, index, mark.without_places()),
             None => Ok(()),
         }
     }
@@ -321,6 +342,7 @@ impl BrushStroke {
         let level = self.setup.level;
         match mark {
             Mark::Code(code) => easel.put(level, index, code, Under::Policy(self.setup.detail)),
+            Mark::Placed(cell) => easel.place(index, cell),
             Mark::WithDetails(code, details) => {
                 easel.put(level, index, code, Under::These(&details))
             }
@@ -353,6 +375,7 @@ impl BrushStroke {
             } => {
                 let anchor = if *is_aligned { (0, 0) } else { self.anchor };
                 Some(of_block(
+                    document,
                     block,
                     (x - anchor.0).rem_euclid(i64::from(block.width)) as u32,
                     (y - anchor.1).rem_euclid(i64::from(block.height)) as u32,
@@ -361,16 +384,21 @@ impl BrushStroke {
             Medium::Clone { offset } => {
                 let from = (x.saturating_add(offset.0), y.saturating_add(offset.1));
                 let index = index_of(document, level, from)?;
-                let before = self.before.as_ref()?;
+                let (before, places) = self.before.as_ref()?;
                 let code = before.level(level).at(index);
+                let placed = |index: u32| {
+                    let codes = (&**document.encoded(), &**before);
+                    let from = origin(document.geometry(), codes, places, index);
+                    (before.detail.at(index), from)
+                };
                 Some(if level == Level::Structure {
-                    let mut details = [None; DETAILS_PER_CELL];
+                    let mut details = [(None, None); DETAILS_PER_CELL];
                     for (detail, under) in details.iter_mut().zip(document.detail_under(index)) {
-                        *detail = before.detail.at(under);
+                        *detail = placed(under);
                     }
                     Mark::WithDetails(code, details)
                 } else {
-                    Mark::Code(code)
+                    Mark::Placed(placed(index))
                 })
             }
             Medium::Smudge { .. } => None,
@@ -422,7 +450,13 @@ impl BrushStroke {
                     if let Some(index) = index
                         && self.is_kept(easel.document, origin)
                     {
-                        self.put(easel, index, of_block(block, x, y))?;
+                        let mark = of_block(easel.document, block, x, y);
+                        // Turned images of a whole stamp stand upright; mirrored ones do not.
+                        let mark = match reflection.is_mirrored {
+                            (false, false) => mark,
+                            _ => mark.without_places(),
+                        };
+                        self.put(easel, index, mark)?;
                     }
                 }
             }
@@ -512,7 +546,8 @@ impl BrushStroke {
                 for cell_x in low(|c| c.0)..high(|c| c.0) {
                     let origin = reflection.origin((cell_x, cell_y));
                     if (x.0..x.1).contains(&origin.0) && (y.0..y.1).contains(&origin.1) {
-                        self.mark(easel, (cell_x, cell_y), origin)?;
+                        let is_upright = reflection.is_upright();
+                        self.mark(easel, (cell_x, cell_y), origin, is_upright)?;
                     }
                 }
             }
@@ -521,10 +556,23 @@ impl BrushStroke {
     }
 }
 
-fn of_block(block: &Block, x: u32, y: u32) -> Mark {
-    match block.details_at(x, y) {
+fn of_block(document: &Document, block: &Block, x: u32, y: u32) -> Mark {
+    match block.details_at(document, x, y) {
         Some(details) => Mark::WithDetails(block.at(x, y), details),
+        None if block.level == Level::Detail => Mark::Placed(block.placed_at(document, x, y)),
         None => Mark::Code(block.at(x, y)),
+    }
+}
+
+impl Mark {
+    fn without_places(self) -> Self {
+        match self {
+            Self::Placed((code, _)) => Self::Code(code),
+            Self::WithDetails(code, details) => {
+                Self::WithDetails(code, details.map(|(detail, _)| (detail, None)))
+            }
+            other => other,
+        }
     }
 }
 

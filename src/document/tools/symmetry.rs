@@ -96,6 +96,11 @@ pub(super) struct Image {
 }
 
 impl Image {
+    /// Whether it is neither mirrored nor turned.
+    pub fn is_upright(&self) -> bool {
+        self.is_mirrored == (false, false) && self.cos > 1.0 - 1e-9
+    }
+
     /// Where a point comes to lie.
     pub fn of(&self, (x, y): (f64, f64)) -> (f64, f64) {
         let (x, y) = self.mirrored((x - self.centre.0, y - self.centre.1));

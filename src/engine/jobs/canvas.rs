@@ -201,6 +201,7 @@ impl Job for ReframeJob {
                 let layers = document.layers().reframed(document.geometry(), to, offset);
                 let name = format!("{} {width} × {height}", self.name);
                 let mut stored = keep(&self.project, &name, fresh, &model)?;
+                stored.document.list_sources_of(&document);
                 let label = format!("Edits of {}", self.name);
                 if let Some(stroke) = stored.document.replace_layers(label, layers)? {
                     let id = stored.id;

@@ -8,23 +8,21 @@ use candle_core::Tensor;
 use serde::Serialize;
 
 use super::edit::check_png;
-use super::import::for_each_picture;
-use crate::canvas;
 use crate::codec::Codec;
-use crate::document::{Codes, Companions, EMPTY, Level, Raster, Rect, Samples, Source, Wrap};
+use crate::document::{Codes, Companions, EMPTY, Level, Raster, Rect, Samples, Source};
 use crate::engine::companions;
 use crate::engine::device::{DeviceChoice, open_device};
+use crate::engine::encodings::{Encodings, by_id, fill, load_source};
 use crate::engine::job::{Job, Lane, Report, pictures as count_pictures};
 use crate::engine::model::{Model, ModelSource};
 use crate::engine::palette::{Palette, PaletteLevel};
-use crate::engine::pictures;
 use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::Result;
 use crate::export::{Existing, Metadata, Provenance, Sheet, SheetItem, render_sheet, write_png};
 use crate::kernels::{Padding, no_grad};
 use crate::progress::Observer;
-use crate::project::PictureFilter;
+use crate::project::{PictureFilter, PictureId};
 
 /// Pictures whose codes are counted: spread evenly over the project when it has more.
 const MAX_COUNTED: usize = 400;
@@ -99,7 +97,7 @@ impl Job for CodebookJob {
     fn run(self, context: &JobContext) -> Result<CodebookDrawn> {
         check_png(&self.out, self.existing)?;
         let model = self.model.load(&open_device(self.device)?.device)?;
-        let mut usage = Usage::new(&model);
+        let mut usage = Usage::new(&model, None);
         if let Some(project) = self.model.project() {
             usage.count(project, &model, context)?;
         }
@@ -112,6 +110,7 @@ impl Job for CodebookJob {
             draw("Detail codes", &counted, &detail, &usage.detail)?,
         ];
         let metadata = Metadata {
+            notes: None,
             provenance: Some(Provenance::Generated),
             restore: None,
         };
@@ -143,7 +142,7 @@ impl Job for PaletteJob {
     }
 
     fn run(self, context: &JobContext) -> Result<Palette> {
-        Usage::new(&self.model).palette(&self.model, context)
+        Usage::new(&self.model, Some(Exemplars::default())).palette(&self.model, context)
     }
 }
 
@@ -161,7 +160,7 @@ impl Job for CountUsageJob {
     }
 
     fn run(self, context: &JobContext) -> Result<Palette> {
-        let mut usage = Usage::new(&self.model);
+        let mut usage = Usage::new(&self.model, Some(Exemplars::default()));
         usage.count(&self.project, &self.model, context)?;
         let table = usage.companions_table(&self.model);
         // The counts are worth having without it.
@@ -215,6 +214,23 @@ impl Exemplars {
     /// Pixels around the cell on each side.
     const AROUND_PX: u32 = 12;
 
+    /// Whether some code of a picture has too few patches.
+    fn lack(&self, codes: &Codes) -> bool {
+        let levels = [
+            (Level::Structure, &self.structure),
+            (Level::Detail, &self.detail),
+        ];
+        levels.into_iter().any(|(level, found)| {
+            let full = |code: &u16| {
+                found
+                    .get(code)
+                    .is_some_and(|patches| patches.len() >= Self::PER_CODE)
+            };
+            let mut cells = codes.level(level).cells().iter();
+            cells.any(|code| *code != EMPTY && !full(code))
+        })
+    }
+
     /// At most one patch of this picture for each code.
     fn add(&mut self, source: &Source, codes: &Codes) -> Result<()> {
         let geometry = source.geometry();
@@ -252,7 +268,8 @@ fn crop(source: &Source, rect: Rect) -> Result<Raster> {
 }
 
 struct Usage {
-    exemplars: Exemplars,
+    /// `None` where they are not asked for.
+    exemplars: Option<Exemplars>,
     pictures: u64,
     structure: Vec<u64>,
     detail: Vec<u64>,
@@ -263,10 +280,10 @@ struct Usage {
 }
 
 impl Usage {
-    fn new(model: &Model) -> Self {
+    fn new(model: &Model, exemplars: Option<Exemplars>) -> Self {
         let codebooks = model.codebooks();
         Self {
-            exemplars: Exemplars::default(),
+            exemplars,
             pictures: 0,
             structure: vec![0; codebooks.structure as usize],
             detail: vec![0; codebooks.detail as usize],
@@ -281,49 +298,50 @@ impl Usage {
         let structure = structure_swatches(codec)?;
         context.check()?;
         let detail = detail_swatches(codec, &self.companions(&structure))?;
+        let exemplars = self.exemplars.unwrap_or_default();
         Ok(Palette {
             model_hash: model.hash.clone(),
             counted_pictures: self.pictures,
             structure: PaletteLevel {
                 counts: self.structure,
-                exemplars: self.exemplars.structure,
+                exemplars: exemplars.structure,
                 ..palette_level(&structure, codec.structure.codebook())?
             },
             detail: PaletteLevel {
                 counts: self.detail,
-                exemplars: self.exemplars.detail,
+                exemplars: exemplars.detail,
                 ..palette_level(&detail, codec.detail.codebook())?
             },
         })
     }
 
-    /// Adds the codes of the project's usable pictures, spread evenly over them where there are many.
+    /// Adds the codes of the project's usable pictures, spread evenly over them where there are many. Those that the project's
+    /// index has are read from it, the others are encoded and kept there.
     fn count(&mut self, project: &Storage, model: &Model, context: &JobContext) -> Result<()> {
-        let mut paths = Vec::new();
-        for_each_picture(project, &PictureFilter::usable(), |row| {
-            paths.push(row.path);
-            Ok(())
-        })?;
-        let step = paths.len().div_ceil(MAX_COUNTED).max(1);
-        let chosen: Vec<PathBuf> = paths.into_iter().step_by(step).collect();
+        let ids = project.call(|project| project.picture_ids(&PictureFilter::usable()))?;
+        let step = ids.len().div_ceil(MAX_COUNTED).max(1);
+        let chosen: Vec<PictureId> = ids.into_iter().step_by(step).collect();
+        let encodings = Encodings::new(project, model)?;
+        // Warnings tell what could not be encoded.
+        fill(&encodings, model, by_id(&chosen), true, context)?;
         let mut kept_cells = 0;
-        for (done, path) in chosen.iter().enumerate() {
-            context.progress(done as u64, chosen.len() as u64);
-            let counted = pictures::load_source(path).and_then(|source| {
-                let codes = canvas::encode(&model.codec, &source, Wrap::default(), context)?;
-                self.exemplars.add(&source, &codes)?;
-                Ok(codes)
-            });
-            match counted {
-                Ok(codes) => {
-                    self.add(&codes);
-                    kept_cells += codes.detail.cells().len();
-                    if kept_cells <= MAX_KEPT_CELLS {
-                        self.codes.push(codes);
-                    }
+        for picture in encodings.of(&chosen) {
+            context.check()?;
+            let picture = picture?;
+            self.add(&picture.codes);
+            if let Some(exemplars) = &mut self.exemplars
+                && exemplars.lack(&picture.codes)
+            {
+                let source = load_source(&picture.path, picture.content_hash);
+                match source.and_then(|source| exemplars.add(&source, &picture.codes)) {
+                    Ok(()) => {}
+                    Err(error) if error.is_cancelled() => return Err(error),
+                    Err(error) => context.warning(*error.notice),
                 }
-                Err(error) if error.is_cancelled() => return Err(error),
-                Err(error) => context.warning(*error.notice),
+            }
+            kept_cells += picture.codes.detail.cells().len();
+            if kept_cells <= MAX_KEPT_CELLS {
+                self.codes.push(picture.codes);
             }
         }
         Ok(())

@@ -8,14 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use super::edit::check_png;
 use crate::canvas;
+use crate::dataset::{Limits, read_file};
 use crate::document::{CodeGrid, Codes, Geometry, Wrap};
 use crate::engine::device::{DeviceChoice, open_device};
+use crate::engine::encodings::Encodings;
 use crate::engine::job::{Job, Report};
-use crate::engine::model::ModelSource;
+use crate::engine::model::{Model, ModelSource};
 use crate::engine::pictures;
+use crate::engine::storage::Storage;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
 use crate::export::{Existing, Metadata, Provenance, check_writable, write_bytes, write_png};
+use crate::project::ContentHash;
 
 const FORMAT: u32 = 1;
 /// A canvas of 8192² has 4.5 million cells of at most 6 characters.
@@ -86,14 +90,24 @@ impl Job for EncodeJob {
     fn run(self, context: &JobContext) -> Result<Encoded> {
         check_writable(&self.out, self.existing)?;
         let model = self.model.load(&open_device(self.device)?.device)?;
-        let source = pictures::load_source(&self.image)?;
-        let codes = canvas::encode(&model.codec, &source, Wrap::default(), context)?;
+        let indexed = match self.model.project() {
+            Some(project) => indexed_codes(project, &model, &self.image)?,
+            None => None,
+        };
+        let (codes, width, height) = match indexed {
+            Some(found) => found,
+            None => {
+                let source = pictures::load_source(&self.image)?;
+                let codes = canvas::encode(&model.codec, &source, Wrap::default(), context)?;
+                (codes, source.width(), source.height())
+            }
+        };
         let cells = (codes.structure.cells().len(), codes.detail.cells().len());
         let file = CodesFile {
             tessera_codes: FORMAT,
             model: model.hash,
-            width: source.width(),
-            height: source.height(),
+            width,
+            height,
             structure: codes.structure,
             detail: codes.detail,
         };
@@ -115,6 +129,29 @@ impl Job for EncodeJob {
             file: self.out,
         })
     }
+}
+
+/// The codes of a picture that the project's index has in its full size, with that size in pixels.
+fn indexed_codes(
+    project: &Storage,
+    model: &Model,
+    image: &Path,
+) -> Result<Option<(Codes, u32, u32)>> {
+    let hash = ContentHash::of(&read_file(image, &Limits::default())?);
+    let found = project.call(move |project| {
+        let Some(id) = project.picture_by_content(hash)? else {
+            return Ok(None);
+        };
+        project.picture(id).map(Some)
+    })?;
+    let Some(row) = found else { return Ok(None) };
+    let indexed = Encodings::new(project, model)?
+        .of(&[row.id])
+        .next()
+        .transpose()?;
+    Ok(indexed
+        .filter(|found| (found.width, found.height) == (row.width, row.height))
+        .map(|found| (found.codes, found.width, found.height)))
 }
 
 /// Decodes a codes file.
@@ -186,6 +223,7 @@ impl Job for DecodeJob {
         }
         let decoded = pictures::decode(&model.codec, &codes, geometry, context)?;
         let metadata = Metadata {
+            notes: None,
             provenance: Some(Provenance::Generated),
             restore: None,
         };

@@ -11,6 +11,7 @@ use super::codes::read_text;
 use crate::canvas;
 use crate::document::script::{self, EditScript};
 use crate::document::{Document, Raster, Wrap};
+use crate::engine::album;
 use crate::engine::companions;
 use crate::engine::device::{DeviceChoice, open_device};
 use crate::engine::documents::{self, Opened, Stored};
@@ -61,6 +62,7 @@ impl ExportTarget {
     ) -> Result<()> {
         let writer = Writer::of(&self.path)?;
         let metadata = Metadata {
+            notes: None,
             provenance,
             restore: restore.filter(|_| writer.restores),
         };
@@ -202,6 +204,7 @@ impl Job for EditJob {
             Some(project) => self.open_stored(project, context)?,
             None => self.open_loose(context)?,
         };
+        stored.tell(context);
         let id = stored.id;
         let edited = self.edit(&script, stored, model, context);
         if let (true, Some(project), Err(_)) = (is_new, project, &edited) {
@@ -274,6 +277,7 @@ impl EditJob {
         let stored = Stored {
             id: 0,
             name: name_of(&self.target),
+            lost: album::lost_without_project(document.sources().list()),
             document,
             snapshots: Vec::new(),
         };
@@ -327,6 +331,7 @@ impl Job for ExportJob {
             .project
             .call(move |project| documents::find(project, wanted.as_deref()))?;
         let (stored, model) = open_row(&self.project, row.id, self.device)?;
+        stored.tell(context);
         export(&stored.document, &model, &self.out, json!({}), context)?;
         Ok(Exported {
             document: stored.name,

@@ -1,13 +1,16 @@
 //! Folders and files → the project's dataset index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::edit::open_in;
-use crate::dataset::{Fingerprint, Flag, ImportOptions, ImportReport, Known, Picture, scan};
+use crate::dataset::{
+    ANALYSIS_VERSION, Fingerprint, Flag, ImportOptions, ImportReport, Known, KnownFile, KnownFiles,
+    KnownFlag, Picture, Scanned, Unchanged, label_of, scan_again,
+};
 use crate::engine::device::DeviceChoice;
 use crate::engine::documents::{self, Opened};
 use crate::engine::job::{Job, Report, WhenLeft, pictures};
@@ -17,11 +20,14 @@ use crate::engine::worker::JobContext;
 use crate::error::{Error, Notice, Result};
 use crate::progress::Observer;
 use crate::project::{
-    ContentHash, Import, ImportSummary, NewPicture, PictureFilter, PictureFlag, PictureRow,
+    ContentHash, Import, ImportSummary, KnownPicture, NewPicture, PictureFilter, PictureFlag,
+    PictureId, PictureRow, SeenChange, SeenPicture,
 };
 
 /// Pictures written in one transaction.
 const BATCH: usize = 256;
+/// Unchanged pictures told to the project at a time.
+const SEEN_BATCH: usize = 4096;
 /// Rows of the index read at a time.
 const PAGE: u64 = 1000;
 
@@ -158,22 +164,35 @@ fn import_root(
     options: &ImportOptions,
     context: &JobContext,
 ) -> Result<(ImportReport, ImportSummary)> {
+    let index = Index::read(project, root, context)?;
     let mut options = options.clone();
-    options.known = known_elsewhere(project, root)?;
+    options.known = index.elsewhere;
     let mut import = Some({
         let root = root.to_path_buf();
         project.call(move |project| project.begin_import(&root))?
     });
     let mut waiting = Vec::with_capacity(BATCH);
-    let scanned = scan(&[root.to_path_buf()], &options, context, &mut |picture| {
-        waiting.push(new_picture(picture));
+    let mut seen = Vec::new();
+    let roots = [root.to_path_buf()];
+    let scanned = scan_again(&roots, &options, &index.below, context, &mut |found| {
+        match found {
+            Scanned::Picture(picture) => waiting.push(new_picture(*picture)),
+            Scanned::Unchanged(picture) => {
+                let is_as_stored = !index.outdated.contains(&picture.id);
+                seen.push(seen_picture(picture, is_as_stored));
+            }
+        }
         if waiting.len() == BATCH {
             store(project, &mut import, std::mem::take(&mut waiting))?;
         }
+        if seen.len() == SEEN_BATCH {
+            note_seen(project, &mut import, std::mem::take(&mut seen))?;
+        }
         Ok(())
     });
-    // What was decoded before a stop is kept.
+    // What was found before a stop is kept.
     store(project, &mut import, waiting)?;
+    note_seen(project, &mut import, seen)?;
     let report = match scanned {
         Ok(report) => report,
         Err(mut error) => {
@@ -203,6 +222,16 @@ fn store(project: &Storage, import: &mut Option<Import>, batch: Vec<NewPicture>)
     Ok(())
 }
 
+fn note_seen(project: &Storage, import: &mut Option<Import>, seen: Vec<SeenPicture>) -> Result<()> {
+    if let Some(mut taken) = import.take() {
+        *import = Some(project.call(move |project| {
+            project.mark_seen(&mut taken, &seen)?;
+            Ok(taken)
+        })?);
+    }
+    Ok(())
+}
+
 fn finish(
     project: &Storage,
     import: Option<Import>,
@@ -219,44 +248,119 @@ fn finish(
     })
 }
 
-/// The project's pictures outside `root`, so that copies of them are flagged.
-fn known_elsewhere(project: &Storage, root: &Path) -> Result<Vec<Known>> {
-    let mut known = Vec::new();
-    for_each_picture(project, &PictureFilter::default(), |row| {
-        if !row.path.starts_with(root)
-            && let Some(fingerprint) = row.phash.as_deref().and_then(Fingerprint::from_bytes)
-        {
-            known.push(Known {
-                name: row.path.display().to_string(),
-                content_hash: row.blake3.0,
-                fingerprint,
-                is_flat: row.flags.iter().any(|flag| flag.name == "flat"),
-                path: row.path,
-            });
-        }
-        Ok(())
-    })?;
-    Ok(known)
+/// What the project knows before an import.
+#[derive(Default)]
+struct Index {
+    below: KnownFiles,
+    /// Of those below: pictures whose entry says more than their content, and not what it would say now.
+    outdated: HashSet<PictureId>,
+    /// Pictures outside the folder, so that copies of them are flagged.
+    elsewhere: Vec<Known>,
 }
 
-/// Pages through the dataset index.
+impl Index {
+    fn read(project: &Storage, root: &Path, observer: &dyn Observer) -> Result<Self> {
+        let mut index = Self::default();
+        let mut after = PictureId::MIN;
+        loop {
+            observer.check()?;
+            let known = project.call(move |project| project.known_pictures(after, PAGE))?;
+            let Some(last) = known.last() else {
+                return Ok(index);
+            };
+            after = last.row.id;
+            for picture in known {
+                index.add(picture, root);
+            }
+        }
+    }
+
+    fn add(&mut self, known: KnownPicture, root: &Path) {
+        let KnownPicture { row, .. } = known;
+        let Some(fingerprint) = row.phash.as_deref().and_then(Fingerprint::from_bytes) else {
+            return;
+        };
+        let has_flag = |name: &str| row.flags.iter().any(|flag| flag.name == name);
+        let Ok(relative) = row.path.strip_prefix(root) else {
+            // What it is a copy of is in the list already.
+            if !has_flag("duplicate") {
+                self.elsewhere.push(Known {
+                    name: row.path.display().to_string(),
+                    content_hash: row.blake3.0,
+                    fingerprint,
+                    is_flat: has_flag("flat"),
+                });
+            }
+            return;
+        };
+        if known.analysis != ANALYSIS_VERSION || !known.has_thumbnail {
+            return;
+        }
+        let is_alone = relative.as_os_str().is_empty();
+        let is_placed_so = is_alone
+            || (row.relative == relative.to_string_lossy() && row.label == label_of(relative));
+        if row.missing || !is_placed_so {
+            self.outdated.insert(row.id);
+        }
+        let flags = row.flags.into_iter().map(|flag| KnownFlag {
+            name: flag.name,
+            reason: flag.reason,
+        });
+        let file = KnownFile {
+            id: row.id,
+            file_bytes: row.file_bytes,
+            modified_unix_ms: (row.modified_ms != 0).then_some(row.modified_ms),
+            changed_unix_ns: known.changed_ns,
+            read_unix_ms: known.read_ms,
+            content_hash: row.blake3.0,
+            fingerprint,
+            flags: flags.collect(),
+        };
+        self.below.insert(row.path, file);
+    }
+}
+
+/// Hands over each picture of the dataset index once, by id, also while an import writes.
 pub(super) fn for_each_picture(
     project: &Storage,
     filter: &PictureFilter,
     mut take: impl FnMut(PictureRow) -> Result<()>,
 ) -> Result<()> {
-    let mut offset = 0;
+    let mut after = PictureId::MIN;
     loop {
         let filter = filter.clone();
-        let rows = project.call(move |project| project.pictures(&filter, offset, PAGE))?;
-        let count = rows.len() as u64;
+        let rows = project.call(move |project| project.pictures_after(&filter, after, PAGE))?;
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
+        after = last.id;
         for row in rows {
             take(row)?;
         }
-        offset += count;
-        if count < PAGE {
-            return Ok(());
-        }
+    }
+}
+
+fn seen_picture(picture: Unchanged, is_as_stored: bool) -> SeenPicture {
+    let is_unchanged = is_as_stored && !picture.was_read && picture.flags.is_none();
+    let flags = picture
+        .flags
+        .map(|flags| flags.into_iter().map(picture_flag).collect());
+    SeenPicture {
+        id: picture.id,
+        change: (!is_unchanged).then_some(SeenChange {
+            path: picture.path,
+            label: picture.label,
+            modified_ms: picture.modified_unix_ms.unwrap_or(0),
+            changed_ns: picture.changed_unix_ns,
+            flags,
+        }),
+    }
+}
+
+fn picture_flag(flag: KnownFlag) -> PictureFlag {
+    PictureFlag {
+        name: flag.name,
+        reason: flag.reason,
     }
 }
 
@@ -267,6 +371,8 @@ fn new_picture(picture: Picture) -> NewPicture {
         blake3: ContentHash(picture.content_hash),
         file_bytes: picture.file_bytes,
         modified_ms: picture.modified_unix_ms.unwrap_or(0),
+        changed_ns: picture.changed_unix_ns,
+        analysis: ANALYSIS_VERSION,
         width: picture.width,
         height: picture.height,
         format: picture.format.name.to_owned(),
@@ -277,10 +383,7 @@ fn new_picture(picture: Picture) -> NewPicture {
         flags: picture
             .flags
             .iter()
-            .map(|flag| PictureFlag {
-                name: flag.name().to_owned(),
-                reason: flag.notice().to_string(),
-            })
+            .map(|flag| picture_flag(flag.into()))
             .collect(),
         thumbnail: picture.thumbnail,
     }

@@ -3,13 +3,16 @@
 pub mod bench;
 pub mod brushes;
 pub mod canvas;
+pub mod carry;
 pub mod codebook;
 pub mod codes;
 pub mod companions;
 pub mod crops;
 pub mod edit;
 pub mod files;
+pub mod generate;
 pub mod import;
+pub mod index;
 pub mod info;
 pub mod project;
 pub mod quality;

@@ -107,6 +107,7 @@ impl Job for ReconstructJob {
             };
             let file = self.out.join(format!("{}.reconstruction.png", stem(input)));
             let metadata = Metadata {
+                notes: None,
                 provenance: Some(Provenance::Generated),
                 restore: None,
             };

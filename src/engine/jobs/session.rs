@@ -129,8 +129,6 @@ pub enum OpenWhat {
     Sample(&'static str),
     /// A document of the project.
     Stored(DocumentId),
-    /// The source picture of a document once more, as a new document: under a newer model.
-    SourceOf(DocumentId),
 }
 
 /// A document that is open for editing, with the model that decodes it.
@@ -179,19 +177,6 @@ impl Job for OpenDocumentJob {
                 let opened = documents::read_picture(&path)?;
                 open_in(&self.project, &source, &path, opened, self.device, context)?
             }
-            OpenWhat::SourceOf(id) => {
-                let (name, bytes) = self.project.call(move |project| {
-                    let row = project.document(id)?;
-                    let bytes = documents::source_bytes(project, &row)?;
-                    Ok((row.name, bytes))
-                })?;
-                let opened = Opened::Picture {
-                    source: pictures::source_from_bytes(&bytes)?,
-                    bytes,
-                };
-                let path = PathBuf::from(name);
-                open_in(&self.project, &source, &path, opened, self.device, context)?
-            }
             OpenWhat::Sample(name) => {
                 let sample = crate::engine::SAMPLES.iter().find(|(n, _)| *n == name);
                 let (_, bytes) = sample.ok_or_else(|| {
@@ -211,6 +196,7 @@ impl Job for OpenDocumentJob {
             }
         };
         context.check()?;
+        stored.tell(context);
         Ok(OpenDocument::new(stored, model))
     }
 }

@@ -144,6 +144,7 @@ impl Job for TimelapseJob {
             } => {
                 let row = project.call(move |p| documents::find(p, document.as_deref()))?;
                 let (stored, model) = open_row(&project, row.id, device)?;
+                stored.tell(context);
                 (stored.name, stored.document, model)
             }
         };

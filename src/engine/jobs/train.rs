@@ -2,23 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 use candle_core::Device;
 use serde::Serialize;
 use serde_json::json;
 
 use super::import::for_each_picture;
-use crate::codec::checkpoint::describe;
+use crate::codec::checkpoint::FILE_KIND;
 use crate::codec::{Codec, CodecConfig};
-use crate::dataset::{Fingerprint, Source, split_held_out};
+use crate::dataset::{Fingerprint, Source};
 use crate::engine::background::in_background;
 use crate::engine::device::{DeviceChoice, open_device, reduced_precision};
 use crate::engine::event::{Metrics, Preview};
+use crate::engine::held_out;
 use crate::engine::job::{Job, Lane, Report, WhenLeft};
-use crate::engine::model::{CheckpointChoice, MODEL_HASH, ModelSource, config_json};
+use crate::engine::model::{CheckpointChoice, MODEL_HASH, ModelSource};
 use crate::engine::storage::Storage;
-use crate::engine::worker::JobContext;
+use crate::engine::worker::{JobContext, from_panic};
 use crate::error::{Error, Kind, Notice, Result};
+use crate::model::ModelHeader;
 use crate::progress::Observer;
 use crate::project::{
     CheckpointKind, MetricRow, NewCheckpoint, NewRun, PictureFilter, RunId, RunStatus,
@@ -113,6 +118,7 @@ impl Job for TrainJob {
             run: id,
             metrics: Vec::new(),
             best: None,
+            writing: None,
         };
         let _precision = reduced_precision(&chosen);
         let ended = in_background(|| run.run(&mut sink, context));
@@ -146,23 +152,34 @@ impl Job for TrainJob {
     }
 }
 
-/// The pictures that are not excluded or missing, split by content.
-pub(super) fn usable_pictures(project: &Storage) -> Result<Pictures> {
-    let mut sources = Vec::new();
-    let mut prints = Vec::new();
+/// The pictures of a project that are not excluded or missing, split by content into those to train on and those held out.
+///
+/// # Errors
+/// `NoPictures` where there are none; those of reading the project.
+pub fn usable_pictures(project: &Storage) -> Result<Pictures> {
+    let mut found = Vec::new();
     for_each_picture(project, &PictureFilter::usable(), |row| {
         let print = row.phash.as_deref().and_then(Fingerprint::from_bytes);
         if let Some(print) = print {
-            prints.push((row.blake3.0, print));
-            sources.push(Source {
+            let source = Source {
                 path: row.path,
                 content_hash: row.blake3.0,
                 width: row.width,
                 height: row.height,
-            });
+            };
+            found.push((source, print));
         }
         Ok(())
     })?;
+    // A run that goes on finds its pictures in the order it began with.
+    found.sort_unstable_by(|(a, _), (b, _)| a.path.as_os_str().cmp(b.path.as_os_str()));
+    let (sources, prints): (Vec<Source>, Vec<_>) = found
+        .into_iter()
+        .map(|(source, print)| {
+            let print = (source.content_hash, print);
+            (source, print)
+        })
+        .unzip();
     if sources.is_empty() {
         return Err(Error::new(
             Kind::NoPictures,
@@ -171,7 +188,7 @@ pub(super) fn usable_pictures(project: &Storage) -> Result<Pictures> {
             "Import a folder of pictures, or include some that are excluded",
         ));
     }
-    let split = split_held_out(&prints);
+    let split = held_out::split(project, &prints)?;
     let pick = |indices: &[usize]| indices.iter().map(|&i| sources[i].clone()).collect();
     Ok(Pictures {
         train: pick(&split.train),
@@ -302,46 +319,92 @@ struct ProjectSink<'a> {
     metrics: Vec<MetricRow>,
     /// The best model since then. Scores rise every minute, and each model is 24 MB: it is written when the run's state is.
     best: Option<Checkpoint>,
+    /// Checkpoints on their way into the project.
+    writing: Option<Writing>,
+}
+
+struct Writing {
+    thread: JoinHandle<Result<()>>,
+    /// Set when somebody waits for it.
+    hurry: Arc<AtomicBool>,
+}
+
+impl Writing {
+    fn finish(self) -> Result<()> {
+        self.hurry.store(true, Ordering::Relaxed);
+        (self.thread.join()).unwrap_or_else(|panic| Err(from_panic(panic.as_ref())))
+    }
+}
+
+/// The storage lane gets finished bytes, in pieces.
+fn store_one(
+    project: &Storage,
+    run: RunId,
+    checkpoint: Checkpoint,
+    hurry: &AtomicBool,
+) -> Result<()> {
+    let (config, hash) = match &checkpoint.model {
+        Some(bytes) => {
+            let header = ModelHeader::read(bytes, FILE_KIND)?;
+            (header.config, header.blake3)
+        }
+        // Before the codebooks exist there is a state to go on from, but nothing to paint with.
+        None => (serde_json::Value::Null, String::new()),
+    };
+    let mut metrics = checkpoint.remarks;
+    metrics.insert(MODEL_HASH, json!(hash));
+    metrics.insert("evaluation", json!(checkpoint.evaluation));
+    let new = NewCheckpoint {
+        run: Some(run),
+        kind: match checkpoint.kind {
+            train::CheckpointKind::Best => CheckpointKind::Best,
+            train::CheckpointKind::Last => CheckpointKind::Last,
+        },
+        step: checkpoint.step,
+        name: "",
+        config,
+        metrics: json!(metrics),
+        weights: checkpoint.model.unwrap_or_default().into(),
+        training_state: checkpoint.state.map(Into::into),
+    };
+    project.save_checkpoint(new, hurry).map(drop)
 }
 
 impl ProjectSink<'_> {
     /// Stores what waits for the next state.
     fn store_rest(&mut self) -> Result<()> {
-        let (metrics, run) = (std::mem::take(&mut self.metrics), self.run);
-        (self.project).call(move |project| project.add_metrics(run, &metrics))?;
-        match self.best.take() {
-            Some(best) => self.store(best),
-            None => Ok(()),
-        }
+        self.note_metrics()?;
+        let best = self.best.take();
+        self.store(best.into_iter().collect(), true)
     }
 
-    /// The storage lane gets finished bytes, in pieces.
-    fn store(&self, checkpoint: Checkpoint) -> Result<()> {
-        let (config, hash) = match &checkpoint.model {
-            Some(bytes) => {
-                let (config, hash) = describe(bytes)?;
-                (config_json(&config)?, hash)
+    fn note_metrics(&mut self) -> Result<()> {
+        let (metrics, run) = (std::mem::take(&mut self.metrics), self.run);
+        (self.project).call(move |project| project.add_metrics(run, &metrics))
+    }
+
+    /// Stores checkpoints in order: `now`, or aside while training goes on. The ones before are in the project then.
+    fn store(&mut self, checkpoints: Vec<Checkpoint>, now: bool) -> Result<()> {
+        if let Some(writing) = self.writing.take() {
+            writing.finish()?;
+        }
+        let (project, run) = (self.project.clone(), self.run);
+        let hurry = Arc::new(AtomicBool::new(now));
+        let write = {
+            let hurry = Arc::clone(&hurry);
+            move || {
+                (checkpoints.into_iter())
+                    .try_for_each(|checkpoint| store_one(&project, run, checkpoint, &hurry))
             }
-            // Before the codebooks exist there is a state to go on from, but nothing to paint with.
-            None => (serde_json::Value::Null, String::new()),
         };
-        self.project.save_checkpoint(NewCheckpoint {
-            run: Some(self.run),
-            kind: match checkpoint.kind {
-                train::CheckpointKind::Best => CheckpointKind::Best,
-                train::CheckpointKind::Last => CheckpointKind::Last,
-            },
-            step: checkpoint.step,
-            name: "",
-            config,
-            metrics: json!({
-                MODEL_HASH: hash,
-                "evaluation": checkpoint.evaluation,
-                "reseeded": checkpoint.reseeded,
-            }),
-            weights: checkpoint.model.unwrap_or_default().into(),
-            training_state: checkpoint.state.map(Into::into),
-        })?;
+        if now {
+            return write();
+        }
+        let thread = std::thread::Builder::new()
+            .name("tessera-checkpoint".to_owned())
+            .spawn(write)
+            .map_err(|source| Error::io("could not store a checkpoint", "", &source))?;
+        self.writing = Some(Writing { thread, hurry });
         Ok(())
     }
 
@@ -389,8 +452,10 @@ impl TrainSink for ProjectSink<'_> {
                 Ok(())
             }
             train::CheckpointKind::Last => {
-                self.store_rest()?;
-                self.store(checkpoint)
+                self.note_metrics()?;
+                let now = checkpoint.ended.is_some();
+                let both = self.best.take().into_iter().chain([checkpoint]);
+                self.store(both.collect(), now)
             }
         }
     }

@@ -48,7 +48,7 @@ impl HistoryPanel {
                     heading(ui, "History");
                     small(
                         ui,
-                        match history.strokes().len() {
+                        match history.older() + history.strokes().len() as u64 {
                             0 => String::new(),
                             1 => "1 stroke".into(),
                             count => format!("{count} strokes"),
@@ -107,9 +107,11 @@ impl HistoryPanel {
                 }
             }
             for index in range {
-                let label = match index {
-                    0 => "As opened",
-                    _ => history.strokes()[index - 1].label.as_str(),
+                let label = match (index, history.older()) {
+                    (0, 0) => "As opened".into(),
+                    (0, 1) => "After 1 older stroke".into(),
+                    (0, older) => format!("After {older} older strokes"),
+                    _ => history.strokes()[index - 1].label.clone(),
                 };
                 let colour = if index > cursor {
                     tokens.text_weak
@@ -117,12 +119,12 @@ impl HistoryPanel {
                     tokens.text
                 };
                 let picture = match index {
-                    0 => Some(&canvas.as_opened),
+                    0 => (history.older() == 0).then_some(&canvas.as_opened),
                     _ => canvas.pictures.of(&history.strokes()[index - 1]),
                 };
-                let response = list_row(ui, index == cursor, label, |ui| {
+                let response = list_row(ui, index == cursor, &label, |ui| {
                     picture_of(ui, picture, index > cursor);
-                    ui.label(RichText::new(label).color(colour));
+                    ui.label(RichText::new(&label).color(colour));
                 });
                 if response.clicked() {
                     out.push(Command::GoToHistory(index));

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use eframe::egui::{
-    self, Color32, CornerRadius, Pos2, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind,
-    Ui, WidgetInfo, pos2, vec2,
+    self, Align, Color32, CornerRadius, Layout, Pos2, Rect, Response, Role, ScrollArea, Sense,
+    Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
 
 use lucide_icons::Icon;
@@ -14,7 +14,8 @@ use crate::app::{Command, PaletteView, State};
 use crate::document::Level;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    Commands, card, command_icon, glyph, heading, primary_button, segmented, small,
+    Commands, card, command_icon, glyph, heading, primary_button, segmented, sized_icon_button,
+    small,
 };
 
 const SWATCH_POINTS: f32 = 30.0;
@@ -119,14 +120,24 @@ impl PalettePanel {
 
 /// Codes that were fine-tuned and are not on the canvas yet.
 fn news(ui: &mut Ui, state: &State, out: &mut Commands) {
-    if !state.session.training.has_news {
+    if !state.has_news() {
         return;
     }
     card(&tokens(ui)).show(ui, |ui| {
-        heading(ui, "Your codes are ready");
-        small(ui, "This picture still shows the codes it was opened with.");
-        let spec_label = "Open it with the new codes";
-        if primary_button(ui, Icon::RefreshCw, spec_label).clicked() {
+        ui.horizontal(|ui| {
+            heading(ui, "Your codes are ready");
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let close = sized_icon_button(ui, Icon::X, "Not now", false, 22.0);
+                if close.on_hover_text("Not now").clicked() {
+                    out.push(Command::DismissNews);
+                }
+            });
+        });
+        small(
+            ui,
+            "This picture has the codes it was opened with. The copy takes your edits along, with the nearest new codes.",
+        );
+        if primary_button(ui, Icon::RefreshCw, "Open a copy with the new codes").clicked() {
             out.push(Command::ReopenWithModel);
         }
     });
