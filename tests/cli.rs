@@ -361,7 +361,11 @@ fn a_reader_that_leaves_ends_the_program_quietly_and_keeps_a_fine_tune() {
     ] {
         let (code, said) = leave_after(&bench, 0, arguments);
         assert!(!said.contains("panicked"), "{arguments:?}: {said}");
-        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+        // Whether the work was done by then is a matter of moments.
+        assert!(
+            matches!(code, Some(0 | 141)),
+            "{arguments:?}: {code:?} {said}"
+        );
     }
     let train = ["train", "p.tessera", "--model", "tiny.safetensors"];
     let train = [&["--json"], &train[..], &["--steps", "100000"]].concat();
@@ -397,7 +401,7 @@ fn mistakes_are_found_before_anything_is_done() {
     assert!(said.contains("missing"), "{said}");
     bench.fails(1, &["open", "new.tessera", "missing.png"]);
     bench.fails(1, &["open", "new.tessera", "tiny.safetensors"]);
-    bench.fails(1, &["reconstruct", "tiny.safetensors", "--out", "r"]);
+    bench.fails(2, &["reconstruct", "tiny.safetensors", "--out", "r"]);
     assert_eq!(entries(&bench), before);
 
     // Nor where the result could not be written.

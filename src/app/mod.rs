@@ -2,9 +2,11 @@
 //! the two.
 
 mod apply;
+mod code_marks;
 mod command;
 mod dialogs;
 mod document_command;
+mod durations;
 mod events;
 mod history_pictures;
 mod jobs;
@@ -33,9 +35,11 @@ use std::time::Instant;
 use eframe::egui;
 
 pub use apply::export_path;
+pub use code_marks::CodeMarks;
 pub use command::Command;
 pub use dialogs::{Picker, Question, system_picker};
 pub use document_command::{DocumentCommand, NewCanvas, TimelapseForm};
+pub use durations::Durations;
 pub use jobs::ShownJob;
 pub use layer_command::LayerCommand;
 pub use notices::{Entry, Notices, Severity};
@@ -44,9 +48,9 @@ pub use session::{Session, SessionId};
 pub use shortcuts::{conflicts, of as shortcut_of, parse as parse_shortcut, text_for, text_of};
 pub use spec::Spec;
 pub use state::{
-    Canvas, CanvasLook, CodeMarks, CropsView, Durations, ExemplarView, ExportForm, Gallery, JobKey,
-    LeftJob, OpenProject, Overlay, Paint, PaletteView, PerLevel, PreviewView, RunningJob, State,
-    Thumbnail, TrainForm, Training, ViewWish, Workspace, name_of,
+    Canvas, CanvasLook, CropsView, ExemplarView, ExportForm, Gallery, JobKey, LeftJob, OpenProject,
+    Overlay, Paint, PaletteView, PerLevel, PreviewView, RunningJob, State, Thumbnail, TrainForm,
+    Training, ViewWish, Workspace, name_of,
 };
 pub use tools::{Gesture, Hold, StrokeStep, TintKind, Tool, ToolBox, ToolOption};
 

@@ -1,14 +1,16 @@
 //! What the window knows. `ui` reads it; only `app` changes it.
 
 use std::any::TypeId;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use eframe::egui::TextureHandle;
 
+use super::code_marks::CodeMarks;
 use super::document_command::TimelapseForm;
+use super::durations::Durations;
 use super::history_pictures::HistoryPictures;
 use super::jobs::AtItsEnd;
 use super::notices::Notices;
@@ -175,66 +177,6 @@ pub(super) fn file_name(path: &Path) -> String {
         || path.display().to_string(),
         |name| name.to_string_lossy().into_owned(),
     )
-}
-
-/// What a user said about codes.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct CodeMarks {
-    /// By "structure:17".
-    pub names: BTreeMap<String, String>,
-    /// In small letters.
-    pub tags: BTreeMap<String, Vec<String>>,
-    pub favourites: BTreeSet<String>,
-    /// Not offered as a brush, as alike, nor chosen by the program.
-    pub muted: BTreeSet<String>,
-}
-
-impl CodeMarks {
-    pub fn key(level: Level, code: u16) -> String {
-        format!("{level}:{code}")
-    }
-
-    pub fn name(&self, level: Level, code: u16) -> Option<&str> {
-        self.names.get(&Self::key(level, code)).map(String::as_str)
-    }
-
-    pub fn tags(&self, level: Level, code: u16) -> &[String] {
-        let tags = self.tags.get(&Self::key(level, code));
-        tags.map_or(&[], Vec::as_slice)
-    }
-
-    pub fn is_favourite(&self, level: Level, code: u16) -> bool {
-        self.favourites.contains(&Self::key(level, code))
-    }
-
-    pub fn is_muted(&self, level: Level, code: u16) -> bool {
-        // Most projects mute nothing, and this is asked for every swatch.
-        !self.muted.is_empty() && self.muted.contains(&Self::key(level, code))
-    }
-
-    /// Whether its number, its name or one of its tags is what a search says, in small letters.
-    pub fn is_found(&self, level: Level, code: u16, search: &str) -> bool {
-        search.is_empty()
-            || code.to_string() == search
-            || (self.name(level, code)).is_some_and(|name| name.to_lowercase().contains(search))
-            || self
-                .tags(level, code)
-                .iter()
-                .any(|tag| tag.contains(search))
-    }
-
-    /// Every tag of a level's codes, with how many have it.
-    pub fn all_tags(&self, level: Level) -> BTreeMap<&str, usize> {
-        let prefix = format!("{level}:");
-        let mut counts = BTreeMap::new();
-        for (_, tags) in self.tags.iter().filter(|(key, _)| key.starts_with(&prefix)) {
-            for tag in tags {
-                *counts.entry(tag.as_str()).or_default() += 1;
-            }
-        }
-        counts
-    }
 }
 
 /// The document on the canvas.
@@ -628,51 +570,6 @@ pub struct ExportForm {
     /// Whether a PNG carries what brings the document back.
     pub has_restore_data: bool,
     pub existing: Existing,
-}
-
-/// How long something took that happens over and over, newest last.
-#[derive(Debug, Default)]
-pub struct Durations {
-    last_ms: VecDeque<f32>,
-}
-
-impl Durations {
-    pub const KEPT: usize = 6000;
-
-    pub(super) fn push(&mut self, milliseconds: f32) {
-        self.last_ms.push_back(milliseconds);
-        if self.last_ms.len() > Self::KEPT {
-            self.last_ms.pop_front();
-        }
-    }
-
-    pub fn count(&self) -> usize {
-        self.last_ms.len()
-    }
-
-    /// Milliseconds of the newest ones.
-    pub fn milliseconds(&self) -> impl Iterator<Item = f32> + '_ {
-        self.last_ms.iter().copied()
-    }
-
-    /// The time that this share (0 to 1) of the newest ones stayed within, in milliseconds.
-    pub fn quantile_ms(&self, share: f32) -> f32 {
-        let mut sorted: Vec<f32> = self.milliseconds().collect();
-        sorted.sort_by(f32::total_cmp);
-        let last = sorted.len().saturating_sub(1);
-        let at = (share.clamp(0.0, 1.0) * last as f32).round() as usize;
-        sorted.get(at).copied().unwrap_or(0.0)
-    }
-
-    /// In words, for the log and the About box.
-    pub fn summary(&self) -> String {
-        format!(
-            "half within {:.1} ms, 95 of 100 within {:.1} ms, longest {:.1} ms",
-            self.quantile_ms(0.5),
-            self.quantile_ms(0.95),
-            self.quantile_ms(1.0)
-        )
-    }
 }
 
 impl State {

@@ -36,12 +36,7 @@ pub(super) enum Decoder<'a> {
 pub(super) static READERS: [Reader; 7] = [
     Reader {
         format: Format::PNG,
-        open: |bytes, limits| {
-            let mut extra = image::Limits::no_limits();
-            extra.max_alloc = Some(PNG_EXTRA_BYTES);
-            let decoder = png::PngDecoder::with_limits(Cursor::new(bytes), extra);
-            open(Format::PNG, decoder, limits)
-        },
+        open: |bytes, limits| open_png(Format::PNG, bytes, limits),
     },
     Reader {
         format: Format::JPEG,
@@ -87,16 +82,9 @@ pub(super) static READERS: [Reader; 7] = [
             )
         },
     },
-    // The largest of its pictures.
     Reader {
         format: Format::ICO,
-        open: |bytes, limits| {
-            open(
-                Format::ICO,
-                ico::IcoDecoder::new(Cursor::new(bytes)),
-                limits,
-            )
-        },
+        open: open_icon,
     },
 ];
 
@@ -114,6 +102,50 @@ pub fn readable() -> impl Iterator<Item = &'static Format> {
 pub fn readable_endings() -> Vec<&'static str> {
     let endings = readable().flat_map(|format| format.endings);
     endings.copied().collect()
+}
+
+fn open_png<'a>(format: &'static Format, bytes: &'a [u8], limits: &Limits) -> Result<Opened<'a>> {
+    let mut extra = image::Limits::no_limits();
+    extra.max_alloc = Some(PNG_EXTRA_BYTES);
+    let decoder = png::PngDecoder::with_limits(Cursor::new(bytes), extra);
+    open(format, decoder, limits)
+}
+
+/// The largest of an icon's pictures. image's own decoder takes no PNG without alpha.
+fn open_icon<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Opened<'a>> {
+    match largest_in_icon(bytes) {
+        Some(picture) if Format::of_content(picture) == Some(Format::PNG) => {
+            open_png(Format::ICO, picture, limits)
+        }
+        _ => open(
+            Format::ICO,
+            ico::IcoDecoder::new(Cursor::new(bytes)),
+            limits,
+        ),
+    }
+}
+
+/// By the list at the start: 16 bytes each with width and height (0 stands for 256), depth, length and place.
+fn largest_in_icon(bytes: &[u8]) -> Option<&[u8]> {
+    let count = usize::from(u16::from_le_bytes([*bytes.get(4)?, *bytes.get(5)?]));
+    let (entries, _) = bytes.get(6..)?.as_chunks::<16>();
+    let side = |byte: u8| if byte == 0 { 256 } else { u32::from(byte) };
+    let entries = entries.iter().take(count);
+    let largest = entries.max_by_key(|entry| {
+        let depth = u16::from_le_bytes([entry[6], entry[7]]);
+        (side(entry[0]) * side(entry[1]), depth)
+    })?;
+    let word = |at: usize| {
+        let word = [
+            largest[at],
+            largest[at + 1],
+            largest[at + 2],
+            largest[at + 3],
+        ];
+        usize::try_from(u32::from_le_bytes(word)).ok()
+    };
+    let (length, start) = (word(8)?, word(12)?);
+    bytes.get(start..start.checked_add(length)?)
 }
 
 fn open_jpeg<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Opened<'a>> {

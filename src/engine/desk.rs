@@ -477,13 +477,15 @@ mod tests {
         // While the first project's thread is busy, the desk waits for it with a page in hand.
         let (go, wait) = crossbeam_channel::bounded::<()>(0);
         let (busy, is_busy) = crossbeam_channel::bounded::<()>(0);
-        let holder = std::thread::spawn(move || {
-            first.call(move |_| {
+        let holder = thread::start("holder", "a thread of the test", move || {
+            let held = first.call(move |_| {
                 let _ = busy.send(());
                 let _ = wait.recv();
                 Ok(())
-            })
+            });
+            held.unwrap();
         });
+        let holder = holder.unwrap();
         is_busy.recv().unwrap();
         let filter = PictureFilter::default();
         desk.read_page(PageRequest {
@@ -496,7 +498,7 @@ mod tests {
         }
         desk.turn_to(Some(second));
         go.send(()).unwrap();
-        holder.join().unwrap().unwrap();
+        holder.join().unwrap();
         let all = replies(&desk, |all| !all.is_empty() && desk.is_settled());
         assert!(matches!(all[..], [DeskReply::Overview(_)]), "{all:?}");
     }

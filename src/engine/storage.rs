@@ -245,6 +245,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::engine::thread;
     use crate::project::CheckpointKind;
 
     #[test]
@@ -298,7 +299,7 @@ mod tests {
             let held = Storage::open(&path).err().map(|error| error.kind);
             assert_eq!(held, Some(Kind::Locked));
         }
-        let closer = std::thread::spawn(move || drop(first));
+        let closer = thread::start("closer", "a thread of the test", move || drop(first)).unwrap();
         let opened = (weak.reopened(&path)).map_or_else(|| Storage::open(&path), Ok);
         opened.unwrap();
         closer.join().unwrap();

@@ -36,11 +36,13 @@ pub struct Worker {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Runs a job and leaves its output with its ticket.
+type Work = Box<dyn FnOnce(&JobContext) -> Result<()> + Send>;
+
 struct Submitted {
     id: JobId,
     title: &'static str,
-    /// Runs the job and leaves its output with the ticket.
-    work: Box<dyn FnOnce(&JobContext) -> Result<()> + Send>,
+    work: Work,
     control: Arc<Control>,
 }
 

@@ -17,14 +17,8 @@ fn open(folder: &Path) -> (Window, PathBuf, PathBuf) {
     let mut window = Window::open(folder, &[]);
     window.until_paintable();
     window.until("the palette's end", State::is_idle);
-    let first = window
-        .state()
-        .session
-        .project
-        .as_ref()
-        .unwrap()
-        .path
-        .clone();
+    let project = window.state().session.project.as_ref();
+    let first = project.expect("a project is open").path.clone();
     (window, first, folder.join("second.tessera"))
 }
 
@@ -35,7 +29,7 @@ fn is_open(state: &State, path: &Path) -> bool {
 
 fn import_samples(window: &mut Window, folder: &Path) {
     let pictures = folder.join("pictures");
-    tessera::engine::write_samples(&pictures).unwrap();
+    tessera::engine::write_samples(&pictures).expect("a folder to write to");
     let import = Command::Import(vec![pictures]);
     window.harness.state_mut().apply(import);
 }
@@ -48,7 +42,7 @@ fn in_file<T: Send + 'static>(
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match Storage::open(path) {
-            Ok(storage) => return storage.call(read).unwrap(),
+            Ok(storage) => return storage.call(read).expect("a sound project"),
             Err(error) => assert!(Instant::now() < deadline, "{error}"),
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::super::code_marks::CodeMarks;
 use super::super::command::Command;
 use super::super::dialogs::Question;
-use super::super::state::{CodeMarks, Overlay, Paint, file_name};
+use super::super::state::{Overlay, Paint, file_name};
 use super::super::tools::Tool;
 use super::super::{App, Severity};
 use crate::document::brushes::{

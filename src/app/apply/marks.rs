@@ -1,8 +1,8 @@
 //! What the artist says about codes: names, tags, favourites, muted ones.
 
 use super::super::App;
+use super::super::code_marks::CodeMarks;
 use super::super::command::Command;
-use super::super::state::CodeMarks;
 
 impl App {
     pub(super) fn apply_marks(&mut self, command: Command) {
