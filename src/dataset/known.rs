@@ -8,8 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use super::fingerprint::Fingerprint;
 use super::flags::Flag;
@@ -23,6 +24,9 @@ pub const ANALYSIS_VERSION: u32 = 1;
 
 /// The coarsest clock of a file system, ms: FAT counts in steps of two seconds.
 const COARSEST_CLOCK_MS: i64 = 2_000;
+
+/// Compared files whose answers may wait.
+const WAITING_ANSWERS: usize = 64;
 
 /// What an earlier import found at a path.
 #[derive(Debug, Clone)]
@@ -184,8 +188,10 @@ pub(super) fn unchanged<'a>(
         })
         .collect();
     let (next, is_stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let (sender, compared) = mpsc::channel();
+    let (sender, compared) = bounded(WAITING_ANSWERS);
     std::thread::scope(|scope| {
+        // Dropped on every way out, so that no thread waits to be heard.
+        let compared = compared;
         for i in 0..threads.min(doubtful.len()) {
             let sender = sender.clone();
             let (doubtful, next, is_stopped) = (&doubtful, &next, &is_stopped);

@@ -523,7 +523,7 @@ mod tests {
                 .unwrap()
                 .collect::<rusqlite::Result<_>>()
                 .unwrap();
-            assert!(steps[0].contains("model_hash=? AND picture>?"), "{steps:?}");
+            assert!(steps[0].contains("(model_hash=? AND picture"), "{steps:?}");
             assert!(
                 !steps.iter().any(|step| step.contains("TEMP B-TREE")),
                 "{steps:?}"

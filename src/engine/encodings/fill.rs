@@ -247,9 +247,7 @@ fn encode_one(model: &Model, asked: &Unencoded, observer: &dyn Observer) -> Resu
 /// # Errors
 /// `Cancelled`; those of the project.
 pub fn forget_superseded(encodings: &Encodings, observer: &dyn Observer) -> Result<u64> {
-    let mut kept = encodings
-        .project
-        .call(|project| models_of_documents(project))?;
+    let mut kept = encodings.project.call(models_of_documents)?;
     kept.push(encodings.model.hash);
     let mut forgotten = 0;
     loop {

@@ -73,7 +73,7 @@ impl Scene {
         let bytes = std::fs::read(&path).unwrap();
         NewPicture {
             path,
-            label: (name % 2 == 0).then(|| "even".to_owned()),
+            label: name.is_multiple_of(2).then(|| "even".to_owned()),
             blake3: ContentHash::of(&bytes),
             file_bytes: bytes.len() as u64,
             modified_ms: 0,
