@@ -5,6 +5,7 @@
 //! cargo bench --bench measure_import -- import DIR [THREADS]  # files/s, peak memory
 //! cargo bench --bench measure_import -- again DIR             # into a project twice: seconds and their ratio
 //! cargo bench --bench measure_import -- index COUNT           # reading an index of so many pictures of 384²
+//! cargo bench --bench measure_import -- list COUNT            # a training run's list of so many pictures
 //! cargo bench --bench measure_import -- crops DIR             # crops/s on one core
 //! ```
 #![allow(clippy::print_stdout)] // a command line tool
@@ -33,9 +34,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["import", dir] => import(Path::new(dir), 0),
         ["import", dir, threads] => import(Path::new(dir), threads.parse()?),
         ["again", dir] => again(Path::new(dir)),
-        ["index", count] => index(count.parse()?),
+        ["index", count] => index(count.parse()?, true),
+        ["list", count] => index(count.parse()?, false),
         ["crops", dir] => crops(Path::new(dir)),
-        _ => Err("usage: measure_import generate DIR COUNT | import DIR [THREADS] | again DIR | index COUNT | crops DIR".into()),
+        _ => Err("usage: measure_import generate DIR COUNT | import DIR [THREADS] | again DIR | index COUNT | list COUNT | crops DIR".into()),
     }
 }
 
@@ -148,7 +150,7 @@ fn again(dir: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 /// Fills a project with `count` pictures and their codes under the base model, all made up, and reads them as the program does.
-fn index(count: u32) -> Result<(), Box<dyn Error>> {
+fn index(count: u32, has_codes: bool) -> Result<(), Box<dyn Error>> {
     const SIDE_PX: u32 = 384;
     let folder = tempfile::tempdir()?;
     let project = Storage::create(&folder.path().join("p.tessera"))?;
@@ -206,7 +208,7 @@ fn index(count: u32) -> Result<(), Box<dyn Error>> {
         project.finish_import(import, true)
     })?;
     let start = Instant::now();
-    for first in (0..count).step_by(64) {
+    for first in (0..if has_codes { count } else { 0 }).step_by(64) {
         let batch: Vec<NewEncoding> = (first..(first + 64).min(count))
             .map(|index| {
                 let mut number = made_up(index);
@@ -244,14 +246,16 @@ fn index(count: u32) -> Result<(), Box<dyn Error>> {
         println!("{what}: {seconds:.2} s ({found}), memory {} MiB", now_mib());
         Ok::<_, Box<dyn Error>>(())
     };
-    timed("list for a training run", &|| {
-        let usable = usable_pictures(&project)?;
-        Ok(format!(
-            "{} + {} pictures",
-            usable.train.len(),
-            usable.held_out.len()
-        ))
-    })?;
+    for time in ["first", "again"] {
+        timed(&format!("list for a training run, {time}"), &|| {
+            let usable = usable_pictures(&project)?;
+            let (train, held_out) = (usable.train.len(), usable.held_out.len());
+            Ok(format!("{train} + {held_out} pictures"))
+        })?;
+    }
+    if !has_codes {
+        return Ok(());
+    }
     timed("codes of 400 pictures counted", &|| {
         let ids = project.call(|project| project.picture_ids(&PictureFilter::usable()))?;
         let step = ids.len().div_ceil(400).max(1);

@@ -6,7 +6,6 @@ mod common;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use candle_core::Device;
 use common::halo;
@@ -18,7 +17,7 @@ use tessera::engine::{
     ModelSource, OpenJob, Storage, TimelapseJob, TimelapseLook, TimelapseOf, Worker, write_samples,
 };
 use tessera::error::Notice;
-use tessera::export::{AnimationFormat, read_restore_data};
+use tessera::export::{ANIMATION_WRITERS, read_restore_data};
 use tessera::project::ContentHash;
 
 const ROUNDS: usize = 10;
@@ -220,7 +219,7 @@ fn cloned_texture_comes_back_from_the_project_from_the_export_and_in_the_timelap
                 longest_px: 4096,
                 ..TimelapseLook::default()
             },
-            format: Some(AnimationFormat::PngFolder),
+            writer: Some(&ANIMATION_WRITERS[2]),
             path: frames.clone(),
             existing: Existing::Refuse,
         },

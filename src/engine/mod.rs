@@ -9,6 +9,7 @@ mod device;
 mod documents;
 pub mod encodings;
 mod event;
+mod held_out;
 mod job;
 mod jobs;
 mod journal;

@@ -103,17 +103,19 @@ pub enum EncodingsOf {
 }
 
 impl EncodingsOf {
-    /// As [`PictureFilter::condition`].
-    fn condition(&self) -> Result<(String, Vec<Box<dyn ToSql>>)> {
-        match self {
-            Self::Matching(filter) => Ok(filter.condition()),
-            Self::Pictures(ids) => {
-                limited_len("a list of pictures", ids.len(), MAX_PAGE_ROWS as usize)?;
-                let list: Vec<Box<dyn ToSql>> = vec![Box::new(to_json("a list", ids)?)];
-                let sql = "p.id IN (SELECT value FROM json_each(?1))";
-                Ok((sql.to_owned(), list))
-            }
-        }
+    /// As [`PictureFilter::condition`]; `id`: the column with the pictures' ids.
+    fn condition(&self, id: &str) -> Result<(String, Vec<Box<dyn ToSql>>)> {
+        let ids = match self {
+            Self::Matching(filter) => return Ok(filter.condition()),
+            Self::Pictures(ids) => ids,
+        };
+        limited_len("a list of pictures", ids.len(), MAX_PAGE_ROWS as usize)?;
+        let first = ids.iter().min().copied().unwrap_or(PictureId::MAX);
+        let last = ids.iter().max().copied().unwrap_or(PictureId::MIN);
+        let list = to_json("a list of pictures", ids)?;
+        // The range keeps what is looked through to the part of the index where they are.
+        let sql = format!("{id} IN (SELECT value FROM json_each(?1)) AND {id} BETWEEN ?2 AND ?3");
+        Ok((sql, vec![Box::new(list), Box::new(first), Box::new(last)]))
     }
 }
 
@@ -239,6 +241,17 @@ impl EncodingModel {
     }
 }
 
+/// A page of rows in the order of the index, so that reading it can end at any row; the last two of `parameters` are the model's
+/// hash and the picture after which it begins.
+fn page_sql(columns: &str, condition: &str, parameters: usize) -> String {
+    format!(
+        "SELECT {columns} FROM encodings e JOIN pictures p ON p.id = e.picture
+         WHERE e.model_hash = ?{} AND e.picture > ?{parameters} AND e.content_hash = p.blake3 AND {condition}
+         ORDER BY e.picture LIMIT {MAX_PAGE_ROWS}",
+        parameters - 1
+    )
+}
+
 /// `None` for NULL.
 fn blob<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Option<&'a [u8]>> {
     match row.get_ref(column)? {
@@ -298,7 +311,7 @@ impl Project {
         of: &EncodingsOf,
         after: PictureId,
     ) -> Result<EncodingPage<EncodingRow>> {
-        let (condition, mut values) = of.condition()?;
+        let (condition, mut values) = of.condition("e.picture")?;
         let columns = [
             model.bounded("embedding", None, &mut values),
             model.bounded("structure", Some(Level::Structure), &mut values),
@@ -329,7 +342,7 @@ impl Project {
         of: &EncodingsOf,
         after: PictureId,
     ) -> Result<EncodingPage<(PictureId, Vec<f32>)>> {
-        let (condition, mut values) = of.condition()?;
+        let (condition, mut values) = of.condition("e.picture")?;
         let columns = format!("p.id, {}", model.bounded("embedding", None, &mut values));
         let bytes_of = |row: &(PictureId, Vec<f32>)| 4 * row.1.len();
         self.encoding_page(
@@ -357,12 +370,7 @@ impl Project {
         model.check()?;
         values.push(Box::new(model.hash));
         values.push(Box::new(after));
-        let sql = format!(
-            "SELECT {columns} FROM pictures p JOIN encodings e ON e.model_hash = ?{} AND e.picture = p.id
-             WHERE p.id > ?{} AND e.content_hash = p.blake3 AND {condition} ORDER BY p.id LIMIT {MAX_PAGE_ROWS}",
-            values.len() - 1,
-            values.len()
-        );
+        let sql = page_sql(columns, condition, values.len());
         let list = || -> rusqlite::Result<EncodingPage<T>> {
             let mut page = EncodingPage {
                 rows: Vec::new(),
@@ -398,7 +406,7 @@ impl Project {
         after: PictureId,
         limit: u64,
     ) -> Result<Vec<Unencoded>> {
-        let (condition, mut values) = of.condition()?;
+        let (condition, mut values) = of.condition("p.id")?;
         values.push(Box::new(model.hash));
         values.push(Box::new(after));
         values.push(Box::new(limit.min(MAX_PAGE_ROWS) as i64)); // small, so it fits
@@ -435,7 +443,7 @@ impl Project {
         model: &EncodingModel,
         of: &EncodingsOf,
     ) -> Result<EncodingCounts> {
-        let (condition, mut values) = of.condition()?;
+        let (condition, mut values) = of.condition("p.id")?;
         values.push(Box::new(model.hash));
         let sql = format!(
             "SELECT coalesce(sum(e.content_hash = p.blake3), 0), coalesce(sum(e.content_hash <> p.blake3), 0),
@@ -482,5 +490,44 @@ impl Project {
                 .doing(DOING, path)?;
             Ok(removed as u64)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sorting a page would read all rows behind it, their codes included, before the first is there.
+    #[test]
+    fn a_page_is_read_in_the_order_of_the_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = Project::create(&folder.path().join("p.tessera")).unwrap();
+        let label = PictureFilter {
+            label: Some("cats".into()),
+            ..PictureFilter::usable()
+        };
+        for of in [
+            EncodingsOf::Matching(PictureFilter::usable()),
+            EncodingsOf::Matching(label),
+            EncodingsOf::Pictures(vec![3, 5]),
+        ] {
+            let (condition, mut values) = of.condition("e.picture").unwrap();
+            values.push(Box::new(ContentHash([0; 32])));
+            values.push(Box::new(0));
+            let sql = page_sql("p.id, e.structure", &condition, values.len());
+            let steps: Vec<String> = project
+                .connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap()
+                .query_map(rusqlite::params_from_iter(values.iter()), |row| row.get(3))
+                .unwrap()
+                .collect::<rusqlite::Result<_>>()
+                .unwrap();
+            assert!(steps[0].contains("model_hash=? AND picture>?"), "{steps:?}");
+            assert!(
+                !steps.iter().any(|step| step.contains("TEMP B-TREE")),
+                "{steps:?}"
+            );
+        }
     }
 }

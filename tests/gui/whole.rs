@@ -111,7 +111,7 @@ fn refuse_strokes(window: &Window, refuses: bool) {
         .unwrap();
     // The newest stroke is the only one that fits.
     let newest = "SELECT coalesce(max(number), 0) FROM strokes";
-    let newest: u64 = connection.query_row(newest, [], |row| row.get(0)).unwrap();
+    let newest: i64 = connection.query_row(newest, [], |row| row.get(0)).unwrap();
     let sql = match refuses {
         true => {
             format!("CREATE UNIQUE INDEX no_room ON strokes (document) WHERE number >= {newest}")

@@ -13,10 +13,11 @@ use serde_json::json;
 use super::import::for_each_picture;
 use crate::codec::checkpoint::FILE_KIND;
 use crate::codec::{Codec, CodecConfig};
-use crate::dataset::{Fingerprint, Source, split_held_out};
+use crate::dataset::{Fingerprint, Source};
 use crate::engine::background::in_background;
 use crate::engine::device::{DeviceChoice, open_device, reduced_precision};
 use crate::engine::event::{Metrics, Preview};
+use crate::engine::held_out;
 use crate::engine::job::{Job, Lane, Report, WhenLeft};
 use crate::engine::model::{CheckpointChoice, MODEL_HASH, ModelSource};
 use crate::engine::storage::Storage;
@@ -187,7 +188,7 @@ pub fn usable_pictures(project: &Storage) -> Result<Pictures> {
             "Import a folder of pictures, or include some that are excluded",
         ));
     }
-    let split = split_held_out(&prints);
+    let split = held_out::split(project, &prints)?;
     let pick = |indices: &[usize]| indices.iter().map(|&i| sources[i].clone()).collect();
     Ok(Pictures {
         train: pick(&split.train),
