@@ -346,6 +346,5 @@ fn cells_of_another_document_bring_its_texture_until_it_is_gone() {
         distance(&with, &narrow, 384, middle),
         distance(&without, &narrow, 384, middle),
     );
-    println!("{near:.2} levels from its source with the texture, {far:.2} without");
     assert!(near < 1.0 && far > 2.0 * near, "{near} {far}");
 }

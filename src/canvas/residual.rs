@@ -218,6 +218,9 @@ impl Blend {
     }
 }
 
+/// A source, and column and row of a tile of it.
+type TilePlace = (u16, (u32, u32));
+
 /// What the cells of a rectangle carry.
 #[derive(Debug)]
 pub(super) struct Texture<'a> {
@@ -226,7 +229,7 @@ pub(super) struct Texture<'a> {
     cells: Rect,
     blends: Vec<Blend>,
     /// Decodes as encoded, by source and place of the tile.
-    tiles: HashMap<(u16, (u32, u32)), Arc<Vec<f32>>>,
+    tiles: HashMap<TilePlace, Arc<Vec<f32>>>,
 }
 
 impl Texture<'_> {

@@ -73,7 +73,7 @@ impl Stroke {
     /// Cells that it holds, of layers as well: what it takes of the memory.
     pub(super) fn cells(&self) -> usize {
         let layers: usize = self.edits.iter().map(LayerEdit::cells).sum();
-        self.deltas.len() + layers
+        self.deltas.len() + self.coordinates.len() + layers
     }
 
     /// Checks a stroke from a file before it is applied.

@@ -441,7 +441,7 @@ impl LayerStack {
         stack
     }
 
-    /// The same layers with other codes; empty detail stays empty.
+    /// The same layers with other codes; empty detail stays empty, and cells come from where they came from.
     #[must_use]
     pub fn recoded(&self, map: impl Fn(Level, u16) -> u16) -> Self {
         let mut stack = self.clone();
@@ -562,9 +562,8 @@ impl LayerEdit {
     /// Cells that it holds.
     pub(super) fn cells(&self) -> usize {
         let of_layer = |layer: &Layer| -> usize {
-            (Level::ALL.iter())
-                .map(|level| layer.cells(*level).len() + layer.hidden(*level).len())
-                .sum()
+            let of_level = |level: &Level| layer.cells(*level).len() + layer.hidden(*level).len();
+            layer.coordinates.len() + Level::ALL.iter().map(of_level).sum::<usize>()
         };
         let of_stack = |stack: &LayerStack| stack.layers.iter().map(of_layer).sum::<usize>();
         match self {

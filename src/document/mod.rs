@@ -341,7 +341,9 @@ impl Document {
     /// Takes applied strokes back into the history that come right before its first one; `first` is the number of
     /// the oldest. `false`, and nothing changes, where they do not or do not fit the picture.
     pub fn recall_strokes(&mut self, first: u64, strokes: Vec<Arc<Stroke>>) -> bool {
-        let fit = strokes.iter().all(|s| s.check(self.geometry).is_ok());
+        let sources = self.sources.list().len();
+        let fit = (strokes.iter())
+            .all(|s| s.check(self.geometry).is_ok() && s.check_sources(sources).is_ok());
         fit && self.history.recall(first, strokes)
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::encodings::as_indexed;
 use super::model::Model;
 use super::pictures;
 use super::storage::{Storage, WeakStorage};
@@ -63,7 +64,12 @@ impl Album {
         if ContentHash::of(&bytes) != hash {
             return Err(gone());
         }
-        let source = pictures::source_from_bytes(&bytes)?;
+        let mut source = pictures::source_from_bytes(&bytes)?;
+        let size = (source.width(), source.height());
+        if size != (of.width, of.height) {
+            // Cells that were found through the index come from the picture as that encodes it.
+            source = as_indexed(source.rgba8().to_vec(), size)?;
+        }
         let wrap = Wrap::default();
         let codes = canvas::encode(&self.codec, &source, wrap, &())?;
         Ok(SourcePicture {

@@ -174,7 +174,7 @@ pub fn read_restore_data(bytes: &[u8]) -> Result<Option<Restore>> {
     let Some(chunk) = find_chunk(bytes)? else {
         return Ok(None);
     };
-    let (header, streams, coordinates) = read_header(chunk)?;
+    let (header, streams) = read_header(chunk)?;
     let geometry = Geometry::new(header.width, header.height)?;
     if geometry.bounds().area() > MAX_RESTORE_PIXELS {
         return Err(Error::new(
@@ -213,7 +213,7 @@ pub fn read_restore_data(bytes: &[u8]) -> Result<Option<Restore>> {
     edited.check(geometry, None)?;
     let mut layers = LayerStack::of_codes(&encoded, &edited);
     if header.coordinates > 0 {
-        for (index, from) in read_coordinates(coordinates, geometry)?.iter() {
+        for (index, from) in read_coordinates(streams[5], geometry)?.iter() {
             layers.put_coordinate(Target::default(), index, Some(from));
         }
         layers = LayerStack::from_layers(layers.layers().to_vec(), geometry, None)?;
@@ -473,8 +473,8 @@ fn find_chunk(bytes: &[u8]) -> Result<Option<&[u8]>> {
     Ok(None)
 }
 
-/// The header, the first five streams and the sixth.
-fn read_header(chunk: &[u8]) -> Result<(RestoreHeader, [&[u8]; 5], &[u8])> {
+/// The header and the six streams.
+fn read_header(chunk: &[u8]) -> Result<(RestoreHeader, [&[u8]; 6])> {
     let Some((head, rest)) = chunk.split_at_checked(8).filter(|(h, _)| h[..3] == MAGIC) else {
         return Err(damaged("the restore data does not begin as it should"));
     };
@@ -510,8 +510,7 @@ fn read_header(chunk: &[u8]) -> Result<(RestoreHeader, [&[u8]; 5], &[u8])> {
         *stream = data;
         rest = after;
     }
-    let [a, b, c, d, e, coordinates] = streams;
-    Ok((header, [a, b, c, d, e], coordinates))
+    Ok((header, streams))
 }
 
 /// The pixels of the PNG file, which must have the size that the header names.

@@ -38,7 +38,7 @@ impl Project {
             }
             let stored = StoredStroke::read(found).doing(DOING, &self.path)?;
             let stroke = stored.decode(&row).map_err(|e| e.at(&self.path))?;
-            match room.checked_sub(stroke.deltas.len()) {
+            match room.checked_sub(stroke.deltas.len() + stroke.coordinates.len()) {
                 Some(left) => room = left,
                 None if strokes.is_empty() => room = 0,
                 None => break,

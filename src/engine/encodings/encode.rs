@@ -34,14 +34,20 @@ pub fn load_source(path: &Path, content_hash: ContentHash) -> Result<Source> {
     let decoded = decode_bytes(&bytes, &limits).map_err(|error| error.at(path))?;
     drop(bytes);
     let size = (decoded.width, decoded.height);
+    as_indexed(decoded.rgba8, size).map_err(|error| error.at(path))
+}
+
+/// Pixels of a picture in the size in which the index encodes it.
+///
+/// # Errors
+/// `Damaged` unless there are as many values as `size` needs.
+pub fn as_indexed(rgba8: Vec<u8>, size: (u32, u32)) -> Result<Source> {
     let target = indexed_size(size);
-    let source = if target == size {
-        Source::from_rgba8(size.0, size.1, decoded.rgba8)
-    } else {
-        let rgba = shrunk(&decoded.rgba8, size, target);
-        Source::from_rgba8(target.0, target.1, rgba)
-    };
-    source.map_err(|error| error.at(path))
+    if target == size {
+        return Source::from_rgba8(size.0, size.1, rgba8);
+    }
+    let rgba = shrunk(&rgba8, size, target);
+    Source::from_rgba8(target.0, target.1, rgba)
 }
 
 /// Codes and embedding of a picture.

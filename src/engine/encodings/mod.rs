@@ -20,7 +20,7 @@ use crate::project::{
     ContentHash, EncodingCounts, EncodingModel, EncodingRow, EncodingsOf, PictureFilter, PictureId,
 };
 
-pub(super) use encode::load_source;
+pub(super) use encode::{as_indexed, load_source};
 pub use fill::FillReport;
 pub(super) use fill::{fill, forget_superseded};
 

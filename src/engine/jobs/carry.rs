@@ -48,6 +48,7 @@ impl Job for CarryOverJob {
         let mut stored =
             documents::store(&self.project, &self.name, fresh, bytes, &model, checkpoint)?;
         let label = format!("Edits of {}", self.name);
+        stored.document.list_sources_of(&document);
         if let Some(stroke) = stored.document.replace_layers(label, layers)? {
             let id = stored.id;
             (self.project).call(move |p| p.append_stroke(id, &stroke).map(drop))?;
