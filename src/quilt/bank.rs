@@ -24,6 +24,7 @@ const FEWEST_ENTRIES: usize = 4096;
 /// Scores of one product, 1 MiB, so that they stay in the second-level cache.
 const TILE_SCORES: usize = 1 << 18;
 const TILE_ENTRIES: usize = 256;
+const MOST_TILE_QUERIES: usize = 512;
 /// Sources whose patches decide over the components.
 const SAMPLE_SOURCES: usize = 16;
 /// How much nearer an entry of boosted codes alone appears, in mean squared distances.
@@ -370,8 +371,10 @@ impl Search<'_> {
     /// Queries in tiles, all entries for each.
     fn by_queries(&self, watch: &Watch<'_>) -> Vec<Vec<Found>> {
         let (count, entries) = (self.wishes.len(), self.bank.at.len());
-        // Few queries and many entries: the entries are cut as well, so that all threads have work.
-        let tile = 256.min(count.div_ceil(8).max(32));
+        // Entries are packed anew for every tile of queries: few large tiles. Where that leaves few tasks, the entries are cut.
+        let tile = count
+            .div_ceil(count.div_ceil(MOST_TILE_QUERIES).max(1))
+            .max(1);
         let cut = entries
             .div_ceil(8)
             .next_multiple_of(TILE_ENTRIES)
@@ -446,7 +449,10 @@ impl Search<'_> {
     fn by_entries(&self, watch: &Watch<'_>) -> Vec<Vec<Found>> {
         let (count, entries) = (self.wishes.len(), self.bank.at.len());
         let block = (TILE_SCORES / count.max(1)).clamp(32, TILE_ENTRIES);
-        let alpha = self.choice.variety * 2.0 * self.bank.plan.variance.max(1e-6);
+        // Where a result is many times larger than its sources, all of them is in use many times over: what little is not must
+        // not draw everything to it.
+        let crowd = (count as f32 / (2 * entries.max(1)) as f32).max(1.0);
+        let alpha = self.choice.variety * crowd * 2.0 * self.bank.plan.variance.max(1e-6);
         let starts: Vec<usize> = (0..entries).step_by(block).collect();
         let mut all: Vec<Vec<Found>> = vec![Vec::new(); count];
         // In groups, so that partial results of many tiles need not be kept.

@@ -166,9 +166,15 @@ impl Job for GenerateJob {
     fn run(self, context: &JobContext) -> Result<Generated> {
         let outs = self.outs()?;
         let model = self.model.load(&open_device(self.device)?.device)?;
-        let vectors = model.vectors()?;
         let gathered = Gathered::new(&self, &model, context)?;
         let controls = self.controls(&gathered)?;
+        let given = Given {
+            maps: self.read_maps(&gathered)?,
+            gathered: &gathered,
+            model: &model,
+            vectors: model.vectors()?,
+            context,
+        };
         let mut generated = Generated {
             pictures: Vec::new(),
             model: model.hash.clone(),
@@ -180,15 +186,7 @@ impl Job for GenerateJob {
                 seed: self.look.seed.wrapping_add(number as u64),
                 ..controls.clone()
             };
-            let raster = self.make(
-                &gathered,
-                controls,
-                &model,
-                &vectors,
-                out,
-                &mut generated,
-                context,
-            )?;
+            let raster = self.make(&given, controls, out, &mut generated)?;
             rasters.push(raster);
         }
         if self.has_sheet {
@@ -284,17 +282,14 @@ impl GenerateJob {
     }
 
     /// One picture with all that belongs to it.
-    #[allow(clippy::too_many_arguments)] // one call; a struct of them would be named nothing
     fn make(
         &self,
-        gathered: &Gathered,
+        given: &Given<'_>,
         controls: Controls,
-        model: &Model,
-        vectors: &Vectors,
         out: &Path,
         generated: &mut Generated,
-        context: &JobContext,
     ) -> Result<Raster> {
+        let (gathered, model, context) = (given.gathered, given.model, given.context);
         let seed = controls.seed;
         let is_free = controls.sketch.is_none() && controls.height == 0.0;
         let request = Request {
@@ -304,7 +299,7 @@ impl GenerateJob {
             controls,
         };
         let started = std::time::Instant::now();
-        let mut made = quilt(&request, vectors, context, &mut |_| {})?;
+        let mut made = quilt(&request, &given.vectors, context, &mut |_| {})?;
         let quilt_s = started.elapsed().as_secs_f64();
         let layers = gathered.layers(&made, model, context)?;
         let mut raster = self.render(gathered, &made, &layers, model, context)?;
@@ -338,9 +333,12 @@ impl GenerateJob {
         };
         write_png(out, self.existing, &raster, &metadata)?;
         generated.files.push(out.to_path_buf());
-        for map in &self.maps {
+        for (map, layer) in self.maps.iter().zip(&given.maps) {
             let path = beside(out, &format!("{}.png", stem(map)));
-            let raster = self.map(gathered, &made, map)?;
+            let raster = cropped(
+                &carried(gathered, &made, layer).render_map()?,
+                gathered.result,
+            )?;
             write_png(
                 &path,
                 self.existing,
@@ -388,47 +386,26 @@ impl GenerateJob {
         model: &Model,
         context: &JobContext,
     ) -> Result<Raster> {
-        let carried = Carried {
-            quilt: made,
-            wrap: gathered.canvas.wrap,
-            made: gathered
-                .canvas
-                .kept
-                .as_ref()
-                .map(|kept| kept.fill.as_slice()),
-            layers,
-        };
-        let mut raster = carried.render(&model.codec, context)?;
+        let mut raster = carried(gathered, made, layers).render(&model.codec, context)?;
         gathered.restore_kept(&mut raster, &model.codec)?;
         cropped(&raster, gathered.result)
     }
 
-    /// A further map of the source, put together as `made` is.
-    fn map(&self, gathered: &Gathered, made: &Quilt, map: &Path) -> Result<Raster> {
-        let source = pictures::load_source(map)?;
-        let of = gathered
-            .only_source()
-            .filter(|size| *size == source.geometry());
-        if of.is_none() {
-            return Err(Error::usage(
-                "could not put the map together",
-                "maps go with a single source of the same size",
-                "Take from one picture, and give maps of its size",
-            )
-            .at(map));
-        }
-        let layer = [Some(Layer::of_pixels(&source))];
-        let carried = Carried {
-            quilt: made,
-            wrap: gathered.canvas.wrap,
-            made: gathered
-                .canvas
-                .kept
-                .as_ref()
-                .map(|kept| kept.fill.as_slice()),
-            layers: &layer,
+    /// Further maps of the source, one list of layers each.
+    fn read_maps(&self, gathered: &Gathered) -> Result<Vec<Vec<Option<Layer>>>> {
+        let one = |map: &PathBuf| {
+            let source = pictures::load_source(map)?;
+            if gathered.only_source() != Some(source.geometry()) {
+                return Err(Error::usage(
+                    "could not put the map together",
+                    "maps go with a single source of the same size",
+                    "Take from one picture, and give maps of its size",
+                )
+                .at(map));
+            }
+            Ok(vec![Some(Layer::of_pixels(&source))])
         };
-        cropped(&carried.render_map()?, gathered.result)
+        self.maps.iter().map(one).collect()
     }
 
     fn what(&self) -> &'static str {
@@ -474,6 +451,33 @@ impl GenerateJob {
             box_px: 384,
         };
         render_sheet(&sheet, &items)
+    }
+}
+
+/// What every picture of a job is made with.
+struct Given<'a> {
+    gathered: &'a Gathered,
+    model: &'a Model,
+    vectors: Vectors,
+    /// Layers of each map.
+    maps: Vec<Vec<Option<Layer>>>,
+    context: &'a JobContext,
+}
+
+fn carried<'a>(
+    gathered: &'a Gathered,
+    quilt: &'a Quilt,
+    layers: &'a [Option<Layer>],
+) -> Carried<'a> {
+    Carried {
+        quilt,
+        wrap: gathered.canvas.wrap,
+        made: gathered
+            .canvas
+            .kept
+            .as_ref()
+            .map(|kept| kept.fill.as_slice()),
+        layers,
     }
 }
 
@@ -525,3 +529,6 @@ fn samples_mut8(raster: &mut Raster) -> Option<&mut [u8]> {
 fn whole_cells(geometry: Geometry) -> (u32, u32) {
     (geometry.width() / 16, geometry.height() / 16)
 }
+
+#[cfg(test)]
+mod tests;
