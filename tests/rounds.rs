@@ -257,7 +257,7 @@ fn cells_of_another_document_bring_its_texture_until_it_is_gone() {
     let codec = ModelSource::Base.load(&Device::Cpu).unwrap().codec;
     let bytes = std::fs::read(samples.join("tea-gardens.jpg")).unwrap();
     let source = |name: &str| -> Source {
-        let decoded = dataset::decode_file(&samples.join(name), &Limits::default()).unwrap();
+        let decoded = dataset::decode_file(samples.join(name), &Limits::default()).unwrap();
         Source::from_rgba8(decoded.width, decoded.height, decoded.rgba8).unwrap()
     };
     let tea = source("tea-gardens.jpg");

@@ -53,7 +53,10 @@ impl Textures {
     /// # Errors
     /// `Io` where the system gives no thread.
     pub fn start(ctx: &egui::Context, gpu: Option<&Gpu>, wake: &Wake) -> Result<Self> {
-        // Jobs hand over one thing at a time, and what waits is shared with them: the window need not wait or refuse.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a full queue would make the window wait or drop a picture; what waits are outputs of jobs, one each, shared with them"
+        )]
         let (wanted, requests) = unbounded();
         let (results, loaded) = bounded(WAITING);
         let (ctx, gpu, wake) = (ctx.clone(), gpu.cloned(), wake.clone());
