@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::canvas::{Carried, Layer, cropped};
 use crate::document::{Geometry, Level, Raster, Samples, SamplesMut, Vectors, Wrap};
 use crate::engine::device::{DeviceChoice, open_device};
-use crate::engine::job::{Job, Report};
+use crate::engine::job::{Job, Report, pictures as count_pictures};
 use crate::engine::model::{Model, ModelSource};
 use crate::engine::pictures;
 use crate::engine::worker::JobContext;
@@ -134,14 +134,14 @@ pub struct SourceShare {
 impl fmt::Display for Generated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.pictures.len() as u64;
-        write!(f, "Made {}.", crate::engine::job::pictures(count))?;
+        write!(f, "Made {}.", count_pictures(count))?;
         for made in &self.pictures {
             let [width, height] = made.largest_piece_px;
             write!(
                 f,
                 " Seed {}: all of it is copied in pieces from {}; the largest has {width} × {height} pixels ({:.0} %), from {}.",
                 made.seed,
-                crate::engine::job::pictures(made.shares.len() as u64),
+                count_pictures(made.shares.len() as u64),
                 made.largest_piece_share * 100.0,
                 made.largest_piece_from
             )?;
@@ -153,6 +153,25 @@ impl fmt::Display for Generated {
 impl Report for Generated {
     fn files(&self) -> Vec<&Path> {
         self.files.iter().map(PathBuf::as_path).collect()
+    }
+
+    fn page(&self) -> Option<String> {
+        let mut page = format!("Made {}.", count_pictures(self.pictures.len() as u64));
+        for made in &self.pictures {
+            let [width, height] = made.largest_piece_px;
+            let shares: Vec<String> = (made.shares.iter())
+                .map(|source| format!("{:.0} % {}", source.share * 100.0, source.picture))
+                .collect();
+            page += &format!(
+                "\n{} (seed {}): {}; the largest piece copied as one has {width} × {height} pixels ({:.0} %), from {}",
+                made.file,
+                made.seed,
+                shares.join(", "),
+                made.largest_piece_share * 100.0,
+                made.largest_piece_from
+            );
+        }
+        Some(page)
     }
 }
 
