@@ -7,8 +7,8 @@ use crate::document::block::Block;
 use crate::document::brush::Brush;
 use crate::document::coordinates::origin;
 use crate::document::geometry::{Geometry, Level, Rect, STRUCTURE_STRIDE_PX};
-use crate::document::history::Stroke;
 use crate::document::selection::{Selection, step};
+use crate::document::stroke::Stroke;
 use crate::document::tools::{
     self, BrushStroke, Easel, Gradient, Medium, Path, PlacedCode, Setup, Symmetry, Transfer, Under,
 };
