@@ -6,6 +6,7 @@
 mod area;
 mod generated;
 mod outline;
+mod setup;
 mod stroke;
 mod symmetry;
 
@@ -17,7 +18,8 @@ pub use area::{
 };
 pub use generated::{Generated, GeneratedDetail, put_generated};
 pub use outline::{AreaShape, Outline};
-pub use stroke::{BrushStroke, Layout, Medium, Path, Setup, constrained};
+pub use setup::{Layout, Medium, Path, Setup, constrained};
+pub use stroke::BrushStroke;
 pub use symmetry::Symmetry;
 
 use super::codes::raw_code;
