@@ -1,7 +1,7 @@
 //! What the window knows. `ui` reads it; only `app` changes it.
 
 use std::any::TypeId;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,21 +11,22 @@ use eframe::egui::TextureHandle;
 use super::code_marks::CodeMarks;
 use super::document_command::TimelapseForm;
 use super::durations::Durations;
+pub(super) use super::gallery::Exclusion;
+pub use super::gallery::{CropsView, Gallery, Thumbnail};
 use super::history_pictures::HistoryPictures;
 use super::jobs::AtItsEnd;
 use super::notices::Notices;
+pub use super::paint::{Paint, PerLevel};
 use super::session::Session;
 use super::thumb::Thumb;
-use super::tools::{Tool, ToolBox};
+use super::tools::ToolBox;
 use crate::codec::Codec;
-use crate::document::{Brush, DetailPolicy, Document, Level, Shape};
+use crate::document::{Document, Level};
 use crate::engine::{
     CheckpointChoice, DeviceInUse, Existing, JobId, Journal, Lane, Model, Overview, Palette,
-    PictureRole, Preset, Reskin, Storage, WhenLeft, Writer,
+    Preset, Reskin, Storage, WhenLeft, Writer,
 };
-use crate::project::{
-    DocumentId, MetricRow, NamedState, PictureFilter, PictureId, PictureRow, RunId,
-};
+use crate::project::{DocumentId, MetricRow, NamedState, RunId};
 use crate::render::{Compare, Surface, View};
 use crate::settings::{Folders, Settings};
 
@@ -272,110 +273,6 @@ pub struct CanvasLook {
     pub is_wrap_preview_on: bool,
 }
 
-/// The tool in hand.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Paint {
-    pub tool: Tool,
-    pub level: Level,
-    /// Cells, per level.
-    pub size: PerLevel<u32>,
-    /// Percent of the cells left out.
-    pub scatter_percent: u32,
-    pub shape: Shape,
-    /// `Code` stands for the detail code in hand, whichever that is: see [`Self::detail`].
-    pub detail_policy: DetailPolicy,
-    pub code: PerLevel<u16>,
-    pub second_code: PerLevel<u16>,
-    /// Codes used lately, newest first.
-    pub recent: VecDeque<(Level, u16)>,
-    pub(super) seed: u64,
-}
-
-/// A value for each level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PerLevel<T> {
-    pub structure: T,
-    pub detail: T,
-}
-
-impl<T: Copy> PerLevel<T> {
-    pub fn get(&self, level: Level) -> T {
-        match level {
-            Level::Structure => self.structure,
-            Level::Detail => self.detail,
-        }
-    }
-
-    pub fn set(&mut self, level: Level, value: T) {
-        match level {
-            Level::Structure => self.structure = value,
-            Level::Detail => self.detail = value,
-        }
-    }
-}
-
-impl Paint {
-    pub const MAX_SIZE: u32 = 64;
-    pub const MAX_RECENT: usize = 12;
-
-    pub fn brush(&self) -> Brush {
-        Brush {
-            shape: self.shape,
-            size: self.size.get(self.level),
-            scatter: self.scatter_percent.min(95) as f32 / 100.0,
-            seed: self.seed,
-        }
-    }
-
-    /// The code that the brush paints with.
-    pub fn current_code(&self) -> u16 {
-        self.code.get(self.level)
-    }
-
-    /// What painting structure does to the detail under it.
-    pub fn detail(&self) -> DetailPolicy {
-        match self.detail_policy {
-            DetailPolicy::Code(_) => DetailPolicy::Code(self.code.detail),
-            other => other,
-        }
-    }
-
-    /// Forgets which codes were in hand: they are the project's.
-    pub(super) fn leave_project(&mut self) {
-        self.code = PerLevel::default();
-        self.second_code = PerLevel::default();
-        self.recent.clear();
-    }
-
-    /// Puts the code in hand first among those used lately.
-    pub(super) fn remember_code(&mut self) {
-        let used = (self.level, self.current_code());
-        self.recent.retain(|other| *other != used);
-        self.recent.push_front(used);
-        self.recent.truncate(Self::MAX_RECENT);
-    }
-}
-
-impl Default for Paint {
-    fn default() -> Self {
-        Self {
-            tool: Tool::Brush,
-            level: Level::Structure,
-            size: PerLevel {
-                structure: 2,
-                detail: 3,
-            },
-            scatter_percent: 0,
-            shape: Shape::Round,
-            detail_policy: DetailPolicy::Empty,
-            code: PerLevel::default(),
-            second_code: PerLevel::default(),
-            recent: VecDeque::new(),
-            seed: 0,
-        }
-    }
-}
-
 /// The codes of the model in hand, as swatches.
 pub struct PaletteView {
     pub palette: Arc<Palette>,
@@ -399,81 +296,6 @@ impl PaletteView {
             Level::Structure => &self.structure,
             Level::Detail => &self.detail,
         }
-    }
-}
-
-/// Rows of the dataset index that are in memory.
-#[derive(Default)]
-pub struct Gallery {
-    pub filter: PictureFilter,
-    /// Rows that the filter lets through; `None` until the first answer.
-    pub total: Option<u64>,
-    pub(super) chunks: BTreeMap<u64, Vec<PictureRow>>,
-    pub(super) wanted_chunk: Option<u64>,
-    pub(super) thumbnails: HashMap<PictureId, Thumbnail>,
-    pub(super) clock: u64,
-    /// The picture shown beside the others.
-    pub selected: Option<PictureRow>,
-    /// What training does to it, once it has been cut.
-    pub crops: Option<CropsView>,
-    pub(super) crops_round: u64,
-    /// What was left out or taken back in since the project was opened, oldest first.
-    pub(super) choices: Vec<Exclusion>,
-    /// How many of those have not been taken back.
-    pub(super) applied_choices: usize,
-}
-
-/// Pictures that were left out, or taken back in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Exclusion {
-    pub pictures: Vec<PictureId>,
-    pub excluded: bool,
-}
-
-/// Crops of a picture as training sees them.
-pub struct CropsView {
-    pub picture: PictureId,
-    pub role: PictureRole,
-    pub textures: Vec<TextureHandle>,
-}
-
-/// A thumbnail on the GPU; without a texture the picture has none that can be shown.
-pub struct Thumbnail {
-    pub texture: Option<TextureHandle>,
-    pub(super) last_used: u64,
-}
-
-impl Gallery {
-    /// Rows read at a time.
-    pub const CHUNK: u64 = 256;
-    pub const MAX_CHUNKS: usize = 16;
-    pub const MAX_THUMBNAILS: usize = 600;
-
-    /// The row at this place of the filtered list, where it has been read.
-    pub fn row(&self, index: u64) -> Option<&PictureRow> {
-        self.chunks
-            .get(&(index / Self::CHUNK))?
-            .get((index % Self::CHUNK) as usize)
-    }
-
-    /// Whether a choice of pictures can be taken back.
-    pub fn can_undo(&self) -> bool {
-        self.applied_choices > 0
-    }
-
-    /// Whether one that was taken back can be made again.
-    pub fn can_redo(&self) -> bool {
-        self.applied_choices < self.choices.len()
-    }
-
-    pub fn thumbnail(&self, picture: PictureId) -> Option<&Thumbnail> {
-        self.thumbnails.get(&picture)
-    }
-
-    /// Rows and thumbnails in memory.
-    pub fn kept(&self) -> (usize, usize) {
-        let rows = self.chunks.values().map(Vec::len).sum();
-        (rows, self.thumbnails.len())
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::codes::{ABSENT, EMPTY, raw_code};
 use super::coordinates::{Coordinate, CoordinateDelta, OWN_SOURCE};
 use super::geometry::{Geometry, Level};
-use super::history::CellDelta;
 use super::layers::{BASE_LAYER, Target};
+use super::stroke::CellDelta;
 use super::{Brush, DetailPolicy, Document, Ink};
 use crate::error::{Error, Kind, Result};
 

@@ -3,7 +3,7 @@
 use super::{BASE_LAYER, LayerStack, Target};
 use crate::document::coordinates::{Coordinate, CoordinateGrid, OWN_SOURCE};
 use crate::document::geometry::{Geometry, Level};
-use crate::document::history::check_sources;
+use crate::document::stroke::check_sources;
 use crate::error::{Error, Kind, Result};
 
 impl LayerStack {

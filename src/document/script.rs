@@ -62,306 +62,34 @@
 //! - `stamp` places the block's top left cell at `at`; what hangs over the border is cut, or
 //!   wrapped on a wrapping canvas. `copy` reads the cells as they are at that moment.
 
+mod areas;
+mod check;
+mod operation;
 mod run;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::block::{Block, Turn};
-use super::brush::Brush;
 use super::codes::Codebooks;
-use super::geometry::{Level, Rect};
-use super::history::{Dirty, Stroke};
-use super::selection::Combine;
-use super::tools::{GradientShape, Layout, Path, Symmetry};
+use super::dirty::Dirty;
+use super::stroke::Stroke;
 use super::vectors::Alphabet;
 use super::{DetailPolicy, Document};
 use crate::error::{Error, Kind, Result};
+pub use operation::{Area, EraseTo, Operation, Pattern, StampDetail, Unit};
 
 /// The script format written and read here.
 pub const VERSION: u32 = 1;
 /// Largest script, in bytes of JSON.
 pub const MAX_BYTES: usize = 16 << 20;
 const MAX_OPERATIONS: usize = 100_000;
-const MAX_POINTS: usize = 1_000_000;
-const MAX_PATTERN_CELLS: u64 = 1 << 20;
 
 /// A checked list of operations. See the module for the format.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EditScript {
     pub tessera_edits: u32,
     pub operations: Vec<Operation>,
-}
-
-/// What coordinates count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    #[default]
-    Cells,
-    Pixels,
-}
-
-/// A block of codes, row by row; `None` is empty detail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pattern {
-    pub width: u32,
-    pub height: u32,
-    pub codes: Vec<Option<u16>>,
-}
-
-/// What a stamp does to detail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StampDetail {
-    Keep,
-    Empty,
-    Copy,
-}
-
-/// What a `select` takes in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Area {
-    Rect(Rect),
-    Ellipse(Rect),
-    Lasso(Vec<(f32, f32)>),
-    Wand {
-        at: (f32, f32),
-        #[serde(default)]
-        tolerance: f32,
-        #[serde(default = "yes")]
-        contiguous: bool,
-    },
-    All,
-    None,
-    Inverted,
-    /// By this many cells of the level.
-    Grown(u32),
-    Shrunk(u32),
-}
-
-/// What an eraser leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EraseTo {
-    #[default]
-    Source,
-    /// Empty detail; structure stays.
-    Empty,
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn half() -> f32 {
-    0.5
-}
-
-fn structure() -> Level {
-    Level::Structure
-}
-
-fn once() -> u32 {
-    1
-}
-
-/// A field that must be there, although it may be `null`.
-fn code_or_null<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<u16>, D::Error> {
-    Option::<u16>::deserialize(d)
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Operation {
-    Paint {
-        level: Level,
-        #[serde(deserialize_with = "code_or_null")]
-        code: Option<u16>,
-        points: Vec<(f32, f32)>,
-        #[serde(default)]
-        unit: Unit,
-        #[serde(default)]
-        brush: Brush,
-        #[serde(default)]
-        detail: DetailPolicy,
-        #[serde(default)]
-        symmetry: Symmetry,
-        #[serde(default)]
-        path: Path,
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        pressure: Vec<f32>,
-    },
-    Stamp {
-        level: Level,
-        at: (u32, u32),
-        #[serde(default)]
-        unit: Unit,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pattern: Option<Pattern>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        copy: Option<Rect>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        detail: Option<StampDetail>,
-    },
-    Replace {
-        level: Level,
-        #[serde(deserialize_with = "code_or_null")]
-        from: Option<u16>,
-        #[serde(deserialize_with = "code_or_null")]
-        to: Option<u16>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rect: Option<Rect>,
-        #[serde(default)]
-        unit: Unit,
-        #[serde(default)]
-        detail: DetailPolicy,
-    },
-    Fill {
-        level: Level,
-        #[serde(deserialize_with = "code_or_null")]
-        code: Option<u16>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rect: Option<Rect>,
-        #[serde(default)]
-        unit: Unit,
-        #[serde(default)]
-        detail: DetailPolicy,
-    },
-    Erase {
-        #[serde(default = "structure")]
-        level: Level,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rect: Option<Rect>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        points: Option<Vec<(f32, f32)>>,
-        #[serde(default)]
-        unit: Unit,
-        #[serde(default)]
-        brush: Brush,
-        #[serde(default)]
-        to: EraseTo,
-        #[serde(default)]
-        symmetry: Symmetry,
-        #[serde(default)]
-        path: Path,
-    },
-    EmptyDetail {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rect: Option<Rect>,
-        #[serde(default)]
-        unit: Unit,
-    },
-    Select {
-        area: Area,
-        #[serde(default)]
-        how: Combine,
-        #[serde(default = "structure")]
-        level: Level,
-        #[serde(default)]
-        unit: Unit,
-    },
-    Bucket {
-        level: Level,
-        at: (f32, f32),
-        #[serde(default)]
-        unit: Unit,
-        #[serde(deserialize_with = "code_or_null")]
-        code: Option<u16>,
-        #[serde(default)]
-        tolerance: f32,
-        #[serde(default = "yes")]
-        contiguous: bool,
-        #[serde(default)]
-        detail: DetailPolicy,
-    },
-    Gradient {
-        level: Level,
-        from: (f32, f32),
-        to: (f32, f32),
-        #[serde(default)]
-        unit: Unit,
-        codes: (u16, u16),
-        #[serde(default)]
-        shape: GradientShape,
-        #[serde(default)]
-        scatter: f32,
-        #[serde(default)]
-        seed: u64,
-        #[serde(default)]
-        detail: DetailPolicy,
-    },
-    Pattern {
-        level: Level,
-        points: Vec<(f32, f32)>,
-        #[serde(default)]
-        unit: Unit,
-        #[serde(default)]
-        brush: Brush,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        block: Option<Block>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        copy: Option<Rect>,
-        #[serde(default)]
-        turn: Turn,
-        #[serde(default)]
-        layout: Layout,
-        #[serde(default)]
-        aligned: bool,
-        #[serde(default)]
-        detail: DetailPolicy,
-        #[serde(default)]
-        symmetry: Symmetry,
-        #[serde(default)]
-        path: Path,
-    },
-    Clone {
-        level: Level,
-        source: (f32, f32),
-        points: Vec<(f32, f32)>,
-        #[serde(default)]
-        unit: Unit,
-        #[serde(default)]
-        brush: Brush,
-        #[serde(default)]
-        symmetry: Symmetry,
-        #[serde(default)]
-        path: Path,
-    },
-    Smudge {
-        level: Level,
-        points: Vec<(f32, f32)>,
-        #[serde(default)]
-        unit: Unit,
-        #[serde(default)]
-        brush: Brush,
-        #[serde(default = "half")]
-        strength: f32,
-        #[serde(default)]
-        detail: DetailPolicy,
-        #[serde(default)]
-        symmetry: Symmetry,
-    },
-    Move {
-        level: Level,
-        /// Cells of the level.
-        by: (i64, i64),
-        #[serde(default)]
-        copy: bool,
-        #[serde(default)]
-        leaves: u16,
-    },
-    Undo {
-        #[serde(default = "once")]
-        count: u32,
-    },
-    Redo {
-        #[serde(default = "once")]
-        count: u32,
-    },
 }
 
 /// What a script did.
@@ -372,29 +100,6 @@ pub struct Applied {
     pub strokes: Vec<Arc<Stroke>>,
     /// The cells touched, in padded pixels, without halo.
     pub dirty: Dirty,
-}
-
-impl Operation {
-    /// Its name in the script and the history.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Operation::Paint { .. } => "paint",
-            Operation::Stamp { .. } => "stamp",
-            Operation::Replace { .. } => "replace",
-            Operation::Fill { .. } => "fill",
-            Operation::Erase { .. } => "erase",
-            Operation::EmptyDetail { .. } => "empty_detail",
-            Operation::Select { .. } => "select",
-            Operation::Bucket { .. } => "bucket",
-            Operation::Gradient { .. } => "gradient",
-            Operation::Pattern { .. } => "pattern",
-            Operation::Clone { .. } => "clone",
-            Operation::Smudge { .. } => "smudge",
-            Operation::Move { .. } => "move",
-            Operation::Undo { .. } => "undo",
-            Operation::Redo { .. } => "redo",
-        }
-    }
 }
 
 impl EditScript {
@@ -459,127 +164,6 @@ impl EditScript {
         Ok(script)
     }
 
-    /// Checks what does not depend on a document.
-    fn check(&self) -> Result<()> {
-        let mut points_total = 0;
-        for (i, operation) in self.operations.iter().enumerate() {
-            let fail = |why: &str| Err(malformed(describe(i, operation, why)));
-            match operation {
-                Operation::Paint {
-                    points,
-                    brush,
-                    pressure,
-                    ..
-                } => {
-                    points_total += points.len();
-                    check_path(points, brush).or_else(|why| fail(&why))?;
-                    if !pressure.is_empty() && pressure.len() != points.len() {
-                        fail("give a `pressure` for each point, or none")?;
-                    }
-                    if !pressure.iter().all(|value| (0.0..=1.0).contains(value)) {
-                        fail("a `pressure` is not from 0 to 1")?;
-                    }
-                }
-                Operation::Clone { points, brush, .. }
-                | Operation::Smudge { points, brush, .. } => {
-                    points_total += points.len();
-                    check_path(points, brush).or_else(|why| fail(&why))?;
-                }
-                Operation::Pattern {
-                    points,
-                    brush,
-                    block,
-                    copy,
-                    ..
-                } => {
-                    points_total += points.len();
-                    check_path(points, brush).or_else(|why| fail(&why))?;
-                    if block.is_some() == copy.is_some() {
-                        fail("give either `block` or `copy`")?;
-                    }
-                }
-                Operation::Select { area, .. } => match area {
-                    Area::Lasso(points) => {
-                        points_total += points.len();
-                        if !points.iter().all(is_finite) {
-                            fail("a point is not a finite number")?;
-                        }
-                    }
-                    Area::Wand { at, tolerance, .. }
-                        if !is_finite(at) || !tolerance.is_finite() =>
-                    {
-                        fail("a number is not finite")?;
-                    }
-                    _ => {}
-                },
-                Operation::Bucket { at, tolerance, .. }
-                    if !is_finite(at) || !tolerance.is_finite() =>
-                {
-                    fail("a number is not finite")?;
-                }
-                Operation::Gradient {
-                    from, to, scatter, ..
-                } if !is_finite(from) || !is_finite(to) || !(0.0..=1.0).contains(scatter) => {
-                    fail("its points must be finite and its scatter lie between 0 and 1")?;
-                }
-                Operation::Erase {
-                    rect,
-                    points,
-                    brush,
-                    ..
-                } => match (rect, points) {
-                    (Some(_), None) => {}
-                    (None, Some(points)) => {
-                        points_total += points.len();
-                        check_path(points, brush).or_else(|why| fail(&why))?;
-                    }
-                    _ => fail("give either `rect` or `points`")?,
-                },
-                Operation::Stamp {
-                    pattern,
-                    copy,
-                    detail,
-                    level,
-                    ..
-                } => {
-                    let cells = match (pattern, copy) {
-                        (Some(p), None) => {
-                            if p.codes.len() as u64 != u64::from(p.width) * u64::from(p.height) {
-                                fail("`pattern.codes` must have width × height entries")?;
-                            }
-                            if *detail == Some(StampDetail::Copy) {
-                                fail("`detail: \"copy\"` needs `copy`")?;
-                            }
-                            u64::from(p.width) * u64::from(p.height)
-                        }
-                        (None, Some(rect)) => rect.area(),
-                        _ => return fail("give either `pattern` or `copy`"),
-                    };
-                    if cells == 0 {
-                        fail("the block is empty")?;
-                    }
-                    if cells > MAX_PATTERN_CELLS {
-                        return Err(limit(describe(
-                            i,
-                            operation,
-                            &format!("the block has {cells} cells; {MAX_PATTERN_CELLS} at most"),
-                        )));
-                    }
-                    if *level == Level::Detail && detail.is_some() {
-                        fail("`detail` belongs to structure stamps")?;
-                    }
-                }
-                _ => {}
-            }
-        }
-        if points_total > MAX_POINTS {
-            return Err(limit(format!(
-                "its strokes have {points_total} points; {MAX_POINTS} at most"
-            )));
-        }
-        Ok(())
-    }
-
     /// Whether it needs to know which details go with which structure.
     pub fn pulls_detail(&self) -> bool {
         self.operations.iter().any(|operation| {
@@ -638,20 +222,6 @@ fn limit(why: String) -> Error {
         why,
         "Split it into smaller scripts",
     )
-}
-
-fn is_finite(at: &(f32, f32)) -> bool {
-    at.0.is_finite() && at.1.is_finite()
-}
-
-fn check_path(points: &[(f32, f32)], brush: &Brush) -> Result<(), String> {
-    if points.is_empty() {
-        return Err("`points` is empty".into());
-    }
-    if !points.iter().all(is_finite) {
-        return Err("a point is not a finite number".into());
-    }
-    brush.check().map_err(|e| e.notice.why.clone())
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 use proptest::prelude::*;
 
-use super::super::{CodeVectors, Codes, Geometry, Source, Vectors, Wrap};
+use super::super::tools::{Path, Symmetry};
+use super::super::{
+    Brush, CodeVectors, Codes, Combine, Geometry, Level, Rect, Source, Vectors, Wrap,
+};
 use super::*;
 
 const BOOKS: Codebooks = Codebooks {

@@ -1,8 +1,9 @@
 //! A look at everything a project holds, beyond what opening it checks.
 
-use super::documents::{StoredStroke, decode_checked, snapshot_layers};
 use super::limits::MAX_VALUE_BYTES;
+use super::snapshots::{decode_checked, snapshot_layers};
 use super::sqlite::{Doing, bytes, unsigned};
+use super::strokes::StoredStroke;
 use super::{DocumentRow, Project};
 use crate::document::{Codes, LayerStack};
 use crate::error::{Kind, Notice, Result};

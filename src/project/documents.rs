@@ -1,27 +1,21 @@
-//! Documents: code grids as encoded, the journal of strokes on them, and snapshots that shorten replay.
+//! Documents: what a project keeps of each, beside its strokes and snapshots, and how one is made and loaded.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::limits::{MAX_NAME_BYTES, MAX_PAGE_ROWS, MAX_VALUE_BYTES};
-use super::sqlite::{
-    Doing, bad_value, bytes, checked_name, limited_len, not_found, text, unsigned,
-};
-use super::{ContentHash, PictureId, Project, blobs, journal, layers, sources};
+use super::sqlite::{Doing, bad_value, checked_name, limited_len, not_found, text, unsigned};
+use super::{ContentHash, PictureId, Project, blobs, journal};
 use crate::document::{
-    ABSENT, Codebooks, Codes, Geometry, History, LayerStack, Level, SourceRef, Stroke, Wrap,
+    ABSENT, Codebooks, Codes, Geometry, History, LayerStack, Level, SourceRef, Wrap,
 };
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::foundation::time::now_ms;
 
 pub type DocumentId = i64;
-
-/// A snapshot of the edited codes is stored after this many strokes, so that opening replays no more.
-const SNAPSHOT_STROKES: u64 = 256;
 
 /// Where the source pixels of a new document come from.
 #[derive(Debug, Clone, Copy)]
@@ -88,17 +82,6 @@ impl DocumentRow {
     }
 }
 
-/// One line of a document's history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StrokeRow {
-    /// From 1.
-    pub number: u64,
-    pub label: String,
-    /// Milliseconds since 1970.
-    pub created_ms: i64,
-    pub is_applied: bool,
-}
-
 /// A document as far as the project knows it; its pixels and its model are elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadedDocument {
@@ -161,7 +144,7 @@ fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
 }
 
 /// Most cells that one stroke can change.
-fn cell_count(geometry: Geometry) -> usize {
+pub(super) fn cell_count(geometry: Geometry) -> usize {
     Level::ALL.map(|l| geometry.cell_count(l)).iter().sum()
 }
 
@@ -175,111 +158,6 @@ fn check_codebooks(codebooks: Codebooks) -> Result<()> {
         "a codebook has 1 to 65,534 codes",
         "",
     ))
-}
-
-/// Codes of a file, checked against everything the row says.
-pub(super) fn decode_checked(stored: &[u8], row: &DocumentRow) -> Result<Codes> {
-    let geometry = row.geometry()?;
-    let codes = journal::decode_codes(stored, geometry)?;
-    codes.check(geometry, Some(row.codebooks)).map_err(|e| {
-        // Out-of-range codes are the caller's mistake elsewhere; here the file brought them.
-        Error {
-            kind: Kind::Damaged,
-            ..e
-        }
-    })?;
-    Ok(codes)
-}
-
-/// A row of the table of strokes.
-pub(super) struct StoredStroke<'a> {
-    pub label: String,
-    pub target: i64,
-    pub deltas: &'a [u8],
-    pub edits: Option<&'a [u8]>,
-    pub coordinates: Option<&'a [u8]>,
-}
-
-impl<'a> StoredStroke<'a> {
-    /// The columns that [`StoredStroke::read`] expects.
-    pub const COLUMNS: &'static str = "number, label, target, deltas, layer_edits, coordinates";
-
-    pub fn read(row: &'a Row<'_>) -> rusqlite::Result<Self> {
-        let limited = |column, bytes: &'a [u8]| match bytes.len() <= MAX_VALUE_BYTES {
-            true => Ok(bytes),
-            false => Err(bad_value(column, "it is too large")),
-        };
-        let deltas = row.get_ref(3)?;
-        let optional = |column| {
-            let value: ValueRef<'a> = row.get_ref(column)?;
-            (value.as_blob_or_null())
-                .map_err(|e| bad_value(column, e.to_string()))?
-                .map(|bytes| limited(column, bytes))
-                .transpose()
-        };
-        Ok(Self {
-            label: text(row, 1, MAX_NAME_BYTES)?,
-            target: row.get(2)?,
-            deltas: limited(
-                3,
-                deltas.as_blob().map_err(|e| bad_value(3, e.to_string()))?,
-            )?,
-            edits: optional(4)?,
-            coordinates: optional(5)?,
-        })
-    }
-
-    /// The stroke, checked against the row of its document.
-    pub fn decode(self, row: &DocumentRow) -> Result<Stroke> {
-        let geometry = row.geometry()?;
-        let stroke = Stroke {
-            label: self.label,
-            target: layers::target_of(self.target)?,
-            deltas: journal::decode_deltas(self.deltas, cell_count(geometry))?,
-            coordinates: match self.coordinates {
-                Some(stored) => sources::decode_coordinates(stored, geometry)?,
-                None => Vec::new(),
-            },
-            sources: Vec::new(),
-            edits: match self.edits {
-                Some(stored) => layers::decode_edits(stored, geometry, row.codebooks)?,
-                None => Vec::new(),
-            },
-        };
-        stroke.check(geometry)?;
-        check_stroke_codes(&stroke, row.codebooks).map_err(|e| Error {
-            kind: Kind::Damaged,
-            ..e
-        })?;
-        Ok(stroke)
-    }
-}
-
-fn check_stroke_codes(stroke: &Stroke, codebooks: Codebooks) -> Result<()> {
-    if stroke.target.is_mask {
-        return Ok(());
-    }
-    for delta in &stroke.deltas {
-        for raw in [delta.before, delta.after] {
-            if raw != ABSENT {
-                codebooks.check(delta.level, crate::document::code_from_raw(raw))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The layers of a snapshot: its own, or one that makes its codes of those as encoded.
-pub(super) fn snapshot_layers(
-    stored: &[u8],
-    is_layered: bool,
-    row: &DocumentRow,
-    encoded: &Codes,
-) -> Result<LayerStack> {
-    if is_layered {
-        return layers::decode_stack(stored, row.geometry()?, row.codebooks);
-    }
-    Ok(LayerStack::of_codes(encoded, &decode_checked(stored, row)?))
 }
 
 fn store_encoded(t: &Connection, id: DocumentId, codes: &Codes, path: &Path) -> Result<()> {
@@ -486,244 +364,6 @@ impl Project {
         self.store_snapshot(id)
     }
 
-    /// Adds a finished stroke to the journal; undone strokes are forgotten. When this returns, the
-    /// stroke survives a kill and a power cut. Returns its number.
-    ///
-    /// # Errors
-    /// `Damaged` or `Usage` where the stroke does not fit the document; `Limit`, `DiskFull`.
-    pub fn append_stroke(&mut self, id: DocumentId, stroke: &Stroke) -> Result<u64> {
-        const DOING: &str = "store a stroke";
-        checked_name("a stroke's label", &stroke.label)?;
-        let row = self.document(id)?;
-        stroke.check(row.geometry()?)?;
-        check_stroke_codes(stroke, row.codebooks)?;
-        let stored = journal::encode_deltas(&stroke.deltas);
-        let edits = layers::encode_edits(stroke);
-        let coordinates = sources::encode_coordinates(&stroke.coordinates);
-        limited_len("a stroke", stored.len(), MAX_VALUE_BYTES)?;
-        limited_len(
-            "a stroke",
-            coordinates.as_ref().map_or(0, Vec::len),
-            MAX_VALUE_BYTES,
-        )?;
-        limited_len(
-            "a stroke",
-            edits.as_ref().map_or(0, Vec::len),
-            MAX_VALUE_BYTES,
-        )?;
-        let number = row.applied_strokes + 1;
-        let kept = row.applied_strokes.cast_signed();
-        self.transact(DOING, |t, path| {
-            if row.strokes > row.applied_strokes {
-                for table in ["strokes WHERE number", "document_codes WHERE applied_strokes"] {
-                    t.execute(
-                        &format!("DELETE FROM {table} > ?2 AND document = ?1"),
-                        [id, kept],
-                    )
-                    .doing(DOING, path)?;
-                }
-            }
-            sources::keep_sources(t, id, stroke, path)?;
-            let now = now_ms();
-            t.prepare_cached(
-                "INSERT INTO strokes (document, number, label, deltas, created_ms, target, layer_edits, coordinates)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )
-            .and_then(|mut s| {
-                let target = layers::target_number(stroke.target);
-                let label = &stroke.label;
-                s.execute(params![id, kept + 1, label, stored, now, target, edits, coordinates])
-            })
-            .doing(DOING, path)?;
-            t.prepare_cached(
-                "UPDATE documents SET applied_strokes = ?2, modified_ms = ?3 WHERE id = ?1",
-            )
-            .and_then(|mut s| s.execute(params![id, kept + 1, now]))
-            .doing(DOING, path)?;
-            Ok(())
-        })?;
-        if number.is_multiple_of(SNAPSHOT_STROKES) {
-            // The stroke is safe; a snapshot only makes the next opening faster.
-            if let Err(error) = self.store_snapshot(id) {
-                log::warn!("{error}");
-            }
-        }
-        Ok(number)
-    }
-
-    /// Notes that the last applied stroke was undone. `false` where there is none.
-    pub fn undo_stroke(&mut self, id: DocumentId) -> Result<bool> {
-        self.move_cursor(
-            id,
-            "UPDATE documents SET applied_strokes = applied_strokes - 1, modified_ms = ?2
-             WHERE id = ?1 AND applied_strokes > 0",
-        )
-    }
-
-    /// Notes that the last undone stroke was done again. `false` where there is none.
-    pub fn redo_stroke(&mut self, id: DocumentId) -> Result<bool> {
-        self.move_cursor(
-            id,
-            "UPDATE documents SET applied_strokes = applied_strokes + 1, modified_ms = ?2
-             WHERE id = ?1 AND EXISTS (SELECT 1 FROM strokes s WHERE s.document = ?1 AND s.number = applied_strokes + 1)",
-        )
-    }
-
-    /// Notes that exactly this many strokes are applied now, in one step: a jump in the history.
-    ///
-    /// # Errors
-    /// `Usage` where there are fewer.
-    pub fn set_applied_strokes(&mut self, id: DocumentId, applied: u64) -> Result<()> {
-        let row = self.document(id)?;
-        if applied > row.strokes {
-            return Err(Error::usage(
-                "could not go to that state",
-                format!("there are {} strokes", row.strokes),
-                "",
-            ));
-        }
-        self.update_one(
-            "store an undo",
-            "UPDATE documents SET applied_strokes = ?2, modified_ms = ?3 WHERE id = ?1",
-            params![id, applied.cast_signed(), now_ms()],
-        )
-    }
-
-    fn move_cursor(&mut self, id: DocumentId, sql: &str) -> Result<bool> {
-        const DOING: &str = "store an undo";
-        self.transact(DOING, |t, path| {
-            let changed = t.execute(sql, params![id, now_ms()]).doing(DOING, path)?;
-            Ok(changed > 0)
-        })
-    }
-
-    /// Stores the edited codes as they are after the applied strokes, in place of an older snapshot.
-    pub fn store_snapshot(&mut self, id: DocumentId) -> Result<()> {
-        const DOING: &str = "store the codes of a document";
-        let row = self.document(id)?;
-        if row.applied_strokes == 0 {
-            return Ok(());
-        }
-        let (encoded, stack) = self.state_after(&row, row.applied_strokes)?;
-        let edited = journal::encode_codes(&stack.compose(stack.layers().len(), &encoded));
-        let layers = (!stack.is_single_base()).then(|| layers::encode_stack(&stack));
-        limited_len("the codes of a document", edited.len(), MAX_VALUE_BYTES)?;
-        let layers_len = layers.as_ref().map_or(0, Vec::len);
-        limited_len("the layers of a document", layers_len, MAX_VALUE_BYTES)?;
-        let applied = row.applied_strokes.cast_signed();
-        self.transact(DOING, |t, path| {
-            t.execute(
-                "DELETE FROM document_codes WHERE document = ?1 AND applied_strokes > 0",
-                [id],
-            )
-            .doing(DOING, path)?;
-            t.execute(
-                "INSERT INTO document_codes (document, applied_strokes, codes, layers) VALUES (?1, ?2, ?3, ?4)",
-                params![id, applied, edited, layers],
-            )
-            .doing(DOING, path)?;
-            Ok(())
-        })
-    }
-
-    /// The codes as encoded.
-    fn encoded_codes(&self, row: &DocumentRow) -> Result<Codes> {
-        let stored = self
-            .connection
-            .query_row(
-                "SELECT codes FROM document_codes WHERE document = ?1 AND applied_strokes = 0",
-                [row.id],
-                |r| bytes(r, 0, MAX_VALUE_BYTES),
-            )
-            .optional()
-            .doing("read the codes of a document", &self.path)?
-            .ok_or_else(|| {
-                super::sqlite::damaged(
-                    "read the codes of a document",
-                    &self.path,
-                    "they are missing",
-                )
-            })?;
-        decode_checked(&stored, row).map_err(|e| e.at(&self.path))
-    }
-
-    /// The newest stored layers that are no newer than after stroke `upto`, and which stroke that was.
-    fn stored_layers(
-        &self,
-        row: &DocumentRow,
-        encoded: &Codes,
-        upto: u64,
-    ) -> Result<(u64, LayerStack)> {
-        let found = self
-            .connection
-            .query_row(
-                "SELECT applied_strokes, coalesce(layers, codes), layers IS NOT NULL FROM document_codes
-                 WHERE document = ?1 AND applied_strokes BETWEEN 1 AND ?2 ORDER BY applied_strokes DESC LIMIT 1",
-                [row.id, upto.cast_signed()],
-                |r| Ok((unsigned(r, 0)?, bytes(r, 1, MAX_VALUE_BYTES)?, r.get(2)?)),
-            )
-            .optional()
-            .doing("read the layers of a document", &self.path)?;
-        let Some((applied, stored, is_layered)) = found else {
-            return Ok((0, LayerStack::default()));
-        };
-        let stack = snapshot_layers(&stored, is_layered, row, encoded);
-        Ok((applied, stack.map_err(|e| e.at(&self.path))?))
-    }
-
-    /// The codes as encoded, and the layers after stroke `upto`.
-    pub(super) fn state_after(&self, row: &DocumentRow, upto: u64) -> Result<(Codes, LayerStack)> {
-        let encoded = self.encoded_codes(row)?;
-        let (from, mut stack) = self.stored_layers(row, &encoded, upto)?;
-        self.for_strokes(row, from + 1, upto, &mut |_, stroke| {
-            stroke.apply(&mut stack, &encoded);
-            Ok(())
-        })?;
-        Ok((encoded, stack))
-    }
-
-    /// Calls `each` with the strokes numbered `first..=last`, which must all be there.
-    pub(super) fn for_strokes(
-        &self,
-        row: &DocumentRow,
-        first: u64,
-        last: u64,
-        each: &mut dyn FnMut(u64, Stroke) -> Result<()>,
-    ) -> Result<()> {
-        const DOING: &str = "read the strokes of a document";
-        let mut statement = self
-            .connection
-            .prepare_cached(
-                &format!(
-                    "SELECT {} FROM strokes WHERE document = ?1 AND number BETWEEN ?2 AND ?3 ORDER BY number",
-                    StoredStroke::COLUMNS
-                ),
-            )
-            .doing(DOING, &self.path)?;
-        let mut rows = statement
-            .query([row.id, first.cast_signed(), last.cast_signed()])
-            .doing(DOING, &self.path)?;
-        let mut expected = first;
-        while let Some(r) = rows.next().doing(DOING, &self.path)? {
-            let number = unsigned(r, 0).doing(DOING, &self.path)?;
-            if number != expected {
-                break;
-            }
-            let stored = StoredStroke::read(r).doing(DOING, &self.path)?;
-            let stroke = stored.decode(row).map_err(|e| e.at(&self.path))?;
-            each(number, stroke)?;
-            expected += 1;
-        }
-        if expected != last + 1 {
-            return Err(super::sqlite::damaged(
-                DOING,
-                &self.path,
-                format!("stroke {expected} is missing"),
-            ));
-        }
-        Ok(())
-    }
-
     /// Codes and history, as they were when the document was last left.
     ///
     /// # Errors
@@ -777,29 +417,5 @@ impl Project {
             })
             .count();
         Ok((row.strokes - kept as u64).min(row.applied_strokes))
-    }
-
-    /// The history list without the strokes themselves; at most [`MAX_PAGE_ROWS`] a time.
-    pub fn stroke_rows(&self, id: DocumentId, offset: u64, limit: u64) -> Result<Vec<StrokeRow>> {
-        let applied = self.document(id)?.applied_strokes;
-        let offset = super::sqlite::signed("an offset", offset)?;
-        let limit = limit.min(MAX_PAGE_ROWS) as i64; // small, so it fits
-        let list = || -> rusqlite::Result<Vec<StrokeRow>> {
-            self.connection
-                .prepare_cached(
-                    "SELECT number, label, created_ms FROM strokes WHERE document = ?1 ORDER BY number LIMIT ?3 OFFSET ?2",
-                )?
-                .query_map([id, offset, limit], |row| {
-                    let number = unsigned(row, 0)?;
-                    Ok(StrokeRow {
-                        number,
-                        label: text(row, 1, MAX_NAME_BYTES)?,
-                        created_ms: row.get(2)?,
-                        is_applied: number <= applied,
-                    })
-                })?
-                .collect()
-        };
-        list().doing("list the strokes of a document", &self.path)
     }
 }

@@ -32,6 +32,7 @@ mod pictures;
 mod runs;
 mod schema;
 mod settings;
+mod snapshots;
 mod sources;
 mod sqlite;
 mod strokes;
@@ -44,7 +45,7 @@ pub use checkpoints::{
     CheckpointId, CheckpointKind, CheckpointRow, CheckpointWrite, NewCheckpoint,
 };
 pub use documents::{
-    DocumentId, DocumentRow, DocumentSource, LoadedDocument, NewDocument, NewSource, StrokeRow,
+    DocumentId, DocumentRow, DocumentSource, LoadedDocument, NewDocument, NewSource,
 };
 pub use encodings::{
     EncodingCounts, EncodingModel, EncodingPage, EncodingRow, EncodingsOf, NewEncoding, Unencoded,
@@ -60,6 +61,7 @@ pub use pictures::{PictureCounts, PictureFile, PictureFilter, PictureFlag, Pictu
 pub use runs::{MetricRow, NewRun, RunId, RunRow, RunStatus};
 pub use schema::APPLICATION_ID;
 pub use sources::{SourceFile, decode_coordinates, encode_coordinates};
+pub use strokes::StrokeRow;
 
 use crate::error::{Error, Kind, Result};
 use crate::foundation::files::Existing;

@@ -11,6 +11,8 @@ mod layers;
 mod marks;
 mod overlay;
 mod pixels;
+mod replace;
+mod selection;
 mod stroke;
 mod tools;
 mod training;

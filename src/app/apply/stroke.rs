@@ -10,8 +10,7 @@ use crate::document::tools::{
     offset_between,
 };
 use crate::document::{Alphabet, Block, Level, Selection, Stroke, Turn};
-use crate::engine::ReplaceJob;
-use crate::error::{Error, Notice, Result};
+use crate::error::{Notice, Result};
 
 type Point = (f32, f32);
 
@@ -319,7 +318,7 @@ impl App {
         alphabet.with_companions(self.state.session.companions.clone())
     }
 
-    fn keep(&mut self, stroke: Option<Arc<Stroke>>) -> bool {
+    pub(super) fn keep(&mut self, stroke: Option<Arc<Stroke>>) -> bool {
         let (Some(stroke), Some(canvas)) = (stroke, &self.state.session.canvas) else {
             return false;
         };
@@ -449,159 +448,6 @@ impl App {
         if let Some(code) = code {
             self.select_code(level, code);
         }
-    }
-
-    /// From now on tools change only this; everything where it is `None`.
-    pub(super) fn select(&mut self, selection: Option<Selection>) {
-        let Some(canvas) = &self.state.session.canvas else {
-            return;
-        };
-        let id = canvas.id;
-        let session = &mut self.state.session;
-        let before = match selection {
-            Some(selection) => session.selections.insert(id, Arc::new(selection)),
-            None => session.selections.remove(&id),
-        };
-        if let Some(before) = before {
-            session.let_go = Some((id, before));
-        }
-        self.show_selection();
-    }
-
-    /// Changes the selection there is; without one `otherwise`.
-    pub(super) fn change_selection(
-        &mut self,
-        otherwise: Option<fn(crate::document::Geometry) -> Selection>,
-        change: impl FnOnce(&mut Selection, crate::document::Wrap),
-    ) {
-        let Some(canvas) = &self.state.session.canvas else {
-            return;
-        };
-        let (geometry, wrap) = (canvas.document.geometry(), canvas.document.wrap());
-        let now = self.state.session.selection(canvas.id);
-        let selection = match (now, otherwise) {
-            (Some(now), _) => Some(Selection::clone(now)),
-            (None, Some(make)) => Some(make(geometry)),
-            (None, None) => None,
-        };
-        if let Some(mut selection) = selection {
-            change(&mut selection, wrap);
-            self.select((!selection.is_empty()).then_some(selection));
-        }
-    }
-
-    /// Fills what is selected, or everything.
-    pub(super) fn fill_selection(&mut self) -> Result<()> {
-        if self.is_being_encoded() {
-            return Ok(());
-        }
-        let (level, code) = (self.state.paint.level, self.state.paint.current_code());
-        let detail = self.state.paint.detail();
-        self.state.paint.remember_code();
-        self.one_stroke(format!("Fill, {level} {code}"), |easel| {
-            tools::fill(easel, level, None, Some(code), detail)
-        })
-        .map(drop)
-    }
-
-    /// Brings the source back in what is selected, or everywhere.
-    pub(super) fn erase_selection(&mut self) -> Result<()> {
-        if self.is_being_encoded() {
-            return Ok(());
-        }
-        let level = self.state.paint.level;
-        let is_empty = self.state.tools.erases_to_empty;
-        self.one_stroke(format!("Erase {level}"), |easel| {
-            if is_empty {
-                tools::empty(easel, None)
-            } else {
-                tools::erase(easel, level, None)
-            }
-        })
-        .map(drop)
-    }
-
-    /// One code for another in what is selected, or everywhere.
-    pub(super) fn replace_code(&mut self, level: Level, from: u16, to: u16) -> Result<()> {
-        if self.is_being_encoded() {
-            return Ok(());
-        }
-        let detail = self.state.paint.detail();
-        let stroke =
-            self.on_easel(|easel| tools::replace_stroke(easel, level, (from, to), detail))?;
-        let is_done = self.keep(stroke.flatten());
-        let place = match &self.state.session.canvas {
-            Some(canvas) if self.state.session.selection(canvas.id).is_some() => "the selection",
-            _ => "this picture",
-        };
-        let (severity, text) = if is_done {
-            let text = format!("Replaced {level} code {from} by {to} in {place}");
-            (Severity::Success, text)
-        } else {
-            let text = format!("There is no {level} code {from} in {place}");
-            (Severity::Info, text)
-        };
-        self.state.notices.say(severity, text);
-        Ok(())
-    }
-
-    /// In the open pictures at once, selected or not; in the others by a job.
-    pub(super) fn replace_in_project(&mut self, level: Level, codes: (u16, u16)) -> Result<()> {
-        self.close_gesture();
-        let is_opening = self.state.is_opening_document() || !self.state.session.opened.is_empty();
-        if self.state.session.being_encoded.is_some() || is_opening {
-            return Err(Error::usage(
-                "could not replace the code",
-                "a picture is being opened",
-                "Wait a moment and try again",
-            ));
-        }
-        let Some(project) = self.storage() else {
-            return Ok(());
-        };
-        let Some(canvas) = &self.state.session.canvas else {
-            return Ok(());
-        };
-        let (model, alphabet) = (canvas.model.clone(), self.alphabet());
-        let detail = self.state.paint.detail();
-        let mut strokes = Vec::new();
-        let mut seen = Vec::new();
-        let mut failed = None;
-        for (place, canvas) in self.state.canvases_mut().enumerate() {
-            if canvas.model.hash == model.hash {
-                let mut easel = Easel::new(&mut canvas.document, None, &alphabet);
-                match tools::replace_stroke(&mut easel, level, codes, detail) {
-                    Ok(stroke) => strokes.extend(stroke.map(|stroke| (canvas.id, stroke))),
-                    Err(error) => failed = Some(error),
-                }
-                if place == 0 {
-                    seen = easel.take_deltas();
-                }
-            }
-        }
-        self.repaint(&seen);
-        for (id, stroke) in strokes {
-            self.journal(id, stroke);
-        }
-        // A locked layer in one picture leaves the others as they were asked to be.
-        if let Some(error) = failed {
-            self.tell(error);
-        }
-        let job = ReplaceJob {
-            project,
-            model,
-            alphabet,
-            level,
-            from: codes.0,
-            to: codes.1,
-            detail,
-            open: self.state.session.tabs.order.iter().copied().collect(),
-        };
-        // Pictures are opened on the same lane: none can be while this is at it.
-        self.submit(job, |app, replaced| {
-            (app.state.notices).say(Severity::Success, replaced.to_string());
-        });
-        Ok(())
     }
 }
 

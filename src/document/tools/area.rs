@@ -9,9 +9,9 @@ use super::{Easel, PlacedCode, Under};
 use crate::document::brush::mix;
 use crate::document::codes::{ABSENT, code_from_raw, raw_code};
 use crate::document::geometry::{Level, Rect};
-use crate::document::history::Stroke;
 use crate::document::layers::BASE_LAYER;
 use crate::document::selection::{Selection, like_cells, step};
+use crate::document::stroke::Stroke;
 use crate::document::{DetailPolicy, Document};
 use crate::error::{Error, Result};
 

@@ -6,7 +6,7 @@ use super::{Easel, PlacedCode, Under};
 use crate::document::DetailPolicy;
 use crate::document::coordinates::{Coordinate, OWN_SOURCE, SourceRef};
 use crate::document::geometry::Level;
-use crate::document::history::Stroke;
+use crate::document::stroke::Stroke;
 use crate::error::{Error, Result};
 
 /// A detail cell to put down.

@@ -6,6 +6,7 @@
 mod area;
 mod generated;
 mod outline;
+mod setup;
 mod stroke;
 mod symmetry;
 
@@ -17,15 +18,16 @@ pub use area::{
 };
 pub use generated::{Generated, GeneratedDetail, put_generated};
 pub use outline::{AreaShape, Outline};
-pub use stroke::{BrushStroke, Layout, Medium, Path, Setup, constrained};
+pub use setup::{Layout, Medium, Path, Setup, constrained};
+pub use stroke::BrushStroke;
 pub use symmetry::Symmetry;
 
 use super::codes::raw_code;
 use super::companions::DETAILS_PER_CELL;
 use super::coordinates::Coordinate;
 use super::geometry::{Geometry, Level, Rect};
-use super::history::{CellDelta, Stroke};
 use super::selection::{Selection, touched};
+use super::stroke::{CellDelta, Stroke};
 use super::vectors::Alphabet;
 use super::{DetailPolicy, Document};
 use crate::error::Result;

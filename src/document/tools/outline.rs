@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::stroke::{Path, constrained};
+use super::setup::{Path, constrained};
 use crate::document::geometry::{Geometry, Level};
 use crate::document::selection::{Combine, Selection};
 
