@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::Init;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
 use tessera::dataset::{BatchSource, Crops, CropsConfig, Source, Window};
 use tessera::error::{Error, Kind, Notice, Result};
@@ -390,13 +390,13 @@ impl BatchSource for Half {
 struct Pair {
     rank: usize,
     to: Sender<Vec<f32>>,
-    from: Mutex<Receiver<Vec<f32>>>,
+    from: Receiver<Vec<f32>>,
 }
 
 impl Pair {
     fn mean(&self, own: &mut [f32]) {
         self.to.send(own.to_vec()).unwrap();
-        let other = self.from.lock().unwrap().recv().unwrap();
+        let other = self.from.recv().unwrap();
         for (own, other) in own.iter_mut().zip(other) {
             // In the order of ranks, so that both get the same bits.
             let (a, b) = if self.rank == 0 {
@@ -432,18 +432,14 @@ fn two_processes_with_half_of_each_batch_learn_what_one_learns() {
     let mut alone = run(folder, settings.clone());
     let mut kept = Kept::default();
     alone.run(&mut kept, &()).unwrap();
-    let (to_second, from_first) = channel();
-    let (to_first, from_second) = channel();
+    let (to_second, from_first) = bounded(1);
+    let (to_first, from_second) = bounded(1);
     let ends = [(0, to_second, from_second), (1, to_first, from_first)];
     let together: Vec<(Vec<f32>, Vec<f64>)> = std::thread::scope(|scope| {
         let threads = ends.map(|(rank, to, from)| {
             scope.spawn(move || {
                 let crops = Crops::new(pictures(folder).train, settings.crops(None)).unwrap();
-                let sync = Pair {
-                    rank,
-                    to,
-                    from: Mutex::new(from),
-                };
+                let sync = Pair { rank, to, from };
                 let mut run = run(folder, settings.clone())
                     .with_batches(Arc::new(Half { crops, rank }))
                     .with_sync(Box::new(sync));

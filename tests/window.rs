@@ -121,7 +121,7 @@ fn a_picture_is_opened_painted_exported_and_survives_a_kill() {
             .is_some()
     });
     until("the picture", &log, || {
-        said("Opened “parrot”") && said("Drew")
+        said("Opened “parrot”") && said("ready to paint")
     });
     std::thread::sleep(Duration::from_secs(2));
 

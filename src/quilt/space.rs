@@ -71,7 +71,7 @@ fn principal_axes(matrix: &[f64], width: usize, count: usize) -> Vec<Vec<f64>> {
     for _ in 0..STEPS {
         let mut next: Vec<Vec<f64>> = Vec::with_capacity(count);
         for axis in &axes {
-            let mut image: Vec<f64> = (0..width)
+            let mut product: Vec<f64> = (0..width)
                 .map(|i| {
                     let row = &matrix[i * width..][..width];
                     floor * axis[i] + row.iter().zip(axis).map(|(m, a)| m * a).sum::<f64>()
@@ -80,14 +80,14 @@ fn principal_axes(matrix: &[f64], width: usize, count: usize) -> Vec<Vec<f64>> {
             // Twice: what rounding leaves of the others would grow.
             for _ in 0..2 {
                 for other in &next {
-                    let along: f64 = image.iter().zip(other).map(|(a, b)| a * b).sum();
-                    for (value, other) in image.iter_mut().zip(other) {
+                    let along: f64 = product.iter().zip(other).map(|(a, b)| a * b).sum();
+                    for (value, other) in product.iter_mut().zip(other) {
                         *value -= along * other;
                     }
                 }
             }
-            let length = image.iter().map(|v| v * v).sum::<f64>().sqrt();
-            next.push(image.iter().map(|v| v / length.max(1e-300)).collect());
+            let length = product.iter().map(|v| v * v).sum::<f64>().sqrt();
+            next.push(product.iter().map(|v| v / length.max(1e-300)).collect());
         }
         axes = next;
     }

@@ -450,9 +450,9 @@ fn undo_goes_on_in_the_file_where_the_history_left_the_memory() {
         assert_eq!(window.canvas().document.edited(), &states[applied as usize]);
     }
     assert!(!window.canvas().document.history().can_undo());
-    for applied in 1..=8 {
+    for state in &states[1..] {
         window.key(REDO, Key::Z);
-        assert_eq!(window.canvas().document.edited(), &states[applied]);
+        assert_eq!(window.canvas().document.edited(), state);
     }
     window.close();
     let again = open(&folder);

@@ -67,6 +67,7 @@ impl App {
     }
 
     pub(in crate::app) fn document_opened(&mut self, opened: &Arc<OpenDocument>, surface: Surface) {
+        log::info!("Opened “{}”", opened.name);
         let document = opened.document.clone();
         let strokes = document.history().older() + document.history().strokes().len() as u64;
         let journal = Arc::new(Journal::new(opened.id, strokes));

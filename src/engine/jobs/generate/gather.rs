@@ -15,7 +15,7 @@ use crate::engine::pictures;
 use crate::engine::worker::JobContext;
 use crate::error::{Error, Kind, Result};
 use crate::progress::Observer;
-use crate::project::ContentHash;
+use crate::project::{ContentHash, EncodingsOf, PictureFilter};
 use crate::quilt::{self, Canvas, Home, Kept, MIN_SOURCE_CELLS, Quilt, Start};
 
 /// A picture to take from.
@@ -399,7 +399,7 @@ fn read(path: &Path, model: &Model, has_guide: bool, context: &JobContext) -> Re
     })
 }
 
-/// Pictures of the project's index.
+/// Pictures of the project, their codes from its index; those that it lacks are encoded and kept there.
 fn of_project(
     from: &ModelSource,
     model: &Model,
@@ -412,10 +412,14 @@ fn of_project(
         return Err(nothing());
     };
     let index = Encodings::new(project, model)?;
-    let found = match &which.label {
-        Some(label) => index.of_label(label),
-        None => index.all(),
+    let filter = PictureFilter {
+        label: which.label.clone(),
+        ..PictureFilter::usable()
     };
+    // Warnings tell what could not be encoded.
+    let asked = [EncodingsOf::Matching(filter.clone())];
+    encodings::fill(&index, model, asked, false, context)?;
+    let found = index.matching(filter);
     let before = pictures.len();
     for encoded in found {
         context.check()?;
@@ -446,8 +450,8 @@ fn of_project(
         return Err(Error::new(
             Kind::NoPictures,
             "could not take from the project",
-            "no picture of it is encoded yet, or none has this label",
-            "Encode its pictures first (`tessera-cli index PROJECT`)",
+            "it has no usable picture of 32 × 32 pixels or more, or none of this label",
+            "Import pictures, or name another label",
         ));
     }
     Ok(())
