@@ -261,6 +261,6 @@ fn code(text: &str) -> Result<(Level, u16), String> {
     };
     let number = text[1..]
         .parse()
-        .map_err(|_| format!("“{text}” has no number"))?;
+        .map_err(|_| format!("“{text}” is no code: a number up to 65535 follows its letter"))?;
     Ok((level, number))
 }

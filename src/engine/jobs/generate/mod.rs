@@ -185,6 +185,10 @@ impl Job for GenerateJob {
     fn run(self, context: &JobContext) -> Result<Generated> {
         let outs = self.outs()?;
         let model = self.model.load(&open_device(self.device)?.device)?;
+        // Muting a code that the model does not have would be a promise about nothing.
+        for (level, code) in self.look.muted.iter().chain(&self.look.boosted) {
+            model.codebooks().check(*level, Some(*code))?;
+        }
         let gathered = Gathered::new(&self, &model, context)?;
         let controls = self.controls(&gathered)?;
         let given = Given {

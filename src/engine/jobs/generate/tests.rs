@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
-use crate::engine::Worker;
+use crate::engine::{CheckpointChoice, ImportJob, ImportOptions, Storage, Worker};
 use crate::error::Kind;
 
 /// Tiles of two colours with some grain.
@@ -231,5 +231,49 @@ fn what_cannot_be_made_is_refused_and_nothing_is_written() {
     assert_eq!(
         run(job(odd, vec![source], at("odd.png"))).unwrap_err().kind,
         Kind::Usage
+    );
+}
+
+#[test]
+fn a_code_that_the_model_does_not_have_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = picture(folder.path(), "source.png", 64, 64);
+    let out = folder.path().join("a.png");
+    for level in Level::ALL {
+        let mut wrong = job(tile(), vec![source.clone()], out.clone());
+        wrong.look.muted = vec![(level, 60_000)];
+        assert_eq!(run(wrong).unwrap_err().kind, Kind::Usage);
+    }
+    assert!(!out.exists());
+}
+
+#[test]
+fn pictures_of_a_project_are_encoded_where_its_index_lacks_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    picture(&pictures, "a.png", 96, 96);
+    let project = Storage::create(&folder.path().join("p.tessera")).unwrap();
+    let worker = Worker::start(Arc::new(|| {})).unwrap();
+    let import = ImportJob {
+        project: project.clone(),
+        paths: vec![pictures],
+        options: ImportOptions::default(),
+        device: DeviceChoice::Cpu,
+    };
+    worker.run(import, |_| None).unwrap();
+    let of_label = |label: Option<&str>, out: &str| {
+        let mut made = job(tile(), Vec::new(), folder.path().join(out));
+        made.model = ModelSource::Project(project.clone(), CheckpointChoice::Best);
+        made.from.project = Some(FromProject {
+            label: label.map(str::to_owned),
+        });
+        worker.run(made, |_| None)
+    };
+    let made = of_label(None, "a.png").unwrap();
+    assert_eq!(made.pictures[0].shares[0].picture, "a.png");
+    assert_eq!(
+        of_label(Some("no such"), "b.png").unwrap_err().kind,
+        Kind::NoPictures
     );
 }
