@@ -66,6 +66,7 @@ pub use palette::{Palette, PaletteLevel};
 pub use queue::{EventQueue, Wake};
 pub use samples::{SAMPLES, write_samples};
 pub use storage::{Storage, WeakStorage};
+#[cfg(feature = "gui")]
 pub(crate) use worker::from_panic;
 pub use worker::{JobContext, Ticket, Worker};
 
