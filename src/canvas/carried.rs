@@ -219,16 +219,8 @@ impl Carried<'_> {
         (dy, dx): (i32, i32),
         (height, width): (usize, usize),
     ) -> Option<usize> {
-        let along = |at: usize, d: i32, length: usize, wraps: bool| {
-            let to = at as i32 + d;
-            if wraps {
-                Some(to.rem_euclid(length as i32) as usize)
-            } else {
-                usize::try_from(to).ok().filter(|&to| to < length)
-            }
-        };
-        let y = along(y, dy, height, self.wrap.y)?;
-        Some(y * width + along(x, dx, width, self.wrap.x)?)
+        let (y, x) = self.wrap.neighbour((y, x), (dy, dx), (height, width))?;
+        Some(y * width + x)
     }
 }
 

@@ -56,6 +56,27 @@ pub struct Wrap {
     pub y: bool,
 }
 
+impl Wrap {
+    /// The cell (y, x) that lies (dy, dx) cells from one of a grid of (height, width); `None` beyond a border that does not wrap.
+    #[inline(always)]
+    pub(crate) fn neighbour(
+        self,
+        (y, x): (usize, usize),
+        (dy, dx): (i32, i32),
+        (height, width): (usize, usize),
+    ) -> Option<(usize, usize)> {
+        let along = |at: usize, d: i32, length: usize, wraps: bool| {
+            let to = at as i32 + d;
+            if wraps {
+                Some(to.rem_euclid(length as i32) as usize)
+            } else {
+                usize::try_from(to).ok().filter(|&to| to < length)
+            }
+        };
+        Some((along(y, dy, height, self.y)?, along(x, dx, width, self.x)?))
+    }
+}
+
 /// A half-open rectangle `[x, x + width) × [y, y + height)`, in pixels or in cells as its owner says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -158,18 +158,8 @@ impl Detail<'_> {
     }
 
     fn neighbour(&self, y: usize, x: usize, dy: i32, dx: i32) -> Option<(usize, usize)> {
-        let along = |at: usize, d: i32, length: usize, wraps: bool| {
-            let to = at as i32 + d;
-            if wraps {
-                Some(to.rem_euclid(length as i32) as usize)
-            } else {
-                usize::try_from(to).ok().filter(|&to| to < length)
-            }
-        };
-        Some((
-            along(y, dy, self.height, self.wrap.y)?,
-            along(x, dx, self.width, self.wrap.x)?,
-        ))
+        self.wrap
+            .neighbour((y, x), (dy, dx), (self.height, self.width))
     }
 
     /// What a patch around a cell should look like.

@@ -112,14 +112,6 @@ fn step(
     (height, width): (usize, usize),
     wrap: Wrap,
 ) -> Option<usize> {
-    let along = |at: usize, d: i32, length: usize, wraps: bool| {
-        let to = at as i32 + d;
-        if wraps {
-            Some(to.rem_euclid(length as i32) as usize)
-        } else {
-            usize::try_from(to).ok().filter(|&to| to < length)
-        }
-    };
-    let y = along(index / width, dy, height, wrap.y)?;
-    Some(y * width + along(index % width, dx, width, wrap.x)?)
+    let (y, x) = wrap.neighbour((index / width, index % width), (dy, dx), (height, width))?;
+    Some(y * width + x)
 }
