@@ -66,8 +66,6 @@ pub use palette::{Palette, PaletteLevel};
 pub use queue::{EventQueue, Wake};
 pub use samples::{SAMPLES, write_samples};
 pub use storage::{Storage, WeakStorage};
-#[cfg(feature = "gui")]
-pub(crate) use worker::from_panic;
 pub use worker::{JobContext, Ticket, Worker};
 
 // What callers of the engine need of the modules below it.

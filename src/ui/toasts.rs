@@ -5,7 +5,8 @@ use lucide_icons::Icon;
 
 use super::theme::{self, Tokens, tokens};
 use super::widgets::{Commands, card, glyph, icon_button, small};
-use crate::app::{Command, Entry, Overlay, Severity, State};
+use crate::app::command::WindowCommand;
+use crate::app::state::{Entry, Overlay, Severity, State};
 
 /// At most this many at once; the history has the rest.
 const MAX_SHOWN: usize = 4;
@@ -30,7 +31,7 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
                     ui.horizontal_top(|ui| {
                         row(ui, &tokens, entry);
                         if icon_button(ui, Icon::X, "Dismiss", false).clicked() {
-                            out.push(Command::DismissNotice(entry.id));
+                            out.push(WindowCommand::DismissNotice(entry.id));
                         }
                     });
                 });
