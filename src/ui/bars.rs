@@ -11,6 +11,7 @@ use super::widgets::{
 use crate::app::command::{Command, WindowCommand};
 use crate::app::state::{Overlay, ShownJob, State, Workspace};
 
+/// Draws the bar at the top.
 pub fn top(ui: &mut Ui, state: &State, out: &mut Commands) {
     let tokens = tokens(ui);
     egui::Panel::top("top bar")
@@ -79,6 +80,7 @@ fn tab(ui: &mut Ui, state: &State, out: &mut Commands, workspace: Workspace) {
     }
 }
 
+/// Draws the bar at the bottom; `hovered` is the cell under the pointer.
 pub fn status(ui: &mut Ui, state: &State, hovered: Option<HoveredCell>, out: &mut Commands) {
     let tokens = tokens(ui);
     egui::Panel::bottom("status bar")

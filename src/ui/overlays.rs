@@ -23,6 +23,7 @@ use crate::document::brushes::count_text;
 use crate::settings::{Settings, ThemeChoice};
 use crate::version;
 
+/// What the overlays remember between frames.
 #[derive(Default)]
 pub struct Overlays {
     text: String,

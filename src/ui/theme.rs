@@ -121,6 +121,7 @@ fn of(is_dark: bool) -> Tokens {
     if is_dark { DARK } else { LIGHT }
 }
 
+/// Takes a theme into use.
 pub fn choose(ctx: &egui::Context, theme: ThemeChoice) {
     ctx.set_theme(match theme {
         ThemeChoice::Dark => egui::ThemePreference::Dark,
@@ -129,21 +130,22 @@ pub fn choose(ctx: &egui::Context, theme: ThemeChoice) {
     });
 }
 
-/// A heavier cut of the same typeface.
+/// The typeface in semibold, for headings.
 pub fn semibold(size: f32) -> FontId {
     FontId::new(size, FontFamily::Name("semibold".into()))
 }
 
+/// The typeface in medium, for what stands out from the text around it.
 pub fn medium(size: f32) -> FontId {
     FontId::new(size, FontFamily::Name("medium".into()))
 }
 
-/// Icons alone, centred in their own line.
+/// The typeface of the icons, for icons that stand alone in their line.
 pub fn icons(size: f32) -> FontId {
     FontId::new(size, FontFamily::Name("icons".into()))
 }
 
-/// Fonts and both themes: once, at the start.
+/// Installs fonts and both themes: once, at the start.
 pub fn install(ctx: &egui::Context) {
     ctx.set_fonts(fonts());
     for theme in [Theme::Dark, Theme::Light] {

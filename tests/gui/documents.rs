@@ -319,9 +319,7 @@ fn a_code_is_replaced_in_all_pictures_open_or_not() {
     let mut again = Window::open(folder.path(), &[]);
     again.until_paintable();
     for picture in pictures {
-        again
-            .app()
-            .apply(DocumentCommand::Open(picture));
+        again.app().apply(DocumentCommand::Open(picture));
         again.until("the picture", |state| {
             (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == picture)
         });

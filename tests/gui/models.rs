@@ -5,8 +5,7 @@ use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
 use serde_json::json;
 use tessera::app::{
-    CheckpointChoice, CheckpointKind, DocumentCommand, FileCommand, ToolCommand,
-    TrainCommand,
+    CheckpointChoice, CheckpointKind, DocumentCommand, FileCommand, ToolCommand, TrainCommand,
 };
 use tessera::codec::Codec;
 use tessera::codec::checkpoint::Precision;

@@ -116,7 +116,7 @@ fn an_exported_picture_dropped_on_the_window_brings_its_strokes_back() {
     let dropped: Vec<PathBuf> = vec![file];
     window
         .app()
-        .apply(tessera::app::Command::OpenFiles(dropped));
+        .apply(tessera::app::FileCommand::OpenFiles(dropped));
     window.until("the document in the file", |state| {
         state
             .session

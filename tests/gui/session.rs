@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use eframe::egui::{Key, Modifiers};
 use tessera::app::{
-    CheckpointChoice, DatasetCommand, DocumentCommand, FileCommand, Preset, RunStatus,
-    State, ToolCommand, TrainCommand, TrainForm, WindowCommand, Workspace,
+    CheckpointChoice, DatasetCommand, DocumentCommand, FileCommand, Preset, RunStatus, State,
+    ToolCommand, TrainCommand, TrainForm, WindowCommand, Workspace,
 };
 use tessera::document::{Level, Wrap};
 use tessera::engine::Storage;

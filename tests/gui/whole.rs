@@ -255,7 +255,8 @@ fn nothing_is_changed_in_a_picture_that_is_being_wrapped() {
     let to = window.unused_code(level);
     while !window.canvas().document.wrap().x {
         window.harness.step();
-        if window.harness.state().app.is_settled() && window.state().has_job::<RewrapJob>() || tries > 0
+        if window.harness.state().app.is_settled() && window.state().has_job::<RewrapJob>()
+            || tries > 0
         {
             // From the moment it is encoded until it is on the canvas again.
             for command in [

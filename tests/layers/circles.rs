@@ -81,7 +81,7 @@ fn no_circle_joins_files_of_different_folders() {
         let folders: BTreeSet<String> = circle.iter().map(&folder).collect();
         let folders: Vec<String> = folders.into_iter().collect();
         if folders.len() > 1 && !remaining.remove(&folders) {
-            let way: Vec<String> = shortest_way_round(&all.edges(), &circle)
+            let way: Vec<String> = shortest_way_round(&all.edges(), &circle, &folder)
                 .iter()
                 .map(|name| files[name].display().to_string())
                 .collect();
@@ -400,10 +400,11 @@ fn circles(edges: &BTreeMap<&Name, BTreeSet<&Name>>) -> Vec<BTreeSet<Name>> {
     found.into_iter().collect()
 }
 
-/// A shortest circle through the first file of these.
+/// A shortest circle among these files that leaves its folder.
 fn shortest_way_round(
     edges: &BTreeMap<&Name, BTreeSet<&Name>>,
     circle: &BTreeSet<Name>,
+    folder: &dyn Fn(&Name) -> String,
 ) -> Vec<Name> {
     let mut best: Vec<Name> = Vec::new();
     for start in circle {
@@ -417,8 +418,7 @@ fn shortest_way_round(
                         way.push(name.clone());
                     }
                     way.reverse();
-                    let folders = way.iter().map(|name| name.split_last().map(|(_, f)| f));
-                    let folders: BTreeSet<_> = folders.collect();
+                    let folders: BTreeSet<String> = way.iter().map(folder).collect();
                     if folders.len() > 1 && (best.is_empty() || way.len() < best.len()) {
                         best = way;
                     }

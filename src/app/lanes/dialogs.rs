@@ -25,6 +25,7 @@ pub type Picker = Arc<dyn Fn(&Question) -> Option<Vec<PathBuf>> + Send + Sync>;
 /// What was answered, and in which session it was asked.
 type Answer = (SessionId, Command);
 
+/// The file dialogs of a window.
 pub struct Dialogs {
     picker: Picker,
     wake: Wake,
@@ -40,6 +41,8 @@ impl Dialogs {
         }
     }
 
+    /// Opens a dialog; [`take`](Self::take) gives its answer.
+    ///
     /// # Errors
     /// `Io` where the system gives no thread.
     pub fn ask(&self, session: SessionId, question: Question) -> Result<()> {
@@ -69,7 +72,7 @@ impl Dialogs {
             .map_err(|source| Error::io("could not open the file dialog", "", &source))
     }
 
-    /// Answers so far. Those that were asked for another project than the one of `session` are left out, unless they are of
+    /// The answers since the last call. Those that were asked for another project than the one of `session` are left out, unless they are of
     /// none.
     pub fn take(&self, session: SessionId) -> Vec<Command> {
         let answers = self.answers.1.try_iter();

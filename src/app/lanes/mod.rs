@@ -63,11 +63,12 @@ impl Lanes {
         self.worker(J::LANE).submit(job)
     }
 
+    /// Asks a job to stop; its last event says when it has.
     pub fn stop(&self, key: JobKey, stop: Stop) {
         self.worker(key.lane).stop(key.id, stop);
     }
 
-    /// All events so far, oldest first per lane.
+    /// What jobs have told since the last call, oldest first per lane.
     pub fn events(&self) -> Vec<(JobKey, Event)> {
         let mut all = Vec::new();
         for lane in [Lane::Foreground, Lane::Background, Lane::Training] {

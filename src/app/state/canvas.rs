@@ -12,7 +12,7 @@ use crate::engine::{Journal, Model, Reskin};
 use crate::project::{DocumentId, NamedState};
 use crate::render::{Compare, Surface, View};
 
-/// The document on the canvas.
+/// A picture that is open, with what the window keeps for it.
 pub struct Canvas {
     pub id: DocumentId,
     pub name: String,
@@ -21,25 +21,27 @@ pub struct Canvas {
     pub snapshots: Vec<NamedState>,
     pub(in crate::app) model: Model,
     pub surface: Surface,
-    /// For its tab.
+    /// The small picture on its tab.
     pub thumb: Thumb,
-    /// As it came in, for the history.
+    /// The small picture of how it came in, for the history.
     pub as_opened: TextureHandle,
+    /// The small pictures of its strokes.
     pub pictures: HistoryPictures,
     /// The same codes through another model, in place of the source.
     pub reskin: Option<Arc<Reskin>>,
-    /// What was still being made when the other model was closed is not shown.
+    /// Whether another model's picture is still wanted; one that comes after it was closed is not shown.
     pub(in crate::app) wants_reskin: bool,
+    /// Where its view should be.
     pub view: ViewRequest,
-    /// Counts openings, so that the panel knows when to forget what it kept of the last one.
+    /// The number of this opening, so that the panel knows when to forget what it kept of the last one.
     pub opening: u64,
-    /// The newest revision whose pixels have arrived.
+    /// The newest revision of the document whose pixels have arrived.
     pub shown_revision: u64,
     /// The arrangement of its layers that the decode lane was told last.
     pub(in crate::app) asked_arrangement: u64,
-    /// The revision at which it could not be decoded, until pixels of it have arrived after all.
+    /// The revision that could not be decoded, until its pixels have arrived after all.
     pub(in crate::app) failed_at: Option<u64>,
-    /// What the project's file lacks of its history.
+    /// The strokes that the project's file still lacks.
     pub(in crate::app) journal: Arc<Journal>,
 }
 
@@ -49,6 +51,7 @@ impl Canvas {
         &self.model.name
     }
 
+    /// The hash of the model that decodes this document.
     pub fn model_hash(&self) -> &str {
         &self.model.hash
     }
@@ -58,7 +61,7 @@ impl Canvas {
         &self.model.codec
     }
 
-    /// Whether the project's file lacks strokes of it: they wait to be written, or could not be.
+    /// Whether strokes wait to be written to the project's file, or could not be.
     pub fn is_unstored(&self) -> bool {
         self.journal.is_behind()
     }
@@ -67,9 +70,9 @@ impl Canvas {
 /// The pictures that are open.
 #[derive(Default)]
 pub struct Tabs {
-    /// All of them, from left to right.
+    /// The pictures that are open, from left to right.
     pub order: Vec<DocumentId>,
-    /// Those that are not on the canvas.
+    /// The open pictures that are not on the canvas.
     pub(in crate::app) parked: Vec<Canvas>,
 }
 
@@ -88,18 +91,23 @@ impl Tabs {
 /// Where the view should be. The panel, which knows its size, works out the view.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ViewRequest {
+    /// The whole picture in the panel.
     Fit,
     /// This many screen pixels per picture pixel, around what is in the middle.
     Zoom(f32),
     /// This many times closer than now.
     Step(f32),
+    /// Exactly there.
     At(View),
 }
 
+/// How the canvas shows a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CanvasLook {
+    /// Whether the cells of the level in hand are outlined.
     pub has_grid: bool,
     pub compare: Compare,
+    /// Whether all cells but those with the code in hand are dimmed.
     pub is_where_used_on: bool,
     /// Whether copies of the picture are shown around it.
     pub is_wrap_preview_on: bool,

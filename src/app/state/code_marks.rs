@@ -8,16 +8,17 @@ use crate::document::Level;
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct CodeMarks {
-    /// By "structure:17".
+    /// What codes are called, by [`CodeMarks::key`].
     pub names: BTreeMap<String, String>,
-    /// In small letters.
+    /// The tags of codes, in small letters, by [`CodeMarks::key`].
     pub tags: BTreeMap<String, Vec<String>>,
     pub favourites: BTreeSet<String>,
-    /// Not offered as a brush, as alike, nor chosen by the program.
+    /// Codes that are not offered: not as a brush, not as alike, and never chosen by the program.
     pub muted: BTreeSet<String>,
 }
 
 impl CodeMarks {
+    /// How a code is written here: "structure:17".
     pub fn key(level: Level, code: u16) -> String {
         format!("{level}:{code}")
     }

@@ -9,6 +9,7 @@ pub struct Durations {
 }
 
 impl Durations {
+    /// How many are kept; older ones are forgotten.
     pub const KEPT: usize = 6000;
 
     pub(in crate::app) fn push(&mut self, milliseconds: f32) {
@@ -22,7 +23,7 @@ impl Durations {
         self.last_ms.len()
     }
 
-    /// Milliseconds of the newest ones.
+    /// Those kept, in milliseconds, newest last.
     pub fn milliseconds(&self) -> impl Iterator<Item = f32> + '_ {
         self.last_ms.iter().copied()
     }
@@ -36,7 +37,7 @@ impl Durations {
         sorted.get(at).copied().unwrap_or(0.0)
     }
 
-    /// In words, for the log and the About box.
+    /// The figures in words, for the log and the About box.
     pub fn summary(&self) -> String {
         format!(
             "half within {:.1} ms, 95 of 100 within {:.1} ms, longest {:.1} ms",

@@ -7,25 +7,29 @@ use eframe::egui::TextureHandle;
 use crate::engine::PictureRole;
 use crate::project::{PictureFilter, PictureId, PictureRow};
 
-/// Rows of the dataset index that are in memory.
+/// The rows of the dataset index that are in memory, and what is shown of them.
 #[derive(Default)]
 pub struct Gallery {
+    /// Which rows are listed.
     pub filter: PictureFilter,
-    /// Rows that the filter lets through; `None` until the first answer.
+    /// How many rows the filter lets through; `None` until the first answer.
     pub total: Option<u64>,
+    /// Rows that have been read, by their place divided by [`Gallery::CHUNK`].
     pub(in crate::app) chunks: BTreeMap<u64, Vec<PictureRow>>,
+    /// The chunk that was asked for last and has not come.
     pub(in crate::app) wanted_chunk: Option<u64>,
     pub(in crate::app) thumbnails: HashMap<PictureId, Thumbnail>,
+    /// Counts what was shown, to tell which thumbnails were seen last.
     pub(in crate::app) clock: u64,
     /// The picture shown beside the others.
     pub selected: Option<PictureRow>,
-    /// What training does to it, once it has been cut.
+    /// Crops of the selected picture, once they have been cut.
     pub crops: Option<CropsView>,
-    /// Counts how often other crops of it were asked for.
+    /// Counts how often other crops of the selected picture were asked for.
     pub(in crate::app) crops_draw: u64,
     /// What was left out or taken back in since the project was opened, oldest first.
     pub(in crate::app) choices: Vec<Exclusion>,
-    /// How many of those have not been taken back.
+    /// How many of `choices`, from the oldest on, have not been taken back.
     pub(in crate::app) applied_choices: usize,
 }
 
@@ -52,7 +56,9 @@ pub struct Thumbnail {
 impl Gallery {
     /// Rows read at a time.
     pub const CHUNK: u64 = 256;
+    /// Chunks kept; those farthest away are forgotten.
     pub const MAX_CHUNKS: usize = 16;
+    /// Thumbnails kept; those not seen for longest are forgotten.
     pub const MAX_THUMBNAILS: usize = 600;
 
     /// The row at this place of the filtered list, where it has been read.
@@ -76,7 +82,7 @@ impl Gallery {
         self.thumbnails.get(&picture)
     }
 
-    /// Rows and thumbnails in memory.
+    /// How many rows and thumbnails are in memory.
     pub fn kept(&self) -> (usize, usize) {
         let rows = self.chunks.values().map(Vec::len).sum();
         (rows, self.thumbnails.len())

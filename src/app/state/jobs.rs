@@ -11,7 +11,7 @@ use crate::engine::{
     SnapshotJob, TimelapseJob, WhenLeft,
 };
 
-/// Jobs are numbered per lane.
+/// Tells a job from all others of the window: jobs are numbered per lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobKey {
     pub lane: Lane,
@@ -22,20 +22,23 @@ pub struct JobKey {
 pub struct RunningJob {
     pub(in crate::app) kind: TypeId,
     pub title: String,
-    /// Upkeep that nobody asked for.
+    /// Whether it is upkeep that nobody asked for, which the status bar leaves out.
     pub is_quiet: bool,
     pub(in crate::app) when_left: WhenLeft,
+    /// Steps done so far, of `total`.
     pub done: u64,
-    /// 0 while unknown.
+    /// Steps altogether; 0 while that is unknown.
     pub total: u64,
+    /// Seconds until its end, as far as it can be told.
     pub eta_secs: Option<f64>,
+    /// How many warnings it has given.
     pub warnings: usize,
 }
 
-/// A job whose project was left for another one. Its output is for nobody.
+/// A job whose project was left for another one. Nobody takes its output.
 #[derive(Debug)]
 pub struct LeftJob {
-    /// With the project's name.
+    /// What it does, with the project's name.
     pub title: String,
     pub is_quiet: bool,
     pub(in crate::app) when_left: WhenLeft,
@@ -52,7 +55,7 @@ impl fmt::Debug for RunningJob {
 }
 
 impl RunningJob {
-    /// Whether it is such a job.
+    /// Whether it is a job of this type.
     pub fn is<J: Job>(&self) -> bool {
         self.kind == TypeId::of::<J>()
     }

@@ -80,19 +80,19 @@ pub struct State {
     pub notices: Notices,
     /// Cell changes that each open document's history keeps in memory.
     pub most_history_cells: usize,
-    /// `None` until it is known.
+    /// What jobs compute on; `None` until it is known.
     pub device: Option<DeviceInUse>,
     /// What draws the window, in words.
     pub renderer: String,
-    /// Deciding and drawing, per frame.
+    /// How long deciding and drawing took, per frame.
     pub frames: Durations,
-    /// The same with the work of the graphics driver on the window's thread.
+    /// How long frames took with the work of the graphics driver on the window's thread.
     pub whole_frames: Durations,
-    /// From one frame to the next, while something moves.
+    /// How long it was from one frame to the next, while something moved.
     pub intervals: Durations,
-    /// From a dab to the frame that shows its pixels.
+    /// How long it was from a dab to the frame that shows its pixels.
     pub dabs: Durations,
-    /// That the program uses; `None` until it is known.
+    /// Memory that the program uses, in bytes; `None` until it is known.
     pub memory_bytes: Option<u64>,
 }
 

@@ -23,7 +23,7 @@ pub struct Entry {
     is_dismissed: bool,
 }
 
-/// Newest last.
+/// Everything that was told, newest last.
 #[derive(Debug, Default)]
 pub struct Notices {
     entries: VecDeque<Entry>,
@@ -64,7 +64,7 @@ impl Notices {
         }
     }
 
-    /// A plain sentence.
+    /// Tells one plain sentence.
     pub fn say(&mut self, severity: Severity, text: impl Into<String>) {
         self.push(severity, Notice::new(text, "", ""));
     }
@@ -75,17 +75,17 @@ impl Notices {
         }
     }
 
-    /// All of them, newest first.
+    /// All that were kept, newest first.
     pub fn history(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().rev()
     }
 
-    /// Those on the screen now, newest last.
+    /// The notices on the screen now, newest last.
     pub fn shown(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| entry.left().is_some())
     }
 
-    /// When the next one leaves the screen.
+    /// How long until the next notice leaves the screen.
     pub fn next_change(&self) -> Option<Duration> {
         self.entries.iter().filter_map(Entry::left).min()
     }

@@ -7,12 +7,12 @@ use eframe::egui::TextureHandle;
 use crate::document::Level;
 use crate::engine::Palette;
 
-/// The codes of the model in hand, as swatches.
+/// The codes of one model, as swatches.
 pub struct PaletteView {
     pub palette: Arc<Palette>,
     pub(in crate::app) structure: TextureHandle,
     pub(in crate::app) detail: TextureHandle,
-    /// Of the code in hand.
+    /// Patches of the artist's pictures with the code in hand, where they were looked for.
     pub exemplars: Option<ExemplarView>,
 }
 
@@ -26,7 +26,7 @@ impl PaletteView {
     }
 }
 
-/// Where in the artist's pictures a code stands.
+/// Patches of the artist's pictures in which a code stands.
 pub struct ExemplarView {
     pub level: Level,
     pub code: u16,

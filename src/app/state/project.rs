@@ -9,7 +9,7 @@ use crate::engine::{Overview, Storage};
 pub struct OpenProject {
     pub path: PathBuf,
     pub(in crate::app) storage: Storage,
-    /// As it was read last; `None` until the first time.
+    /// The project's lists, as they were read last; `None` until the first time.
     pub overview: Option<Overview>,
     /// Names, tags and favourites of codes, as the project keeps them.
     pub marks: CodeMarks,
@@ -21,12 +21,13 @@ impl OpenProject {
         &self.storage
     }
 
+    /// The project's name: that of its file.
     pub fn name(&self) -> String {
         name_of(&self.path)
     }
 }
 
-/// The file name without its extension.
+/// The name of a file without its extension.
 pub fn name_of(path: &Path) -> String {
     path.file_stem().map_or_else(
         || path.display().to_string(),

@@ -34,10 +34,12 @@ impl SessionId {
 /// The open project with all that the window knows of it.
 pub struct Session {
     pub id: SessionId,
-    /// `None` only until the first one is open.
+    /// The project itself; `None` only until the first one is open.
     pub project: Option<OpenProject>,
+    /// The picture on the canvas.
     pub canvas: Option<Canvas>,
     pub tabs: Tabs,
+    /// The codes of the model of the picture on the canvas, once they are drawn.
     pub palette: Option<PaletteView>,
     pub gallery: Gallery,
     pub training: Training,
@@ -45,18 +47,19 @@ pub struct Session {
     pub import_report: Option<Imported>,
     /// The file written last.
     pub last_export: Option<PathBuf>,
-    /// Jobs that wait or run for it.
+    /// Jobs that wait or run for this project.
     pub jobs: BTreeMap<JobKey, RunningJob>,
-    /// Named brushes.
+    /// The project's named brushes.
     pub brushes: Vec<SavedBrush>,
     /// A pack that was made for another codebook, and why that is so: the user is asked.
     pub waiting_pack: Option<(Arc<BrushPack>, String)>,
-    /// For the picture on the canvas, once it is known.
+    /// Which details go with which structure code in the picture on the canvas, once it is known.
     pub companions: Option<Arc<Companions>>,
-    /// Of the codes on the screen, with the hash of their model.
+    /// What tools know of the codes on the screen, with the hash of their model.
     pub(in crate::app) alphabet: Option<(String, Alphabet)>,
+    /// What the tools are restricted to, of each open picture that has a selection.
     pub(in crate::app) selections: HashMap<DocumentId, Arc<Selection>>,
-    /// The last one that was let go, of the same document.
+    /// The selection that was let go last, with its picture.
     pub(in crate::app) let_go: Option<(DocumentId, Arc<Selection>)>,
     /// The picture on the canvas, and its revision, when another one was asked for last.
     pub(in crate::app) asked_at: Option<(DocumentId, u64)>,

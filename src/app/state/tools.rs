@@ -43,7 +43,7 @@ impl Tool {
         )
     }
 
-    /// What it draws the outline of.
+    /// The shape that a selection tool draws; `None` for any other tool.
     pub const fn area_shape(self) -> Option<AreaShape> {
         match self {
             Tool::SelectRectangle => Some(AreaShape::Rectangle),
@@ -53,6 +53,7 @@ impl Tool {
         }
     }
 
+    /// Whether it changes the selection.
     pub const fn selects(self) -> bool {
         self.area_shape().is_some() || matches!(self, Tool::Wand)
     }
@@ -104,12 +105,12 @@ pub struct StrokeInput {
 }
 
 impl StrokeInput {
-    /// From 0 to 1; a mouse presses fully.
+    /// How hard the pen is pressed, from 0 to 1; a mouse presses fully.
     pub fn pressure(self) -> f32 {
         f32::from(self.pressure_percent.unwrap_or(100)) / 100.0
     }
 
-    /// How these keys make a new area meet the selection, as in Krita.
+    /// How a new area meets the selection: as these keys say, as in Krita, else `otherwise`.
     pub const fn combine(self, otherwise: Combine) -> Combine {
         match (self.shift, self.alt) {
             (true, true) => Combine::Intersect,
@@ -189,7 +190,7 @@ pub enum TintKind {
 pub struct ToolBox {
     pub path: Path,
     pub symmetry: Symmetry,
-    /// As it was picked up.
+    /// The block that the pattern brush paints with, as it was picked up.
     pub block: Option<Arc<Block>>,
     pub turn: Turn,
     /// The block after the turn.
@@ -198,7 +199,7 @@ pub struct ToolBox {
     pub is_aligned: bool,
     pub smudge_percent: u32,
     pub erases_to_empty: bool,
-    /// Of the distance between two codes taken at random; for bucket and wand.
+    /// How unlike codes may be that bucket and wand take together, in percent of the distance between two codes taken at random.
     pub tolerance_percent: u32,
     pub is_contiguous: bool,
     pub gradient_shape: GradientShape,
@@ -260,7 +261,7 @@ impl ToolBox {
         };
     }
 
-    /// The block as it is laid.
+    /// The block as it is laid: turned and mirrored.
     pub fn laid_block(&self) -> Option<&Arc<Block>> {
         self.laid.as_ref()
     }

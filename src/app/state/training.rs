@@ -13,8 +13,9 @@ use crate::project::{MetricRow, RunId};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainForm {
     pub preset: Preset,
-    /// Minutes instead of the preset's.
+    /// How many minutes it may take, in place of the preset's budget.
     pub minutes: Option<f64>,
+    /// The start of its random numbers: the same settings and seed give the same model.
     pub seed: u64,
     pub starts_from: CheckpointChoice,
 }
@@ -31,7 +32,7 @@ impl Default for TrainForm {
 }
 
 impl TrainForm {
-    /// The same, but for what it starts from, which is the project's.
+    /// The form for another project: a run there cannot start from a checkpoint of this one.
     pub(in crate::app) fn for_next_project(self) -> Self {
         Self {
             starts_from: CheckpointChoice::Best,
@@ -40,10 +41,12 @@ impl TrainForm {
     }
 }
 
+/// The fine-tune that runs, and the runs that are shown.
 pub struct Training {
     pub form: TrainForm,
-    /// The job, while one runs.
+    /// The job that fine-tunes, while one does.
     pub job: Option<JobKey>,
+    /// When that job was started.
     pub started: Option<Instant>,
     /// Whether pause or cancel has been asked for already.
     pub is_stopping: bool,
@@ -57,7 +60,7 @@ pub struct Training {
     pub metrics: BTreeMap<RunId, Vec<MetricRow>>,
     /// Which model new documents get.
     pub model: CheckpointChoice,
-    /// Whether a run has ended since the user was told of the last one: see [`State::has_news`].
+    /// Whether a run has ended since the user was told of the last one.
     pub has_news: bool,
 }
 
@@ -77,8 +80,10 @@ impl Training {
         }
     }
 
+    /// Previews kept of one run; beyond that the middle is thinned.
     pub const MAX_PREVIEWS: usize = 60;
 
+    /// Whether a fine-tune of the open project waits or runs.
     pub fn is_running(&self) -> bool {
         self.job.is_some()
     }

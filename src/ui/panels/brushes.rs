@@ -13,6 +13,7 @@ use crate::ui::widgets::{Commands, command_icon, glyph, heading, small};
 
 const TILE: f32 = 34.0;
 
+/// The brushes, and the one whose name is being typed.
 #[derive(Default)]
 pub struct BrushesPanel {
     /// The name being typed, of the brush with this number.

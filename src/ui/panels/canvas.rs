@@ -9,7 +9,7 @@ use lucide_icons::Icon;
 use super::tool_preview::ToolPreview;
 use crate::app::command::{FileCommand, ToolCommand, ViewCommand};
 use crate::app::state::{
-    Canvas, OpenProjectJob, SAMPLES, State, StrokeInput, StrokeStep, Tool, Workspace,
+    Canvas, OpenProjectJob, SAMPLES, State, StrokeInput, StrokeStep, Tool, ViewRequest, Workspace,
 };
 use crate::document::{self, Level};
 use crate::render::{Compare, Look, Placed, View};
@@ -31,6 +31,7 @@ pub struct HoveredCell {
     pub code: Option<u16>,
 }
 
+/// The canvas: its view, and the pointer on it.
 #[derive(Default)]
 pub struct CanvasPanel {
     view: Option<View>,

@@ -31,6 +31,7 @@ enum Only {
     Muted,
 }
 
+/// The page with the codebook.
 #[derive(Default)]
 pub struct CodebookPanel {
     order: Order,

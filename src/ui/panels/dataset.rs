@@ -21,6 +21,7 @@ const TILE: f32 = 112.0;
 const EYE: f32 = 24.0;
 const DETAILS: f32 = 300.0;
 
+/// The page with the pictures to learn from.
 #[derive(Default)]
 pub struct DatasetPanel {
     text: String,

@@ -11,6 +11,7 @@ use crate::ui::widgets::{
     weak,
 };
 
+/// The panel for exporting.
 #[derive(Default)]
 pub struct ExportPanel {
     folder: String,

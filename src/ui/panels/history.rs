@@ -20,6 +20,7 @@ const REST_S: f32 = 0.7;
 /// Side of the picture of a stroke, points.
 const PICTURE: f32 = 22.0;
 
+/// The list of strokes and snapshots.
 #[derive(Default)]
 pub struct HistoryPanel {
     last_cursor: usize,

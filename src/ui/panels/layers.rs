@@ -14,6 +14,7 @@ use crate::ui::widgets::{Commands, heading, possible_icon, sized_icon_button, sm
 
 const ROW_POINTS: f32 = 28.0;
 
+/// The list of layers.
 #[derive(Default)]
 pub struct LayersPanel {
     /// The layer that is being renamed, with the text so far.

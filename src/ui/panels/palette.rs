@@ -80,6 +80,7 @@ impl Sorted {
     }
 }
 
+/// The codes beside the canvas.
 #[derive(Default)]
 pub struct PalettePanel {
     order: Order,

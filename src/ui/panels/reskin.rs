@@ -14,6 +14,7 @@ enum Comparison {
     Blend,
 }
 
+/// Draws the strip, while there is another model's picture to compare with.
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
     let Some(canvas) = &state.session.canvas else {
         return;

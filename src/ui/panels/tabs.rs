@@ -12,7 +12,7 @@ use crate::ui::widgets::{Commands, sized_icon_button};
 
 const TAB_POINTS: f32 = 168.0;
 
-/// Nothing where only one picture is open.
+/// Draws the tabs; none where only one picture is open.
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
     if state.session.tabs.order.len() < 2 {
         return;

@@ -7,6 +7,7 @@ use crate::app::state::{ANIMATION_WRITERS, State};
 use crate::ui::theme;
 use crate::ui::widgets::{Commands, command_button, heading, segmented, small};
 
+/// Draws the form for a timelapse.
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
     let Some(canvas) = &state.session.canvas else {
         return;

@@ -15,6 +15,7 @@ use crate::ui::widgets::{
     sized_icon_button, small, tooltip,
 };
 
+/// Draws the rail and the strip.
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
     rail(ui, state, out);
     strip(ui, state, out);

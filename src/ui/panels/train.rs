@@ -28,6 +28,7 @@ use form::{form, running};
 /// Columns of a preview: source, structure alone, all codes.
 const PREVIEW_COLUMNS: f32 = 3.0;
 
+/// The page for fine-tuning.
 #[derive(Default)]
 pub struct TrainPanel {
     /// Which held-out preview is shown, counted from the newest.
