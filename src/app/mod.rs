@@ -22,9 +22,13 @@ mod window;
 pub use apply::{App, Options};
 pub use command::{
     BrushCommand, CodeCommand, Command, DatasetCommand, DocumentCommand, ExportCommand,
-    FileCommand, HistoryCommand, LayerCommand, NewCanvas, Question, SelectionCommand, Spec,
-    ToolCommand, TrainCommand, ViewCommand, WindowCommand,
+    FileCommand, HistoryCommand, LayerCommand, NewCanvas, Question, SelectionCommand, ToolCommand,
+    TrainCommand, ViewCommand, WindowCommand,
 };
 pub use lanes::Picker;
-pub use state::*;
+pub use state::{
+    ANIMATION_WRITERS, Canvas, CheckpointChoice, CheckpointKind, Gallery, ImportJob,
+    OpenProjectJob, Overlay, Overview, PictureCounts, PictureRole, Preset, Reframe, RunStatus,
+    Severity, State, TimelapseForm, Tool, ToolOption, TrainForm, Workspace,
+};
 pub use window::{MainWindow, run};

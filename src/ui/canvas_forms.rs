@@ -219,10 +219,10 @@ impl CanvasForms {
         }
         ui.horizontal(|ui| {
             ui.add_enabled_ui(size.is_ok() && command.is_some(), |ui| {
-                if primary_button(ui, Icon::Check, label).clicked() {
-                    if let Some(command) = command {
-                        out.push(command);
-                    }
+                if primary_button(ui, Icon::Check, label).clicked()
+                    && let Some(command) = command
+                {
+                    out.push(command);
                 }
             });
             if ui.button("Cancel").clicked() || ui.input(|i| i.key_pressed(egui::Key::Escape)) {

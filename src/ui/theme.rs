@@ -17,7 +17,6 @@ pub const GAP_XS: f32 = 4.0;
 pub const GAP_S: f32 = 8.0;
 pub const GAP_M: f32 = 12.0;
 pub const GAP_L: f32 = 20.0;
-pub const GAP_XL: f32 = 32.0;
 /// Corners of controls and of cards.
 pub const RADIUS: u8 = 5;
 pub const RADIUS_CARD: u8 = 8;

@@ -322,7 +322,6 @@ fn keys_act_on_the_pictures_that_are_seen_and_not_on_the_canvas_behind() {
 #[test]
 fn a_path_that_is_not_there_is_told_and_stays_to_be_corrected() {
     use eframe::egui::{Key, Modifiers};
-    use tessera::app::{Overlay, Severity};
     let folder = tempfile::tempdir().unwrap();
     let pictures = folder.path().join("pictures");
     tessera::engine::write_samples(&pictures).unwrap();

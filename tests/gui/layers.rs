@@ -2,7 +2,7 @@
 
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
-use tessera::app::{Command, LayerCommand};
+use tessera::app::LayerCommand;
 use tessera::document::{Document, Level};
 
 use crate::support::Window;

@@ -118,7 +118,6 @@ fn lasso_ellipse_and_wand_select_what_the_bucket_fills() {
     assert!(!window.canvas().document.is_edited());
 
     // With everything alike the bucket fills the selection and nothing else.
-    use tessera::app::ToolOption;
     let app = window.app();
     app.apply(ToolCommand::SetOption(ToolOption::TolerancePercent(100)));
     app.apply(ToolCommand::SetOption(ToolOption::Contiguous(false)));
@@ -233,9 +232,9 @@ fn clone_smudge_move_and_the_eraser_to_empty_detail() {
     window.key(NONE, Key::B);
     window.drag_cells(NONE, &[(4, 4)]);
     window.key(NONE, Key::R);
-    window.app().apply(ToolCommand::SetOption(
-        tessera::app::ToolOption::SmudgePercent(100),
-    ));
+    window
+        .app()
+        .apply(ToolCommand::SetOption(ToolOption::SmudgePercent(100)));
     window.drag_cells(NONE, &[(4, 4), (7, 4)]);
     let row = |window: &Window, x| window.canvas().document.edited().structure.get(x, 4);
     assert_eq!(
@@ -269,9 +268,9 @@ fn clone_smudge_move_and_the_eraser_to_empty_detail() {
 
     window.key(CTRL, Key::D);
     window.key(NONE, Key::E);
-    window.app().apply(ToolCommand::SetOption(
-        tessera::app::ToolOption::ErasesToEmpty(true),
-    ));
+    window
+        .app()
+        .apply(ToolCommand::SetOption(ToolOption::ErasesToEmpty(true)));
     window.drag_cells(NONE, &[(4, 4), (5, 4)]);
     let document = &window.canvas().document;
     assert_eq!(document.changed_cells(Level::Structure).count(), 0);

@@ -260,11 +260,11 @@ fn nothing_is_changed_in_a_picture_that_is_being_wrapped() {
         {
             // From the moment it is encoded until it is on the canvas again.
             for command in [
-                SelectionCommand::Fill,
-                SelectionCommand::Erase,
-                CodeCommand::Replace { level, from, to },
-                LayerCommand::Add,
-                HistoryCommand::Undo,
+                Command::from(SelectionCommand::Fill),
+                SelectionCommand::Erase.into(),
+                CodeCommand::Replace { level, from, to }.into(),
+                LayerCommand::Add.into(),
+                HistoryCommand::Undo.into(),
             ] {
                 if !window.canvas().document.wrap().x {
                     window.app().apply(command);

@@ -33,7 +33,7 @@ pub use gallery::{CropsView, Gallery, Thumbnail};
 pub use jobs::{JobKey, LeftJob, RunningJob, ShownJob};
 pub use notices::{Entry, Notices, Severity};
 pub use pages::{Overlay, Workspace};
-pub use paint::{Paint, PerLevel};
+pub use paint::Paint;
 pub use palette::{ExemplarView, PaletteView};
 pub use project::{OpenProject, name_of};
 pub use session::{Session, SessionId};
@@ -47,13 +47,11 @@ pub(in crate::app) use thumb::Thumb;
 
 // What the panels name of the layers below.
 pub use crate::engine::{
-    ANIMATION_WRITERS, AnimationWriter, CheckpointChoice, CountUsageJob, DeviceInUse, Existing,
-    ImportJob, Imported, Lane, OpenProjectJob, Overview, Palette, PaletteLevel, PictureRole,
-    Preset, Reframe, Reskin, ReskinJob, RewrapJob, SAMPLES, WRITERS, Writer,
+    ANIMATION_WRITERS, CheckpointChoice, CountUsageJob, DeviceInUse, Existing, ImportJob,
+    OpenProjectJob, Overview, PictureRole, Preset, Reframe, ReskinJob, SAMPLES, WRITERS,
 };
 pub use crate::project::{
-    CheckpointKind, CheckpointRow, DocumentRow, MetricRow, PictureCounts, PictureFilter, PictureId,
-    PictureRow, RunRow, RunStatus,
+    CheckpointKind, CheckpointRow, PictureCounts, PictureFilter, PictureRow, RunRow, RunStatus,
 };
 
 use crate::document::{History, Level};
