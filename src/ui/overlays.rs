@@ -19,7 +19,7 @@ use crate::app::command::{
     keys_text, parse_keys, text_of_keys,
 };
 use crate::app::state::{Overlay, SAMPLES, State, name_of};
-use crate::document::brushes::count_text;
+use crate::document::tools::brushes::count_text;
 use crate::settings::{Settings, ThemeChoice};
 use crate::version;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::App;
 use crate::app::command::{BrushCommand, Question, ToolCommand};
 use crate::app::state::{CodeMarks, Overlay, Paint, Severity, Tool, file_name};
-use crate::document::brushes::{
+use crate::document::tools::brushes::{
     BrushInk, BrushPack, MAX_BRUSHES, MAX_NAME_CHARS, PackFit, SavedBrush, count_text,
 };
 use crate::engine::{BRUSHES, ExportBrushesJob, ImportBrushesJob};

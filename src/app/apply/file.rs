@@ -6,7 +6,7 @@ use super::App;
 use crate::app::command::{BrushCommand, DatasetCommand, FileCommand, Question};
 use crate::app::state::{Overlay, Severity, file_name};
 use crate::dataset::readable_endings;
-use crate::document::brushes::PACK_EXTENSION;
+use crate::document::tools::brushes::PACK_EXTENSION;
 use crate::engine::{DeviceChoice, OpenProjectJob, OpenWhat, ProjectFile, SaveCopyJob, Storage};
 use crate::error::Notice;
 use crate::project::EXTENSION;

@@ -11,7 +11,7 @@ use crate::app::command::{
 };
 use crate::app::state::SessionId;
 use crate::dataset::readable_endings;
-use crate::document::brushes::PACK_EXTENSION;
+use crate::document::tools::brushes::PACK_EXTENSION;
 use crate::engine::Wake;
 use crate::error::{Error, Result};
 use crate::project::EXTENSION;

@@ -15,7 +15,7 @@ use super::jobs::{JobKey, RunningJob};
 use super::palette::PaletteView;
 use super::project::OpenProject;
 use super::training::{TrainForm, Training};
-use crate::document::brushes::{BrushPack, SavedBrush};
+use crate::document::tools::brushes::{BrushPack, SavedBrush};
 use crate::document::{Alphabet, Companions, Selection};
 use crate::engine::{Imported, OpenDocument};
 use crate::project::DocumentId;

@@ -7,7 +7,7 @@ use super::palette::paint_swatch;
 use crate::app::command::BrushCommand;
 use crate::app::state::{PaletteView, State};
 use crate::document::Block;
-use crate::document::brushes::{BrushInk, SavedBrush};
+use crate::document::tools::brushes::{BrushInk, SavedBrush};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{Commands, command_icon, glyph, heading, small};
 
