@@ -181,7 +181,9 @@ mod tests {
         let mut settings = Settings::default();
         assert!(conflicts(&settings).is_empty());
         settings.key_bindings.insert("edit.undo".into(), "B".into());
-        let undo = Command::from(super::HistoryCommand::Undo).spec().unwrap();
+        let undo = Command::from(crate::app::command::HistoryCommand::Undo)
+            .spec()
+            .unwrap();
         assert_eq!(keys_of(&undo, &settings), parse_keys("B"));
         assert_eq!(
             conflicts(&settings),
