@@ -21,6 +21,8 @@ const TOO_FAST: Duration = Duration::from_millis(150);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     Picture,
+    /// To take texture from.
+    Texture,
     ImportFolder,
     ImportFiles,
     /// Where missing pictures are now.
@@ -108,6 +110,7 @@ fn command_for(question: &Question, paths: Vec<PathBuf>) -> Option<Command> {
     let first = paths.first()?.clone();
     Some(match question {
         Question::Picture => Command::OpenFiles(vec![first]),
+        Question::Texture => Command::TextureFrom(Some(first)),
         Question::ImportFolder | Question::ImportFiles | Question::FindPictures => {
             Command::Import(paths)
         }
@@ -144,6 +147,12 @@ pub fn system_picker() -> Picker {
             match question {
                 Question::Picture => dialog
                     .set_title("Open a picture")
+                    .add_filter("Pictures", &readable_endings())
+                    .pick_file()
+                    .await
+                    .map(one),
+                Question::Texture => dialog
+                    .set_title("Choose a picture to take texture from")
                     .add_filter("Pictures", &readable_endings())
                     .pick_file()
                     .await

@@ -5,7 +5,7 @@ use eframe::egui::Context;
 
 use super::state::JobKey;
 use super::textures::Textures;
-use crate::engine::{DecodeLane, Desk, Event, Job, JobId, Lane, Ticket, Wake, Worker};
+use crate::engine::{DecodeLane, Desk, Event, Job, JobId, Lane, TextureLane, Ticket, Wake, Worker};
 use crate::error::Result;
 use crate::progress::Stop;
 use crate::render::Gpu;
@@ -15,6 +15,7 @@ pub struct Lanes {
     background: Worker,
     foreground: Worker,
     pub decode: DecodeLane,
+    pub texture: TextureLane,
     pub desk: Desk,
     pub textures: Textures,
 }
@@ -28,6 +29,7 @@ impl Lanes {
             background: Worker::start(wake.clone())?,
             foreground: Worker::start(wake.clone())?,
             decode: DecodeLane::start(wake.clone())?,
+            texture: TextureLane::start(wake.clone())?,
             desk: Desk::start(wake.clone())?,
             textures: Textures::start(ctx, gpu, wake)?,
         })

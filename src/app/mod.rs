@@ -198,7 +198,8 @@ impl App {
 
     /// Whether all that was done so far has reached the screen and the project's file.
     pub fn is_settled(&self) -> bool {
-        self.lanes.decode.is_settled()
+        !matches!(self.state.tools.gesture, Some(Gesture::Texture { .. }))
+            && self.lanes.decode.is_settled()
             && self.lanes.desk.is_settled()
             && self.state.session.after_desk.is_empty()
             && self.pending.is_empty()
@@ -231,6 +232,10 @@ impl App {
             ctx.request_repaint();
         }
         self.pace.did("replies");
+        for (number, reply) in self.lanes.texture.take() {
+            self.take_texture(number, reply);
+        }
+        self.pace.did("texture");
         for patch in self.lanes.decode.take() {
             self.take_patch(patch);
         }

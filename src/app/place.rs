@@ -60,6 +60,7 @@ impl Command {
             | Self::MirrorBlock
             | Self::ToggleCodeTint
             | Self::ToggleChangedCells
+            | Self::ChooseTexture
             | Self::SaveBrush
             | Self::ZoomFit
             | Self::ZoomTo(_)

@@ -19,6 +19,7 @@ pub(super) fn spec(command: &Command) -> Option<Spec> {
                 Tool::Pattern => plain(Key::P),
                 Tool::Clone => plain(Key::K),
                 Tool::Smudge => plain(Key::R),
+                Tool::Texture => plain(Key::T),
                 Tool::Eraser => plain(Key::E),
                 Tool::Bucket => plain(Key::G),
                 Tool::Gradient => shift(Key::G),
@@ -123,6 +124,13 @@ pub(super) fn spec(command: &Command) -> Option<Spec> {
             "Mirror the block",
             "Left and right of its cells' places",
             Icon::FlipHorizontal,
+            None,
+        ),
+        C::ChooseTexture => spec(
+            "texture.choose",
+            "Take texture from a file…",
+            "The texture brush copies from a picture that you choose",
+            Icon::ImagePlus,
             None,
         ),
         C::SaveBrush => spec(

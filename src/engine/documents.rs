@@ -10,7 +10,7 @@ use super::pictures;
 use super::storage::Storage;
 use crate::canvas;
 use crate::document::{
-    Document, History, MAX_SOURCE_NAME_BYTES, Raster, Source, SourceRef, Sources, Wrap,
+    Document, History, MAX_SOURCE_NAME_BYTES, Raster, Source, SourceRef, Sources, Turn, Wrap,
 };
 use crate::error::{Error, Kind, Notice, Result};
 use crate::export::{Metadata, Restore, encode_png, read_restore_data};
@@ -231,6 +231,7 @@ fn own_source(bytes: &[u8], document: &Document, name: &str) -> SourceRef {
         width: document.width(),
         height: document.height(),
         name: short_name(name),
+        turn: Turn::default(),
     }
 }
 

@@ -18,9 +18,11 @@ mod palette;
 mod pictures;
 mod precision;
 mod queue;
+mod quilting;
 mod samples;
 pub mod selftest;
 mod storage;
+mod texture_lane;
 mod thread;
 mod verdicts;
 mod worker;
@@ -41,8 +43,8 @@ pub use jobs::crops::{CropSheet, CropsJob, PictureRole};
 pub use jobs::edit::{EditJob, ExportJob, ExportTarget, OpenJob, SnapshotJob};
 pub use jobs::files::{CheckFilesJob, FilesChecked};
 pub use jobs::generate::{
-    FromPictures, FromProject, GenerateJob, GenerateLook, Generated, GeneratedPicture, Making,
-    SourceShare,
+    FromPictures, FromProject, GenerateAgainJob, GenerateJob, GenerateLook, Generated,
+    GeneratedPicture, Making, SourceShare,
 };
 pub use jobs::import::{ImportJob, Imported};
 pub use jobs::index::{IndexJob, IndexReport};
@@ -66,6 +68,7 @@ pub use palette::{Palette, PaletteLevel};
 pub use queue::{EventQueue, Wake};
 pub use samples::{SAMPLES, write_samples};
 pub use storage::{Storage, WeakStorage};
+pub use texture_lane::{TextureLane, TextureReply, TextureStart};
 #[cfg(feature = "gui")]
 pub(crate) use worker::from_panic;
 pub use worker::{JobContext, Ticket, Worker};

@@ -14,6 +14,7 @@ mod pixels;
 mod replace;
 mod selection;
 mod stroke;
+mod texture;
 mod tools;
 mod training;
 mod window;
@@ -107,7 +108,9 @@ impl App {
             | C::TurnBlock
             | C::MirrorBlock
             | C::ToggleCodeTint
-            | C::ToggleChangedCells => self.apply_tools(command),
+            | C::ToggleChangedCells
+            | C::ChooseTexture
+            | C::TextureFrom(_) => self.apply_tools(command),
             C::SaveBrush
             | C::UseBrush(_)
             | C::RenameBrush(..)

@@ -32,6 +32,8 @@ impl App {
                 }
             }
             Command::SetOption(option) => self.state.tools.set(option),
+            Command::ChooseTexture => self.choose_texture(),
+            Command::TextureFrom(path) => self.state.tools.texture_from = path,
             Command::SelectAll => {
                 let geometry = self
                     .state
@@ -95,6 +97,10 @@ impl App {
         // Whatever was in progress belongs to the other tool.
         self.abort();
         self.state.paint.tool = tool;
+        if tool == Tool::Texture {
+            // It makes whole structure cells.
+            self.apply(Command::SetLevel(Level::Structure));
+        }
     }
 
     fn toggle_tint(&mut self, kind: TintKind) {

@@ -9,6 +9,7 @@ mod outline;
 mod setup;
 mod stroke;
 mod symmetry;
+mod texture;
 
 use std::sync::Arc;
 
@@ -16,11 +17,12 @@ pub use area::{
     Gradient, GradientShape, Transfer, bucket, empty, erase, fill, gradient, replace,
     replace_stroke, transfer,
 };
-pub use generated::{Generated, GeneratedDetail, put_generated};
+pub use generated::{Generated, GeneratedDetail, put_generated, put_in_stroke};
 pub use outline::{AreaShape, Outline};
 pub use setup::{Layout, Medium, Path, Setup, constrained};
 pub use stroke::BrushStroke;
 pub use symmetry::Symmetry;
+pub use texture::{TextureLook, TextureMaker, TextureStroke, Wanted, texture_fill};
 
 use super::codes::raw_code;
 use super::companions::DETAILS_PER_CELL;

@@ -4,8 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
-use crate::engine::{CheckpointChoice, ImportJob, ImportOptions, Storage, Worker};
+use crate::document::{Level, Raster, Samples};
+use crate::engine::{CheckpointChoice, ImportJob, ImportOptions, Storage, Worker, pictures};
 use crate::error::Kind;
+use crate::export::{Metadata, write_png};
+
+#[path = "kept_tests.rs"]
+mod kept;
 
 /// Tiles of two colours with some grain.
 fn pixels(width: u32, height: u32, seed: u32) -> Vec<u8> {
