@@ -1,6 +1,6 @@
 //! The documents that results are put onto: a picture, a larger canvas around one, or a blank canvas.
 
-use super::gather::{Loaded, touched};
+use super::picture::{Loaded, touched};
 use super::recipe::What;
 use super::{GenerateJob, Making};
 use crate::canvas;

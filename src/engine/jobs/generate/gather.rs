@@ -1,13 +1,15 @@
 //! What is taken from: pictures read, encoded, and turned where that is wanted.
 
-use std::path::{Path, PathBuf};
+use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::look::{self, GenerateLook};
+use super::picture::{Loaded, Picture, absolute, check_size, covered, find, is_gone, nothing};
 use super::recipe::RecipeSource;
 use crate::canvas;
 use crate::document::{
-    Codes, Document, Geometry, OWN_SOURCE, Raster, STRUCTURE_STRIDE_PX, Source, SourcePicture,
+    Document, Geometry, OWN_SOURCE, Raster, STRUCTURE_STRIDE_PX, Source, SourcePicture,
     SourcePictures, SourceRef, Turn, Wrap,
 };
 use crate::engine::encodings::{self, Encodings};
@@ -22,56 +24,8 @@ use crate::progress::Observer;
 use crate::project::{ContentHash, EncodingsOf, PictureFilter};
 use crate::quilt::{self, MIN_SOURCE_CELLS};
 
-/// A picture file in memory.
-pub struct Loaded {
-    pub path: PathBuf,
-    pub source: Source,
-    pub bytes: Vec<u8>,
-}
-
-impl Loaded {
-    pub fn read(path: &Path) -> Result<Self> {
-        let bytes =
-            std::fs::read(path).map_err(|source| Error::io("could not open", path, &source))?;
-        let source = pictures::source_from_bytes(&bytes).map_err(|error| error.at(path))?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            source,
-            bytes,
-        })
-    }
-}
-
-/// A picture to take from.
-struct Picture {
-    reference: SourceRef,
-    /// `None` where it is in memory alone.
-    path: Option<PathBuf>,
-    codes: Arc<Codes>,
-    /// Read again where it is not kept.
-    pixels: Option<Source>,
-    /// The file, where it cannot be read again.
-    bytes: Option<Vec<u8>>,
-    usable: Vec<bool>,
-    colours: Option<Vec<[f32; 3]>>,
-}
-
-impl Picture {
-    fn geometry(&self) -> Result<Geometry> {
-        Geometry::new(self.reference.width, self.reference.height)
-    }
-
-    /// Its pixels as they are taken from.
-    fn source(&self) -> Result<Source> {
-        if let Some(pixels) = &self.pixels {
-            return Ok(pixels.clone());
-        }
-        let (Some(path), Ok(hash)) = (&self.path, self.reference.content_hash.parse()) else {
-            return Err(nothing());
-        };
-        encodings::load_source(path, hash)?.turned(self.reference.turn)
-    }
-}
+/// Pixels of pictures that were read again are kept up to this many bytes.
+const READ_BYTES: usize = 192 << 20;
 
 /// The pictures of a request, in the order of their numbers.
 pub struct Gathered {
@@ -81,6 +35,8 @@ pub struct Gathered {
     has_guide: bool,
     /// Told once each.
     lost: Mutex<Vec<Notice>>,
+    /// Pictures that are read again, for the next window.
+    read: Mutex<VecDeque<(usize, Source)>>,
 }
 
 impl std::fmt::Debug for Gathered {
@@ -96,6 +52,7 @@ impl Gathered {
             has_own: false,
             has_guide: look.guide.is_some(),
             lost: Mutex::new(Vec::new()),
+            read: Mutex::new(VecDeque::new()),
         }
     }
 
@@ -149,11 +106,15 @@ impl Gathered {
             source,
             bytes,
         } = loaded;
+        let content_hash = ContentHash::of(&bytes).to_string();
+        if self.is_own(&content_hash) {
+            return Ok(());
+        }
         check_size(&source).map_err(|error| error.at(&path))?;
         let codes = canvas::encode(&model.codec, &source, Wrap::default(), observer)?;
         self.pictures.push(Picture {
             reference: SourceRef {
-                content_hash: ContentHash::of(&bytes).to_string(),
+                content_hash,
                 width: source.width(),
                 height: source.height(),
                 name: file_name(&path),
@@ -186,10 +147,15 @@ impl Gathered {
         let asked = [EncodingsOf::Matching(filter.clone())];
         encodings::fill(&index, model, asked, false, context)?;
         let before = self.pictures.len();
+        let mut has_skipped = false;
         for encoded in index.matching(filter) {
             context.check()?;
             let encoded = encoded?;
-            if encoded.width.min(encoded.height) < MIN_SOURCE_CELLS * STRUCTURE_STRIDE_PX {
+            let is_small =
+                encoded.width.min(encoded.height) < MIN_SOURCE_CELLS * STRUCTURE_STRIDE_PX;
+            let is_own = self.is_own(&encoded.content_hash.to_string());
+            has_skipped |= is_own;
+            if is_small || is_own {
                 continue;
             }
             // Codes do not tell what is transparent.
@@ -198,7 +164,7 @@ impl Gathered {
                 Err(error) => context.warning(*error.notice),
             }
         }
-        if self.pictures.len() == before {
+        if self.pictures.len() == before && !has_skipped {
             return Err(Error::new(
                 Kind::NoPictures,
                 "could not take from the project",
@@ -207,6 +173,12 @@ impl Gathered {
             ));
         }
         Ok(())
+    }
+
+    /// Whether it is the picture that is filled: what is to be made anew would be copied back from it.
+    fn is_own(&self, content_hash: &str) -> bool {
+        self.has_own
+            && (self.pictures.first()).is_some_and(|own| own.reference.content_hash == content_hash)
     }
 
     fn indexed(&self, encoded: encodings::EncodedPicture, source: &Source) -> Picture {
@@ -401,7 +373,7 @@ impl Gathered {
                 width: picture.reference.width,
                 height: picture.reference.height,
                 turn: picture.reference.turn,
-                path: picture.path.clone(),
+                path: picture.path.as_deref().map(absolute),
                 share: shares.get(number).copied().unwrap_or(0.0),
             })
             .collect()
@@ -474,10 +446,30 @@ impl Gathered {
 
     /// Pixels of a picture.
     pub fn pixels(&self, source: u16) -> Result<Source> {
-        self.pictures
-            .get(usize::from(source))
-            .ok_or_else(nothing)?
-            .source()
+        self.shown(usize::from(source))
+    }
+
+    /// Pixels of a picture, read once for many windows.
+    fn shown(&self, number: usize) -> Result<Source> {
+        let picture = self.pictures.get(number).ok_or_else(nothing)?;
+        if picture.pixels.is_some() {
+            return picture.source();
+        }
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, source)) = read.iter().find(|(known, _)| *known == number) {
+            return Ok(source.clone());
+        }
+        let source = picture.source()?;
+        read.push_back((number, source.clone()));
+        let bytes = |read: &VecDeque<(usize, Source)>| {
+            (read.iter())
+                .map(|(_, source)| source.rgba8().len())
+                .sum::<usize>()
+        };
+        while read.len() > 1 && bytes(&read) > READ_BYTES {
+            read.pop_front();
+        }
+        Ok(source)
     }
 
     /// What was found to be gone since the last call.
@@ -488,11 +480,11 @@ impl Gathered {
 
 impl SourcePictures for Arc<Gathered> {
     fn picture(&self, of: &SourceRef) -> Option<Arc<SourcePicture>> {
-        let picture = (self.pictures.iter()).find(|picture| picture.reference.is_same(of))?;
-        match picture.source() {
+        let number = (self.pictures.iter()).position(|picture| picture.reference.is_same(of))?;
+        match self.shown(number) {
             Ok(source) => Some(Arc::new(SourcePicture {
                 source,
-                codes: picture.codes.clone(),
+                codes: self.pictures[number].codes.clone(),
                 wrap: Wrap::default(),
             })),
             Err(error) => {
@@ -504,82 +496,4 @@ impl SourcePictures for Arc<Gathered> {
             }
         }
     }
-}
-
-/// The structure cells of a turned picture that hold a pixel of these cells of the upright one.
-fn covered(upright: Geometry, made: &[bool], turn: Turn) -> Result<Vec<bool>> {
-    let columns = upright.grid_width(crate::document::Level::Structure);
-    let mask = (0..upright.height())
-        .flat_map(|y| (0..upright.width()).map(move |x| (x, y)))
-        .flat_map(|(x, y)| {
-            let is_made = made.get((y / 16 * columns + x / 16) as usize) == Some(&true);
-            [0, 0, 0, if is_made { 255 } else { 0 }]
-        })
-        .collect();
-    let mask = Source::from_rgba8(upright.width(), upright.height(), mask)?.turned(turn)?;
-    Ok(touched(&mask, |pixel| pixel[3] > 0))
-}
-
-/// Structure cells with a pixel that is marked, row by row.
-pub fn touched(mask: &Source, is_marked: impl Fn(&[u8; 4]) -> bool) -> Vec<bool> {
-    let bounds = mask
-        .geometry()
-        .grid_bounds(crate::document::Level::Structure);
-    let (pixels, _) = mask.rgba8().as_chunks::<4>();
-    let mut touched = vec![false; bounds.area() as usize];
-    for (row, line) in (0u32..).zip(pixels.chunks_exact(mask.width() as usize)) {
-        for (column, _) in (0u32..).zip(line).filter(|(_, pixel)| is_marked(pixel)) {
-            touched[(row / 16 * bounds.width + column / 16) as usize] = true;
-        }
-    }
-    touched
-}
-
-fn find(project: &Storage, wanted: &RecipeSource) -> Result<Vec<u8>> {
-    let hash: ContentHash = wanted.content.parse()?;
-    if let Ok(bytes) = album::read(project, hash) {
-        return Ok(bytes);
-    }
-    let at_its_place = || {
-        let path = wanted.path.as_ref().filter(|path| path.is_file())?;
-        let bytes = std::fs::read(path).ok()?;
-        (ContentHash::of(&bytes) == hash).then_some(bytes)
-    };
-    at_its_place().ok_or_else(|| is_gone(wanted))
-}
-
-fn is_gone(wanted: &RecipeSource) -> Error {
-    Error::new(
-        Kind::NotFound,
-        "could not make the picture again",
-        format!(
-            "“{}”, which it was made from, is gone or has changed",
-            wanted.picture
-        ),
-        "Import that picture into the project",
-    )
-}
-
-pub fn nothing() -> Error {
-    Error::new(
-        Kind::NoPictures,
-        "could not make new pictures",
-        "there is no picture to take from",
-        "Name pictures with --from, or a project",
-    )
-}
-
-fn check_size(source: &Source) -> Result<()> {
-    if source.width().min(source.height()) >= MIN_SOURCE_CELLS * STRUCTURE_STRIDE_PX {
-        return Ok(());
-    }
-    Err(Error::usage(
-        "could not take from a picture",
-        format!(
-            "it has {} × {} pixels, and at least 32 × 32 are needed",
-            source.width(),
-            source.height()
-        ),
-        "Choose a larger picture",
-    ))
 }

@@ -395,3 +395,101 @@ fn a_label_map_says_what_comes_from_where() {
     let green = halves("green.png", 96, 64, [0, 255, 0, 255], red);
     assert_eq!(refused(&green, vec![of_source]), Kind::Usage);
 }
+
+#[test]
+fn scripts_fill_paint_and_join_borders_with_texture() {
+    let room = Room::new();
+    let size = (240, 208);
+    let source = room.picture("photo.png", size.0, size.1);
+    let other = room.picture("other.png", 96, 80);
+    let edit = |operations: &str, target: PathBuf, out: &str| {
+        let text = format!(r#"{{"tessera_edits": 1, "operations": [{operations}]}}"#);
+        std::fs::write(room.at("edits.json"), text).unwrap();
+        let edit = EditJob {
+            model: ModelSource::Project(room.project.clone(), CheckpointChoice::Best),
+            target,
+            script: room.at("edits.json"),
+            out: ExportTarget {
+                path: room.at(out),
+                existing: Existing::Refuse,
+                has_restore_data: false,
+            },
+            device: DeviceChoice::Cpu,
+        };
+        room.worker.run(edit, |_| None)
+    };
+    let quilt = r#"{"op":"select","area":{"rect":{"x":2,"y":2,"width":3,"height":3}}},
+        {"op":"quilt","look":{"seed":4}}"#;
+    edit(quilt, source.clone(), "a.png").unwrap();
+    let id = room.project.call(|p| p.documents()).unwrap()[0].id;
+    let open = || {
+        open_row(&room.project, id, DeviceChoice::Cpu)
+            .unwrap()
+            .0
+            .document
+    };
+    let document = open();
+    let geometry = document.geometry();
+    let inside = |index: u32| {
+        let (y, x) = (
+            index / geometry.grid_width(Level::Detail),
+            index % geometry.grid_width(Level::Detail),
+        );
+        (8..20).contains(&x) && (8..20).contains(&y)
+    };
+    let changed: Vec<u32> = document.changed_cells(Level::Detail).collect();
+    assert!(changed.len() > 100 && changed.iter().all(|index| inside(*index)));
+    for (_, from) in document.coordinates().iter() {
+        let place = u32::from(from.y) * geometry.grid_width(Level::Detail) + u32::from(from.x);
+        assert!(from.source == OWN_SOURCE && !inside(place), "{from:?}");
+    }
+    // The same script gives the same picture.
+    edit(quilt, source, "again.png").unwrap();
+    assert_eq!(read(&room.at("a.png")), read(&room.at("again.png")));
+
+    let name = || PathBuf::from(id.to_string());
+    let texture = r#"{"op":"texture","points":[[7.5,7.5],[11.5,8.5]],"brush":{"size":3},
+        "look":{"from":["other.png"],"freedom":0}}"#;
+    assert_eq!(edit(texture, name(), "b.png").unwrap().strokes, 1);
+    let document = open();
+    assert_eq!(document.history().strokes().len(), 2, "one step");
+    assert_eq!(document.sources().list()[0].name, "other.png");
+    let from_other = document
+        .coordinates()
+        .iter()
+        .filter(|(_, from)| from.source == 1);
+    assert!(from_other.count() >= 9 * 16);
+    std::fs::remove_file(other).unwrap();
+    assert_eq!(
+        room.export(id, "c.png"),
+        read(&room.at("b.png")),
+        "kept in the project"
+    );
+    assert_eq!(
+        edit(texture, name(), "d.png").unwrap_err().kind,
+        Kind::NotFound
+    );
+
+    // A tile joins at its borders already; they can be made anew all the same.
+    let tile = room
+        .make(room.job(tile(), vec![room.at("photo.png")], "tile.png"))
+        .unwrap();
+    let tile = tile.pictures[0].document.unwrap();
+    let seamless = r#"{"op":"seamless","border":1}"#;
+    edit(seamless, tile.to_string().into(), "seamless.png").unwrap();
+    let (stored, _) = open_row(&room.project, tile, DeviceChoice::Cpu).unwrap();
+    let stroke = stored.document.history().strokes()[1].clone();
+    let wide = stored.document.geometry().grid_width(Level::Structure);
+    for delta in stroke
+        .deltas
+        .iter()
+        .filter(|delta| delta.level == Level::Structure)
+    {
+        let (y, x) = (delta.index / wide, delta.index % wide);
+        assert!(x == 0 || y == 0 || x == wide - 1 || y == 3, "{x}, {y}");
+    }
+    assert_eq!(
+        edit(seamless, name(), "e.png").unwrap_err().kind,
+        Kind::Usage
+    );
+}

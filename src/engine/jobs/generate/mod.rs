@@ -9,6 +9,7 @@ mod gather;
 mod look;
 mod make;
 mod origins;
+mod picture;
 mod recipe;
 
 use std::fmt;
@@ -27,8 +28,9 @@ use crate::export::{Existing, check_writable};
 use crate::progress::Observer;
 use crate::project::DocumentId;
 use base::{Base, forget};
-use gather::{Gathered, Loaded};
+use gather::Gathered;
 use make::Maker;
+use picture::Loaded;
 use recipe::{Recipe, runs};
 
 pub use again::GenerateAgainJob;
@@ -266,7 +268,7 @@ impl GenerateJob {
             gathered.add(Loaded::read(path)?, true, model, context)?;
         }
         if let Some(from) = &self.from.project {
-            let project = self.model.project().ok_or_else(gather::nothing)?;
+            let project = self.model.project().ok_or_else(picture::nothing)?;
             gathered.add_project(project, model, from.label.as_deref(), context)?;
         }
         gathered.add_turns(&self.look, base.made.as_deref(), model, context)?;

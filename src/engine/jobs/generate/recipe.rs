@@ -100,7 +100,7 @@ impl Steering {
             std::fs::read(path).map_err(|source| Error::io("could not open", path, &source))?;
         Ok(Self {
             content: ContentHash::of(&bytes).to_string(),
-            path: Some(path.to_path_buf()),
+            path: Some(super::picture::absolute(path)),
         })
     }
 
