@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::generated::put_in_stroke;
 use super::{Easel, Generated, put_generated};
 use crate::document::Document;
-use crate::document::brush::Brush;
-use crate::document::geometry::Level;
-use crate::document::stroke::Stroke;
+use crate::document::edit::stroke::Stroke;
+use crate::document::grid::geometry::Level;
+use crate::document::tools::brush::Brush;
 use crate::error::{Error, Result};
 use crate::progress::Observer;
 
