@@ -296,6 +296,7 @@ fn cells_of_another_document_bring_its_texture_until_it_is_gone() {
             name: "tea-gardens.jpg".into(),
             turn: Turn::default(),
         }],
+        settings: None,
     };
     let (id, gone) = project
         .call(|project| {

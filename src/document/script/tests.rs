@@ -473,7 +473,7 @@ fn textures_that_cannot_be_made_are_refused_with_the_reason() {
     refused(r#"{"op":"quilt"}"#, "nothing is selected");
     refused(
         r#"{"op":"quilt","rect":{"x":8,"y":0,"width":3,"height":1}}"#,
-        "outside",
+        "does not lie within",
     );
     refused(r#"{"op":"seamless"}"#, "wraps on no axis");
     refused(r#"{"op":"seamless","border":0}"#, "1 to 64");

@@ -551,7 +551,8 @@ mod tests {
         assert_eq!(of(&[0], true), (18, 5));
         assert_eq!(of(&[19, 1], true), (17, 7));
         assert_eq!(of(&[19, 1], false), (0, 20));
-        assert_eq!(of(&[0, 6, 12], true), (0, 20));
+        assert_eq!(of(&[0, 6, 12], true), (18, 17));
+        assert_eq!(of(&[0, 5, 10, 15], true), (0, 20));
         let bounds = Rect::new(0, 0, 20, 10);
         let wrap = Wrap { x: true, y: false };
         let window = Window::around(&[19, 21], bounds, wrap, 2);

@@ -166,11 +166,9 @@ fn a_source_that_is_gone_is_told_and_its_cells_are_decoded_alone() {
     )
     .unwrap();
     let alone = chain.decode_raster(stored.document.edited(), &()).unwrap();
+    let alone = alone.rgba8();
     let shown = room.export(id, "gone.png");
-    let apart = shown
-        .iter()
-        .zip(alone.rgba8().iter())
-        .map(|(a, b)| a.abs_diff(*b));
+    let apart = shown.iter().zip(alone.iter()).map(|(a, b)| a.abs_diff(*b));
     assert!(apart.max().unwrap() <= 1);
     assert_ne!(shown, written);
     let error = room.again(Some(id), None, "again.png").unwrap_err();
@@ -312,7 +310,12 @@ fn mirrored_and_turned_pictures_bring_their_texture_along() {
     let source = room.picture("source.png", 128, 90);
     let mut turned = room.job(tile(), vec![source.clone()], "turned.png");
     (turned.look.is_mirrored, turned.look.is_turned) = (true, true);
-    turned.look.variety = 1.0;
+    turned.making = Making::New {
+        width: 192,
+        height: 160,
+        wrap: Wrap { x: true, y: true },
+    };
+    (turned.look.freedom, turned.look.largest_piece_px) = (1.0, Some(32));
     let made = room.make(turned).unwrap();
     let id = made.pictures[0].document.unwrap();
     assert!(
