@@ -6,6 +6,8 @@
 //! cargo bench --bench measure_canvas -- journal [STROKES]  # how long a long history takes to open
 //! cargo bench --bench measure_canvas -- checkpoint [SECONDS]  # dabs while checkpoints are being written, and without
 //! cargo bench --bench measure_canvas -- size WIDTH HEIGHT  # memory and time of a large canvas
+//! cargo bench --bench measure_canvas -- texture [DABS]     # dabs of the texture brush, from asked for to cells
+//! cargo bench --bench measure_canvas -- cancel [TIMES]     # from asking a 1024² tile to stop to its end
 //! ```
 //!
 //! `TESSERA_KILL_ROUNDS=200 cargo test --test project_file every_finished_stroke` kills a painting process that often.
@@ -24,15 +26,20 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use tessera::canvas::{self, LiveCanvas};
 use tessera::dataset::{Limits, decode_bytes};
-use tessera::document::tools::{BrushStroke, Easel, Medium, Setup};
+use tessera::document::tools::{BrushStroke, Easel, Medium, Setup, TextureLook};
 use tessera::document::{
     Alphabet, Brush, CellDelta, Codebooks, Codes, Document, Geometry, LayerLook, Level, Rect,
     Shape, Source, Stroke, Wrap,
 };
-use tessera::engine::{DecodeLane, Desk, Model, ModelSource, SAMPLES, Shown, Storage};
+use tessera::engine::{
+    DecodeLane, Desk, Model, ModelSource, SAMPLES, Shown, Storage, TextureLane, TextureReply,
+    TextureStart,
+};
+use tessera::progress::{Observer, Stop};
 use tessera::project::{
     CheckpointKind, DocumentId, NewCheckpoint, NewDocument, NewSource, Project,
 };
+use tessera::quilt;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -51,11 +58,15 @@ fn main() -> Outcome {
         ["edits", count] => edits(&model, count.parse()?),
         ["journal"] => journal(&model, 100_000),
         ["journal", strokes] => journal(&model, strokes.parse()?),
+        ["texture"] => texture(&model, 200),
+        ["texture", dabs] => texture(&model, dabs.parse()?),
+        ["cancel"] => cancel(&model, 24),
+        ["cancel", times] => cancel(&model, times.parse()?),
         ["size", width, height] => size(&model, width.parse()?, height.parse()?),
         ["checkpoint"] => checkpoint(&model, 15),
         ["checkpoint", seconds] => checkpoint(&model, seconds.parse()?),
         _ => Err(
-            "usage: measure_canvas draw | edits | journal | checkpoint | size WIDTH HEIGHT".into(),
+            "usage: measure_canvas draw | edits | journal | checkpoint | texture | cancel | size WIDTH HEIGHT".into(),
         ),
     }
 }
@@ -76,6 +87,159 @@ fn random_document(model: &Model, width: u32, height: u32) -> Result<Document, B
     }
     let source = Source::from_rgba8(width, height, rgba)?;
     Ok(Document::new(source, codes, Wrap::default(), &model.hash)?)
+}
+
+/// Dabs of three cells' width, one after the other, on a photograph of the samples.
+fn texture(model: &Model, dabs: usize) -> Outcome {
+    let (name, bytes) = SAMPLES[0];
+    let picture = decode_bytes(bytes, &Limits::default())?;
+    let source = Source::from_rgba8(picture.width, picture.height, picture.rgba8)?;
+    let document = canvas::open(&model.codec, source, Wrap::default(), &())?;
+    let folder = tempfile::tempdir()?;
+    let storage = Storage::create(&folder.path().join("texture.tessera"))?;
+    let (sender, woken) = std::sync::mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
+    let lane = TextureLane::start(Arc::new(move || {
+        if let Ok(sender) = sender.lock() {
+            // Nobody waits any more when the bench ends.
+            let _ = sender.send(());
+        }
+    }))?;
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let (width, height) = (document.width() as f32, document.height() as f32);
+    let place = |random: &mut ChaCha8Rng| {
+        (
+            random.random_range(0.0..width),
+            random.random_range(0.0..height),
+        )
+    };
+    let mut first_ms = Vec::new();
+    let mut times_ms = Vec::new();
+    while times_ms.len() < dabs {
+        let mut at = place(&mut random);
+        let start = TextureStart {
+            document: document.clone(),
+            selection: None,
+            model: model.clone(),
+            brush: Brush {
+                size: 3,
+                ..Brush::default()
+            },
+            look: TextureLook::default(),
+            muted: [Vec::new(), Vec::new()],
+            from: None,
+            project: storage.downgrade(),
+            at_px: at,
+        };
+        let began = Instant::now();
+        lane.begin(start);
+        for dab in 0..12 {
+            let asked = if dab == 0 { began } else { Instant::now() };
+            if dab > 0 {
+                // Far enough for cells that the stroke has not made.
+                at = (at.0 + 48.0, at.1);
+                if at.0 > width {
+                    break;
+                }
+                lane.go_on((at.0, at.1));
+            }
+            // The points between two dabs have dabs too: the last reply counts them all.
+            let mut replies = 0;
+            while woken
+                .recv_timeout(Duration::from_millis(if replies == 0 { 2000 } else { 250 }))
+                .is_ok()
+            {
+                for (_, reply) in lane.take() {
+                    match reply {
+                        TextureReply::Made(_) => {
+                            let ms = asked.elapsed().as_secs_f64() * 1e3;
+                            match dab {
+                                0 => first_ms.push(ms),
+                                _ if replies == 0 => times_ms.push(ms),
+                                _ => {}
+                            }
+                            replies += 1;
+                        }
+                        TextureReply::Failed(error) => return Err(error.into()),
+                        TextureReply::Done => {}
+                    }
+                }
+            }
+        }
+        lane.cancel();
+    }
+    first_ms.sort_by(f64::total_cmp);
+    times_ms.sort_by(f64::total_cmp);
+    println!(
+        "texture dabs of 3 cells on {name} ({width} × {height}): p50 {:.1} ms, p95 {:.1} ms, longest {:.1} ms of {}; the first of a stroke p95 {:.1} ms of {}",
+        quantile(&times_ms, 0.5),
+        quantile(&times_ms, 0.95),
+        quantile(&times_ms, 1.0),
+        times_ms.len(),
+        quantile(&first_ms, 0.95),
+        first_ms.len()
+    );
+    Ok(())
+}
+
+/// Asks a tile of 1024² to stop at moments spread over its making.
+fn cancel(model: &Model, times: u32) -> Outcome {
+    struct Stopping(std::sync::atomic::AtomicBool);
+    impl Observer for Stopping {
+        fn stop(&self) -> Option<Stop> {
+            (self.0.load(std::sync::atomic::Ordering::Relaxed)).then_some(Stop::Cancel)
+        }
+    }
+    let (_, bytes) = SAMPLES[0];
+    let picture = decode_bytes(bytes, &Limits::default())?;
+    let source = Source::from_rgba8(picture.width, picture.height, picture.rgba8)?;
+    let codes = canvas::encode(&model.codec, &source, Wrap::default(), &())?;
+    let request = quilt::Request {
+        sources: vec![quilt::Source::new(Arc::new(codes))],
+        canvas: quilt::Canvas {
+            width: 64,
+            height: 64,
+            wrap: Wrap { x: true, y: true },
+            kept: None,
+        },
+        start: quilt::Start::Blocks,
+        controls: quilt::Controls {
+            variety: 1.0,
+            ..quilt::Controls::default()
+        },
+    };
+    let vectors = model.vectors()?;
+    let began = Instant::now();
+    quilt::quilt(&request, &vectors, &(), &mut |_| {})?;
+    let whole = began.elapsed();
+    let mut latency_ms = Vec::new();
+    for number in 0..times {
+        let stopping = Stopping(false.into());
+        let after = whole.mul_f64((f64::from(number) + 0.5) / f64::from(times) * 0.95);
+        let ended = std::thread::scope(|scope| {
+            let work = scope.spawn(|| quilt::quilt(&request, &vectors, &stopping, &mut |_| {}));
+            std::thread::sleep(after);
+            let asked = Instant::now();
+            stopping.0.store(true, std::sync::atomic::Ordering::Relaxed);
+            let result = work.join();
+            (asked.elapsed(), result)
+        });
+        if let (elapsed, Ok(Err(error))) = ended
+            && error.is_cancelled()
+        {
+            latency_ms.push(elapsed.as_secs_f64() * 1e3);
+        }
+    }
+    latency_ms.sort_by(f64::total_cmp);
+    println!(
+        "a tile of 1024² ({:.2} s) stops after p50 {:.1} ms, p95 {:.1} ms, longest {:.1} ms of {}",
+        whole.as_secs_f64(),
+        quantile(&latency_ms, 0.5),
+        quantile(&latency_ms, 0.95),
+        quantile(&latency_ms, 1.0),
+        latency_ms.len()
+    );
+    Ok(())
 }
 
 /// Stores a document whose source is `bytes`.

@@ -19,7 +19,7 @@ use tessera::document::tools::{
 use tessera::document::{
     Alphabet, Block, Brush, Codebooks, Coordinate, DetailPolicy, Document, LayerLook, Level,
     Raster, Rect, Samples, Selection, Shape, Source, SourcePicture, SourcePictures, SourceRef,
-    Stroke, Target, Wrap,
+    Stroke, Target, Turn, Wrap,
 };
 use tessera::engine::{ModelSource, SAMPLES};
 use tessera::error::Kind;
@@ -419,6 +419,7 @@ fn named(digit: char, source: &Source) -> SourceRef {
         width: source.width(),
         height: source.height(),
         name: format!("picture {digit}"),
+        turn: Turn::default(),
     }
 }
 

@@ -11,7 +11,9 @@ use candle_core::Device;
 use common::halo;
 use tessera::dataset::{self, Limits};
 use tessera::document::tools::{Easel, Generated, GeneratedDetail, put_generated};
-use tessera::document::{Alphabet, Codebooks, Coordinate, Document, Rect, Source, SourceRef, Wrap};
+use tessera::document::{
+    Alphabet, Codebooks, Coordinate, Document, Rect, Source, SourceRef, Turn, Wrap,
+};
 use tessera::engine::{
     CheckpointChoice, DeviceChoice, EditJob, EventKind, Existing, ExportJob, ExportTarget, Job,
     ModelSource, OpenJob, Storage, TimelapseJob, TimelapseLook, TimelapseOf, Worker, write_samples,
@@ -292,7 +294,9 @@ fn cells_of_another_document_bring_its_texture_until_it_is_gone() {
             width: tea.width(),
             height: tea.height(),
             name: "tea-gardens.jpg".into(),
+            turn: Turn::default(),
         }],
+        settings: None,
     };
     let (id, gone) = project
         .call(|project| {

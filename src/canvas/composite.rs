@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::decode::{Reach, tiles};
 use super::influence::{Edits, Influence};
-use super::residual::Carried;
+use super::residual::{Carried, Join, Texture};
 use crate::document::{DETAIL_STRIDE_PX, Level, Raster, Rect, SamplesMut, Source, SourcePicture};
 use crate::error::Result;
 use crate::progress::Observer;
@@ -30,6 +30,11 @@ pub enum Version {
 /// Gives pixels of a canvas, in padded coordinates.
 pub trait WindowDecoder {
     fn reach(&self) -> Reach;
+
+    /// What stays as it is where values of several places are joined.
+    fn join(&self) -> Join {
+        Join::Variance
+    }
 
     /// `[height, width, 4]` values row by row: premultiplied sRGB and alpha scaled to [−1, 1].
     ///
@@ -71,7 +76,12 @@ pub(super) fn composite(
         .map(|carried| carried.texture(source, decoder, window.to_cells(DETAIL_STRIDE_PX)))
         .transpose()?;
     let edited = decoder.decode(Version::Edited, window)?;
-    let encoded = decoder.decode(Version::Encoded, window)?;
+    // Where all of it comes from elsewhere, nothing is added to what is its own.
+    let is_moved = texture.as_ref().is_some_and(Texture::is_everywhere);
+    let encoded = match is_moved {
+        true => Vec::new(),
+        false => decoder.decode(Version::Encoded, window)?,
+    };
     let (edited, _) = edited.as_chunks::<4>();
     let (encoded, _) = encoded.as_chunks::<4>();
     let visible = window
@@ -84,7 +94,8 @@ pub(super) fn composite(
             };
             let at = (y - window.y) as usize * window.width as usize + (x - window.x) as usize;
             let residual = texture.as_ref().and_then(|texture| texture.at((x, y)));
-            out.blend(source, (x, y), (edited[at], encoded[at]), m, residual);
+            let encoded = encoded.get(at).unwrap_or(&edited[at]);
+            out.blend(source, (x, y), (edited[at], *encoded), m, residual);
         }
     }
     Ok(())

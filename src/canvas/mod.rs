@@ -4,11 +4,11 @@
 //! costs, whatever the size of the canvas; and what lies outside is never touched.
 
 mod cache;
-mod carried;
 mod composite;
 mod decode;
 mod influence;
 mod live;
+mod map;
 pub mod measure;
 mod open;
 mod passes;
@@ -16,11 +16,11 @@ mod residual;
 mod stages;
 mod window;
 
-pub use carried::{Carried, Layer, cropped};
 pub use composite::{Version, WindowDecoder, render};
 pub use decode::{Chain, Reach};
 pub use influence::Edits;
 pub use live::{LiveCanvas, Patch};
+pub use map::render_map;
 pub use open::{encode, open, padding_of};
 pub use passes::render_document;
 pub use stages::Direct;

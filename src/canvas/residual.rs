@@ -3,7 +3,12 @@
 //! The residual of a place is what its picture has and the decode of its codes as encoded lacks: `R = S − D(r)`, in premultiplied
 //! sRGB. A cell with a coordinate carries the residual there, an untouched one that of its own place, a painted one
 //! none. Neighbours whose places continue each other are one run; where runs meet, both are carried on for a few
-//! pixels and faded into each other, so that nothing shows where a piece was put down.
+//! pixels and faded into each other, so that nothing shows where a piece was put down. Of residuals that fade into each
+//! other the variance stays: the mean of two unlike ones would be a blurred line. (A residual has almost no mean of its
+//! own: what is low in frequency is decoded.)
+//!
+//! Another picture of a source's size (normals, heights) is put together in the same way by [`super::map`], which keeps the
+//! mean.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -44,6 +49,13 @@ const STAYS: Shift = Shift {
     x: 0,
     y: 0,
 };
+
+/// What stays as it is where values of several places are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    Variance,
+    Mean,
+}
 
 /// The coordinates of a region, and the pictures that they name.
 #[derive(Debug)]
@@ -143,6 +155,7 @@ impl<'a> Carried<'a> {
         decoder: &mut impl WindowDecoder,
         cells: Rect,
     ) -> Result<Texture<'_>> {
+        let join = decoder.join();
         let mut blends = Vec::with_capacity(cells.area() as usize);
         let mut wanted: BTreeMap<u16, BTreeSet<(u32, u32)>> = BTreeMap::new();
         // Shifts of three rows at a time would save little: most of the time goes into decoding.
@@ -180,6 +193,7 @@ impl<'a> Carried<'a> {
         Ok(Texture {
             carried: self,
             own: own.clone(),
+            join,
             cells,
             blends,
             tiles,
@@ -193,7 +207,14 @@ enum Blend {
     /// The cell and all around it are where they always were, or it is painted.
     Own,
     One(Shift),
-    Several(Box<[Option<Shift>; 9]>),
+    Several(Box<[Run]>),
+}
+
+/// The cells around one, row by row and bit by bit, that continue each other.
+#[derive(Debug)]
+struct Run {
+    shift: Shift,
+    cells: u16,
 }
 
 impl Blend {
@@ -205,7 +226,20 @@ impl Blend {
         match (is_one, middle == STAYS) {
             (true, true) => Self::Own,
             (true, false) => Self::One(middle),
-            (false, _) => Self::Several(Box::new(around)),
+            (false, _) => {
+                let mut runs: Vec<Run> = Vec::with_capacity(4);
+                for (i, shift) in around.into_iter().enumerate() {
+                    let Some(shift) = shift else { continue };
+                    match runs.iter_mut().find(|run| run.shift == shift) {
+                        Some(run) => run.cells |= 1 << i,
+                        None => runs.push(Run {
+                            shift,
+                            cells: 1 << i,
+                        }),
+                    }
+                }
+                Self::Several(runs.into_boxed_slice())
+            }
         }
     }
 
@@ -213,7 +247,7 @@ impl Blend {
         match self {
             Self::Own => Vec::new(),
             Self::One(shift) => vec![*shift],
-            Self::Several(around) => around.iter().flatten().copied().collect(),
+            Self::Several(runs) => runs.iter().map(|run| run.shift).collect(),
         }
     }
 }
@@ -226,6 +260,7 @@ type TilePlace = (u16, (u32, u32));
 pub(super) struct Texture<'a> {
     carried: &'a Carried<'a>,
     own: Source,
+    join: Join,
     cells: Rect,
     blends: Vec<Blend>,
     /// Decodes as encoded, by source and place of the tile.
@@ -233,6 +268,11 @@ pub(super) struct Texture<'a> {
 }
 
 impl Texture<'_> {
+    /// Whether no pixel of its cells has its own residual.
+    pub fn is_everywhere(&self) -> bool {
+        !self.blends.iter().any(|blend| matches!(blend, Blend::Own))
+    }
+
     /// The residual at a pixel of the canvas, premultiplied, 0 to 1 a channel; `None` where it is the pixel's own.
     pub fn at(&self, (x, y): (u32, u32)) -> Option<[f32; 4]> {
         let (cell_x, cell_y) = (x / DETAIL_STRIDE_PX, y / DETAIL_STRIDE_PX);
@@ -244,22 +284,29 @@ impl Texture<'_> {
         match &self.blends[at] {
             Blend::Own => None,
             Blend::One(shift) => Some(self.residual(*shift, (x, y)).unwrap_or_default()),
-            Blend::Several(around) => {
+            Blend::Several(runs) => {
                 let across = SHARES[(x % DETAIL_STRIDE_PX) as usize];
                 let down = SHARES[(y % DETAIL_STRIDE_PX) as usize];
-                let (mut sum, mut weight) = ([0f32; 4], 0f32);
-                for (i, shift) in around.iter().enumerate() {
-                    let residual = shift.and_then(|shift| self.residual(shift, (x, y)));
-                    if let Some(residual) = residual {
-                        let share = across[i % 3] * down[i / 3];
+                let (mut sum, mut weight, mut squares) = ([0f32; 4], 0f32, 0f32);
+                for run in runs {
+                    if let Some(residual) = self.residual(run.shift, (x, y)) {
+                        let share: f32 = (0..9)
+                            .filter(|i| run.cells & (1 << i) != 0)
+                            .map(|i| across[i % 3] * down[i / 3])
+                            .sum();
                         weight += share;
+                        squares += share * share;
                         for (sum, value) in sum.iter_mut().zip(residual) {
                             *sum += share * value;
                         }
                     }
                 }
-                Some(match weight > 0.0 {
-                    true => sum.map(|value| value / weight),
+                let by = match self.join {
+                    Join::Variance => squares.sqrt(),
+                    Join::Mean => weight,
+                };
+                Some(match by > 0.0 {
+                    true => sum.map(|value| value / by),
                     false => [0.0; 4],
                 })
             }

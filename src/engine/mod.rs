@@ -21,8 +21,8 @@ pub use jobs::document::carry::CarryOverJob;
 pub use jobs::document::companions::CompanionsJob;
 pub use jobs::document::edit::{EditJob, ExportJob, ExportTarget, OpenJob, SnapshotJob};
 pub use jobs::document::generate::{
-    FromPictures, FromProject, GenerateJob, GenerateLook, Generated, GeneratedPicture, Making,
-    SourceShare,
+    FromPictures, FromProject, GenerateAgainJob, GenerateJob, GenerateLook, Generated,
+    GeneratedPicture, Making, SourceShare,
 };
 pub use jobs::document::replace::ReplaceJob;
 pub use jobs::document::reskin::{ExportReskinJob, Reskin, ReskinJob};
@@ -46,6 +46,7 @@ pub use lanes::job::{Job, Lane, Report, WhenLeft};
 pub use lanes::journal::Journal;
 pub use lanes::queue::{EventQueue, Wake};
 pub use lanes::storage::{Storage, WeakStorage};
+pub use lanes::texture_lane::{TextureLane, TextureReply, TextureStart};
 pub use lanes::worker::{JobContext, Ticket, Worker};
 pub use models::loading::{CheckpointChoice, Model, ModelSource};
 pub use models::palette::{Palette, PaletteLevel};

@@ -21,7 +21,8 @@ pub(super) type BlobId = i64;
 /// Every place that may refer to a blob.
 pub(super) const UNREFERENCED: &str = "id NOT IN (SELECT weights FROM checkpoints)
      AND id NOT IN (SELECT training_state FROM checkpoints WHERE training_state IS NOT NULL)
-     AND id NOT IN (SELECT source_blob FROM documents WHERE source_blob IS NOT NULL)";
+     AND id NOT IN (SELECT source_blob FROM documents WHERE source_blob IS NOT NULL)
+     AND id NOT IN (SELECT blob FROM kept_pictures)";
 
 /// A large value on its way into the file, in steps of one short transaction each. Other work may come between them: the
 /// blob is held, so that nothing collects it before what refers to it is stored.

@@ -287,7 +287,12 @@ impl Project {
             {
                 return Err(not_found("the document", path));
             }
-            Ok(())
+            t.execute(
+                "DELETE FROM kept_pictures WHERE blake3 NOT IN (SELECT blake3 FROM document_sources)",
+                [],
+            )
+            .doing(DOING, path)
+            .map(drop)
         })?;
         self.remove_unused_blobs();
         Ok(())

@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema_v2.sql"),
     include_str!("schema_v3.sql"),
     include_str!("schema_v4.sql"),
+    include_str!("schema_v5.sql"),
 ];
 
 /// Runs the migrations from `from` (0 for an empty database) to the end of the list, in one transaction.
@@ -131,6 +132,33 @@ mod tests {
             .collect::<rusqlite::Result<_>>()
             .unwrap();
         assert_eq!(names, ["/img1.png", "/IMG2.png", "/img10.png"]);
+    }
+
+    #[test]
+    fn strokes_of_version_4_were_painted_and_their_sources_lie_upright() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, &MIGRATIONS[..4], 0).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO documents (id, name, width, height, checkpoint, structure_codes, detail_codes, wrap_x, wrap_y,
+                     applied_strokes, created_ms, modified_ms)
+                 VALUES (1, 'a', 16, 16, zeroblob(32), 4, 4, 0, 0, 1, 1, 1);
+                 INSERT INTO strokes (document, number, label, deltas, created_ms) VALUES (1, 1, 'Clone', x'', 1);
+                 INSERT INTO document_sources (document, number, blake3, width, height, name)
+                 VALUES (1, 1, zeroblob(32), 640, 480, 'b.png')",
+            )
+            .unwrap();
+        migrate(&mut connection, MIGRATIONS, 4).unwrap();
+        assert_eq!(first_difference(&connection, MIGRATIONS).unwrap(), None);
+        let found: (Option<String>, i64, i64) = connection
+            .query_row(
+                "SELECT s.settings, d.turn, (SELECT count(*) FROM kept_pictures) FROM strokes s
+                 JOIN document_sources d ON d.document = s.document",
+                [],
+                |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
+            )
+            .unwrap();
+        assert_eq!(found, (None, 0, 0));
     }
 
     #[test]

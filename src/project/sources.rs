@@ -11,10 +11,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::journal::{Unpack, damaged, pack, put_number};
 use super::limits::MAX_NAME_BYTES;
-use super::sqlite::{Doing, text, unsigned};
-use super::{ContentHash, DocumentId, Project};
+use super::sqlite::{Doing, bad_value, text, unsigned};
+use super::{ContentHash, DocumentId, Project, blobs};
 use crate::document::{
     Coordinate, CoordinateDelta, CoordinateGrid, Geometry, Level, MAX_SOURCES, SourceRef, Stroke,
+    Turn,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -176,6 +177,8 @@ pub enum SourceFile {
     Path(PathBuf),
     /// A document that keeps the picture within the project: [`Project::document_source`].
     Document(DocumentId),
+    /// Kept within the project because cells come from it: [`Project::kept_picture`].
+    Kept,
 }
 
 /// Writes down the pictures that a stroke's cells come from.
@@ -200,8 +203,8 @@ pub(super) fn keep_sources(
         if number <= known {
             let is_same: bool = t
                 .query_row(
-                    "SELECT blake3 = ?3 FROM document_sources WHERE document = ?1 AND number = ?2",
-                    params![document, number.cast_signed(), hash],
+                    "SELECT blake3 = ?3 AND turn = ?4 FROM document_sources WHERE document = ?1 AND number = ?2",
+                    params![document, number.cast_signed(), hash, source.turn.number()],
                     |row| row.get(0),
                 )
                 .doing(DOING, path)?;
@@ -219,15 +222,16 @@ pub(super) fn keep_sources(
             .at(path));
         }
         t.execute(
-            "INSERT INTO document_sources (document, number, blake3, width, height, name)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO document_sources (document, number, blake3, width, height, name, turn)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 document,
                 number.cast_signed(),
                 hash,
                 source.width,
                 source.height,
-                source.name
+                source.name,
+                source.turn.number()
             ],
         )
         .doing(DOING, path)?;
@@ -254,7 +258,7 @@ impl Project {
         let list = || -> rusqlite::Result<Vec<(u64, SourceRef)>> {
             self.connection
                 .prepare_cached(
-                    "SELECT number, blake3, width, height, name FROM document_sources WHERE document = ?1
+                    "SELECT number, blake3, width, height, name, turn FROM document_sources WHERE document = ?1
                      ORDER BY number LIMIT ?2",
                 )?
                 .query_map(params![document, MAX_SOURCES as i64 + 1], |row| {
@@ -264,6 +268,8 @@ impl Project {
                         width: row.get(2)?,
                         height: row.get(3)?,
                         name: text(row, 4, MAX_NAME_BYTES)?,
+                        turn: Turn::of_number(row.get(5)?)
+                            .ok_or_else(|| bad_value(5, "there is no such turn"))?,
                     };
                     Ok((unsigned(row, 0)?, source))
                 })?
@@ -310,8 +316,56 @@ impl Project {
             )
             .optional()
             .doing(DOING, &self.path)?;
-        let picture = picture.map(|id| self.picture(id)).transpose()?;
-        Ok(picture.map(|row| SourceFile::Path(row.path)))
+        if let Some(id) = picture {
+            return Ok(Some(SourceFile::Path(self.picture(id)?.path)));
+        }
+        Ok(self.kept_blob(hash)?.map(|_| SourceFile::Kept))
+    }
+
+    fn kept_blob(&self, hash: ContentHash) -> Result<Option<i64>> {
+        self.connection
+            .query_row(
+                "SELECT k.blob FROM kept_pictures k JOIN blobs b ON b.id = k.blob
+                 WHERE k.blake3 = ?1 AND b.blake3 = ?1 AND b.complete",
+                [hash],
+                |row| row.get(0),
+            )
+            .optional()
+            .doing("look for a picture", &self.path)
+    }
+
+    /// The bytes of a picture file that is kept because cells come from it; they are a stranger's.
+    ///
+    /// # Errors
+    /// `NotFound` where none of this content is kept; `Damaged` where the bytes are not those stored.
+    pub fn kept_picture(&self, hash: ContentHash) -> Result<Vec<u8>> {
+        match self.kept_blob(hash)? {
+            Some(blob) => self.read_blob_to_vec(blob),
+            None => Err(super::sqlite::not_found("the picture", &self.path)),
+        }
+    }
+
+    /// Keeps a picture file that cells of documents come from, until no document has such cells any more. One that the project
+    /// finds already is not kept twice.
+    ///
+    /// # Errors
+    /// `Limit`, `DiskFull`.
+    pub fn keep_picture(&mut self, bytes: &[u8]) -> Result<()> {
+        const DOING: &str = "keep a picture that cells come from";
+        let hash = ContentHash::of(bytes);
+        if self.source_file(hash)?.is_some() {
+            return Ok(());
+        }
+        let blob = self.write_blob(bytes)?;
+        self.transact(DOING, |t, path| {
+            blobs::complete(t, blob, path)?;
+            t.execute(
+                "INSERT OR REPLACE INTO kept_pictures (blake3, blob) VALUES (?1, ?2)",
+                params![hash, blob],
+            )
+            .doing(DOING, path)
+            .map(drop)
+        })
     }
 
     /// The content hash of a document's source picture; `None` where that is gone.

@@ -31,11 +31,13 @@ pub(super) struct StoredStroke<'a> {
     pub deltas: &'a [u8],
     pub edits: Option<&'a [u8]>,
     pub coordinates: Option<&'a [u8]>,
+    pub settings: Option<&'a str>,
 }
 
 impl<'a> StoredStroke<'a> {
     /// The columns that [`StoredStroke::read`] expects.
-    pub const COLUMNS: &'static str = "number, label, target, deltas, layer_edits, coordinates";
+    pub const COLUMNS: &'static str =
+        "number, label, target, deltas, layer_edits, coordinates, settings";
 
     pub fn read(row: &'a Row<'_>) -> rusqlite::Result<Self> {
         let limited = |column, bytes: &'a [u8]| match bytes.len() <= MAX_VALUE_BYTES {
@@ -50,6 +52,11 @@ impl<'a> StoredStroke<'a> {
                 .map(|bytes| limited(column, bytes))
                 .transpose()
         };
+        let settings =
+            (row.get_ref(6)?.as_str_or_null()).map_err(|e| bad_value(6, e.to_string()))?;
+        if let Some(settings) = settings {
+            limited(6, settings.as_bytes())?;
+        }
         Ok(Self {
             label: text(row, 1, MAX_NAME_BYTES)?,
             target: row.get(2)?,
@@ -59,6 +66,7 @@ impl<'a> StoredStroke<'a> {
             )?,
             edits: optional(4)?,
             coordinates: optional(5)?,
+            settings,
         })
     }
 
@@ -78,6 +86,7 @@ impl<'a> StoredStroke<'a> {
                 Some(stored) => layers::decode_edits(stored, geometry, row.codebooks)?,
                 None => Vec::new(),
             },
+            settings: self.settings.map(Into::into),
         };
         stroke.check(geometry)?;
         check_stroke_codes(&stroke, row.codebooks).map_err(|e| Error {
@@ -128,6 +137,14 @@ impl Project {
             edits.as_ref().map_or(0, Vec::len),
             MAX_VALUE_BYTES,
         )?;
+        limited_len(
+            "what a stroke was generated with",
+            stroke
+                .settings
+                .as_ref()
+                .map_or(0, |settings| settings.len()),
+            MAX_VALUE_BYTES,
+        )?;
         let number = row.applied_strokes + 1;
         let kept = row.applied_strokes.cast_signed();
         self.transact(DOING, |t, path| {
@@ -143,13 +160,25 @@ impl Project {
             sources::keep_sources(t, id, stroke, path)?;
             let now = now_ms();
             t.prepare_cached(
-                "INSERT INTO strokes (document, number, label, deltas, created_ms, target, layer_edits, coordinates)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO strokes (document, number, label, deltas, created_ms, target, layer_edits, coordinates,
+                     settings)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )
             .and_then(|mut s| {
                 let target = layers::target_number(stroke.target);
                 let label = &stroke.label;
-                s.execute(params![id, kept + 1, label, stored, now, target, edits, coordinates])
+                let settings = stroke.settings.as_deref();
+                s.execute(params![
+                    id,
+                    kept + 1,
+                    label,
+                    stored,
+                    now,
+                    target,
+                    edits,
+                    coordinates,
+                    settings
+                ])
             })
             .doing(DOING, path)?;
             t.prepare_cached(

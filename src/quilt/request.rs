@@ -111,6 +111,8 @@ pub struct Controls {
     pub labels: Option<Vec<u8>>,
     /// From 0 (off) to 1: how strongly a cell is kept as high up as it is in its source.
     pub height: f32,
+    /// Whether small patches and few searches are enough: a few cells are made while somebody paints.
+    pub is_quick: bool,
 }
 
 /// A whole request.

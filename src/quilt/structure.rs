@@ -17,6 +17,8 @@ use crate::error::Result;
 
 /// Sides of the patches in structure cells, and how often each is searched for and votes. Larger ones copy too much.
 const SIDES: [(usize, usize); 5] = [(9, 8), (7, 8), (5, 6), (3, 4), (1, 2)];
+/// The same for [`Controls::is_quick`].
+const QUICK_SIDES: [(usize, usize); 3] = [(5, 2), (3, 2), (1, 1)];
 /// What [`Controls::variety`] 1 means: see [`Choice::variety`].
 const MOST_VARIETY: f32 = 0.005;
 
@@ -33,7 +35,11 @@ pub(super) fn schedule(request: &Request, sources: &Sources) -> Vec<(usize, usiz
     let canvas = &request.canvas;
     let room = canvas.width.min(canvas.height).max(1) as usize;
     let mut schedule: Vec<(usize, usize)> = Vec::new();
-    for (side, rounds) in SIDES {
+    let sides = match request.controls.is_quick {
+        true => QUICK_SIDES.as_slice(),
+        false => SIDES.as_slice(),
+    };
+    for &(side, rounds) in sides {
         let is_last_resort = side == 1 && schedule.is_empty();
         let is_enough = || Bank::places(sources, side).len() >= ENOUGH;
         if is_last_resort || (side > 1 && side <= room && is_enough()) {

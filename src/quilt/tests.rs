@@ -559,3 +559,42 @@ fn a_stop_is_obeyed_wherever_it_comes() {
     }
     assert!(run(&request, 0).0.unwrap_err().is_cancelled());
 }
+
+#[test]
+fn every_search_asks_whether_to_stop_all_along() {
+    #[derive(Default)]
+    struct Questions(AtomicUsize, std::sync::Mutex<Vec<usize>>);
+    impl Observer for Questions {
+        fn stop(&self) -> Option<Stop> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+        fn progress(&self, _: u64, _: u64) {
+            self.1.lock().unwrap().push(self.0.load(Ordering::Relaxed));
+        }
+    }
+    // Comparisons of two patches, or cells searched for, between two questions on one thread: some milliseconds.
+    const MOST_PAIRS: usize = 512 * 256;
+    const MOST_CELLS: usize = 4 * 64;
+    let mut request = tile(vec![source(64, 64, 1)], 56, 56);
+    let cells = 56 * 56;
+    for variety in [0.0, 1.0] {
+        request.controls.variety = variety;
+        let questions = Questions::default();
+        quilt(&request, &vectors(), &questions, &mut |_| {}).unwrap();
+        let steps = questions.1.into_inner().unwrap();
+        let searches = steps.len() - detail::STEPS as usize;
+        for (number, pair) in steps.windows(2).enumerate() {
+            let least = if number + 1 < searches {
+                cells * (64 - 8) * (64 - 8) / MOST_PAIRS
+            } else {
+                cells * 16 / MOST_CELLS
+            };
+            let asked = pair[1] - pair[0];
+            assert!(
+                asked >= least,
+                "step {number}: {asked} questions, {least} at least"
+            );
+        }
+    }
+}

@@ -371,3 +371,72 @@ fn structure_is_painted_together_with_the_detail_in_hand() {
     assert_eq!(edited.structure.get(3, 2), Some(code));
     assert!((8..12).all(|y| (12..16).all(|x| edited.detail.get(x, y) == Some(detail))));
 }
+
+#[test]
+fn the_texture_brush_makes_new_cells_beside_the_window_s_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = open(&folder);
+    window.key(NONE, Key::T);
+    assert_eq!(window.state().paint.tool, Tool::Texture);
+    assert_eq!(window.state().paint.level, Level::Structure);
+    window.apply(Command::SetBrushSize(2));
+    window.drag_cells(NONE, &[(3, 3), (7, 4)]);
+    window.settle();
+    assert_eq!(window.strokes(), 1, "one step, whatever the dabs");
+    let document = &window.canvas().document;
+    assert!(!document.is_stroke_open());
+    let columns = document.geometry().grid_width(Level::Detail);
+    let cells: BTreeSet<u32> = (document.coordinates().iter())
+        .map(|(index, _)| index)
+        .collect();
+    // 2 × 2 cells at the start and at the end at least.
+    assert!(cells.len() >= 2 * 4 * 16, "{}", cells.len());
+    for index in cells {
+        let (x, y) = (index % columns / 4, index / columns / 4);
+        assert!((2..=8).contains(&x) && (2..=5).contains(&y), "{x}, {y}");
+    }
+    undo(&mut window);
+    window.key(CTRL.plus(SHIFT), Key::Z);
+    window.settle();
+    assert!(window.canvas().document.is_edited());
+    window.key(CTRL, Key::Z);
+    window.settle();
+
+    // Esc in the middle takes all of it back; what the lane still had in hand does not come.
+    let before = window.strokes();
+    let (from, to) = (window.on_cell((2, 8)), window.on_cell((12, 8)));
+    window.harness.drag_at(from);
+    window.steps(2);
+    window.harness.hover_at(to);
+    window.steps(2);
+    window.key(NONE, Key::Escape);
+    window.harness.drop_at(to);
+    window.settle();
+    assert_eq!(window.strokes(), before);
+    assert!(!window.canvas().document.is_edited() && !window.canvas().document.is_stroke_open());
+
+    // From another picture: kept in the project, so that its texture stays.
+    let other = folder.path().join("other.png");
+    let grain = |i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8;
+    let rgba: Vec<u8> = (0..96 * 96u32)
+        .flat_map(|i| [grain(i), 90, 40, 255])
+        .collect();
+    image::save_buffer(&other, &rgba, 96, 96, image::ExtendedColorType::Rgba8).unwrap();
+    window.apply(Command::TextureFrom(Some(other.clone())));
+    window.drag_cells(NONE, &[(5, 5), (6, 5)]);
+    window.settle();
+    let document = &window.canvas().document;
+    assert_eq!(document.sources().list()[0].name, "other.png");
+    std::fs::remove_file(&other).unwrap();
+    assert!(document.sources().picture(1).is_some());
+
+    // A file that is none is said, and leaves no open stroke.
+    window.apply(Command::TextureFrom(Some(folder.path().join("none.png"))));
+    let before = window.strokes();
+    window.drag_cells(NONE, &[(8, 8)]);
+    window.settle();
+    assert_eq!(window.strokes(), before);
+    assert!(!window.canvas().document.is_stroke_open());
+    assert!(window.state().notices.shown().next().is_some());
+    window.dismiss_notices();
+}

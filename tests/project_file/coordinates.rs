@@ -9,7 +9,7 @@ use tessera::document::tools::{
 };
 use tessera::document::{
     Alphabet, Brush, Coordinate, DetailPolicy, Document, Level, NoPictures, Source, SourceRef,
-    Sources, Wrap,
+    Sources, Turn, Wrap,
 };
 use tessera::error::Kind;
 use tessera::project::{ContentHash, DocumentId, Project, SourceFile};
@@ -45,6 +45,7 @@ fn reference(name: &str) -> SourceRef {
         width: 640,
         height: 480,
         name: name.to_owned(),
+        turn: Turn::default(),
     }
 }
 

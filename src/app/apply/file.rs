@@ -66,7 +66,10 @@ impl App {
     fn no_dialog(&mut self, question: &Question) {
         let opens = !matches!(
             question,
-            Question::NewProject | Question::SaveCopy { .. } | Question::ExportFolder
+            Question::NewProject
+                | Question::SaveCopy { .. }
+                | Question::ExportFolder
+                | Question::Texture
         );
         let next = if opens {
             self.state.overlay = Some(Overlay::OpenPath);

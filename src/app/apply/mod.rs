@@ -23,6 +23,7 @@ mod project;
 mod replace;
 mod selection;
 mod stroke;
+mod texture;
 mod tool;
 mod train;
 mod view;
@@ -36,7 +37,7 @@ use eframe::egui;
 
 use super::command::Command;
 use super::lanes::{Dialogs, Lanes, Picker, TextureRequest};
-use super::state::{JobKey, Severity, State};
+use super::state::{Gesture, JobKey, Severity, State};
 use crate::engine::{Wake, WeakStorage};
 use crate::error::{Error, Result};
 use crate::render::{CellOverlay, Gpu};
@@ -131,7 +132,10 @@ impl App {
 
     /// Whether all that was done so far has reached the screen and the project's file.
     pub fn is_settled(&self) -> bool {
-        self.lanes.decode.is_settled() && self.lanes.desk.is_settled() && self.after_desk.is_empty()
+        !matches!(self.state.tools.gesture, Some(Gesture::Texture { .. }))
+            && self.lanes.decode.is_settled()
+            && self.lanes.desk.is_settled()
+            && self.after_desk.is_empty()
     }
 
     /// Has the figure of the memory in use read anew.

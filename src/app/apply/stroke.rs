@@ -49,6 +49,10 @@ impl App {
                 self.state.tools.clone_offset = None;
                 return Ok(());
             }
+            Tool::Texture => match self.begin_texture(at) {
+                Some(gesture) => gesture?,
+                None => return Ok(()),
+            },
             tool if tool.is_brush() => {
                 let Some(gesture) = self.begin_brush(tool, at, input)? else {
                     return Ok(());
@@ -198,6 +202,11 @@ impl App {
                 stroke.set_pressure(input.pressure());
                 done = self.on_easel(|easel| stroke.drag(easel, to)).map(drop);
             }
+            Gesture::Texture { is_ending, .. } => {
+                if !*is_ending {
+                    self.lanes.texture.go_on(at);
+                }
+            }
             Gesture::Gradient { from, to } => {
                 *to = if input.shift {
                     constrained(Path::Line, *from, at)
@@ -229,6 +238,16 @@ impl App {
                 self.keep(stroke);
                 Ok(())
             }
+            Gesture::Texture { number, is_ending } => {
+                if !is_ending {
+                    self.lanes.texture.end();
+                }
+                self.state.tools.gesture = Some(Gesture::Texture {
+                    number,
+                    is_ending: true,
+                });
+                Ok(())
+            }
             Gesture::Gradient { from, to } => self.gradient(from, to),
             Gesture::Outline { outline, .. } => {
                 let Some(canvas) = &self.state.session.canvas else {
@@ -247,6 +266,9 @@ impl App {
 
     /// Ends what the pointer is at: a stroke is kept as it is, anything else is forgotten.
     pub(in crate::app) fn close_gesture(&mut self) {
+        if matches!(self.state.tools.gesture, Some(Gesture::Texture { .. })) {
+            self.lanes.texture.cancel();
+        }
         if !matches!(self.state.tools.gesture, Some(Gesture::Stroke { .. })) {
             self.state.tools.gesture = None;
         } else if let Err(error) = self.end() {
@@ -260,6 +282,10 @@ impl App {
     }
 
     pub(super) fn abort(&mut self) {
+        if matches!(self.state.tools.gesture, Some(Gesture::Texture { .. })) {
+            self.abort_texture();
+            return;
+        }
         let (Some(Gesture::Stroke { stroke, .. }), Some(canvas)) = (
             self.state.tools.gesture.take(),
             &mut self.state.session.canvas,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::App;
-use crate::app::command::ToolCommand;
+use crate::app::command::{Question, ToolCommand};
 use crate::app::state::{Paint, Severity, Tool};
 use crate::document::{Alphabet, CodeVectors, Companions, DetailPolicy, Level, Turn, Vectors};
 use crate::engine::{CompanionsJob, Palette};
@@ -41,6 +41,8 @@ impl App {
             }
             ToolCommand::Stroke(step) => self.tell_failure(|app| app.stroke(step)),
             ToolCommand::SetOption(option) => self.state.tools.set(option),
+            ToolCommand::ChooseTexture => self.ask(Question::Texture),
+            ToolCommand::TextureFrom(path) => self.state.tools.texture_from = path,
             ToolCommand::ToggleMirrorX => self.state.tools.symmetry.x ^= true,
             ToolCommand::ToggleMirrorY => self.state.tools.symmetry.y ^= true,
             ToolCommand::TurnBlock => {
@@ -98,6 +100,10 @@ impl App {
         // Whatever was in progress belongs to the other tool.
         self.abort();
         self.state.paint.tool = tool;
+        if tool == Tool::Texture {
+            // It makes whole structure cells.
+            self.apply(ToolCommand::SetLevel(Level::Structure));
+        }
     }
 
     /// Looks for the details that go with structure codes, where painting asks for them.

@@ -5,6 +5,8 @@
 pub enum Question {
     /// A picture to open.
     Picture,
+    /// A picture to take texture from.
+    Texture,
     /// Folders of pictures to import.
     ImportFolder,
     /// Pictures to import.

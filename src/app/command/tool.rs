@@ -1,5 +1,7 @@
 //! The tools of the canvas: which one is in hand, how it is set, and what the pointer does with it.
 
+use std::path::PathBuf;
+
 use eframe::egui::Key;
 use lucide_icons::Icon;
 
@@ -22,6 +24,8 @@ pub enum ToolCommand {
     ToggleMirrorY,
     TurnBlock,
     MirrorBlock,
+    /// Asks for a picture to take texture from.
+    ChooseTexture,
     /// Takes a tool in hand.
     #[strum(disabled)]
     SetTool(Tool),
@@ -47,6 +51,9 @@ pub enum ToolCommand {
     /// Changes a setting of a tool.
     #[strum(disabled)]
     SetOption(ToolOption),
+    /// Sets the picture file that textures are taken from; the picture itself where there is none.
+    #[strum(disabled)]
+    TextureFrom(Option<PathBuf>),
 }
 
 impl CommandGroup for ToolCommand {
@@ -102,6 +109,12 @@ impl CommandGroup for ToolCommand {
                 "Left and right of its cells' places",
                 Icon::FlipHorizontal,
             ),
+            Self::ChooseTexture => Spec::new(
+                "texture.choose",
+                "Take texture from a file…",
+                "The texture brush copies from a picture that you choose",
+                Icon::ImagePlus,
+            ),
             Self::SetLevel(_)
             | Self::SetBrushSize(_)
             | Self::SetScatter(_)
@@ -109,7 +122,8 @@ impl CommandGroup for ToolCommand {
             | Self::SetDetailPolicy(_)
             | Self::SelectCode(..)
             | Self::Stroke(_)
-            | Self::SetOption(_) => return None,
+            | Self::SetOption(_)
+            | Self::TextureFrom(_) => return None,
         })
     }
 
@@ -121,7 +135,8 @@ impl CommandGroup for ToolCommand {
             | Self::ToggleMirrorX
             | Self::ToggleMirrorY
             | Self::TurnBlock
-            | Self::MirrorBlock => Place::Canvas,
+            | Self::MirrorBlock
+            | Self::ChooseTexture => Place::Canvas,
             Self::ToggleLevel
             | Self::SwapCodes
             | Self::SetLevel(_)
@@ -131,7 +146,8 @@ impl CommandGroup for ToolCommand {
             | Self::SetDetailPolicy(_)
             | Self::SelectCode(..)
             | Self::Stroke(_)
-            | Self::SetOption(_) => Place::Everywhere,
+            | Self::SetOption(_)
+            | Self::TextureFrom(_) => Place::Everywhere,
         }
     }
 
@@ -152,7 +168,9 @@ impl CommandGroup for ToolCommand {
             | Self::SetDetailPolicy(_)
             | Self::SelectCode(..)
             | Self::Stroke(_)
-            | Self::SetOption(_) => true,
+            | Self::SetOption(_)
+            | Self::ChooseTexture
+            | Self::TextureFrom(_) => true,
         }
     }
 
@@ -191,6 +209,13 @@ fn spec_of_tool(tool: Tool) -> Spec {
             Icon::Droplets,
         )
         .with_keys(plain(Key::R)),
+        Tool::Texture => Spec::new(
+            "tool.texture",
+            "Texture brush",
+            "Paint with new texture that continues what lies around it, copied from the picture or another one",
+            Icon::Blocks,
+        )
+        .with_keys(plain(Key::T)),
         Tool::Eraser => Spec::new(
             "tool.eraser",
             "Eraser",

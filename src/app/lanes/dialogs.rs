@@ -98,6 +98,7 @@ fn command_for(question: &Question, paths: Vec<PathBuf>) -> Option<Command> {
     let first = paths.first()?.clone();
     Some(match question {
         Question::Picture => FileCommand::OpenFiles(vec![first]).into(),
+        Question::Texture => ToolCommand::TextureFrom(Some(first)).into(),
         Question::ImportFolder | Question::ImportFiles | Question::FindPictures => {
             DatasetCommand::Import(paths).into()
         }
@@ -138,6 +139,12 @@ pub fn system_picker() -> Picker {
             match question {
                 Question::Picture => dialog
                     .set_title("Open a picture")
+                    .add_filter("Pictures", &readable_endings())
+                    .pick_file()
+                    .await
+                    .map(one),
+                Question::Texture => dialog
+                    .set_title("Choose a picture to take texture from")
                     .add_filter("Pictures", &readable_endings())
                     .pick_file()
                     .await

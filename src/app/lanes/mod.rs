@@ -18,7 +18,7 @@ use eframe::egui::Context;
 use super::state::JobKey;
 use textures::Textures;
 
-use crate::engine::{DecodeLane, Desk, Event, Job, JobId, Lane, Ticket, Wake, Worker};
+use crate::engine::{DecodeLane, Desk, Event, Job, JobId, Lane, TextureLane, Ticket, Wake, Worker};
 use crate::error::Result;
 use crate::progress::Stop;
 use crate::render::Gpu;
@@ -29,6 +29,8 @@ pub(in crate::app) struct Lanes {
     background: Worker,
     foreground: Worker,
     pub decode: DecodeLane,
+    /// New texture for the texture brush.
+    pub texture: TextureLane,
     pub desk: Desk,
     pub textures: Textures,
 }
@@ -42,6 +44,7 @@ impl Lanes {
             background: Worker::start(wake.clone())?,
             foreground: Worker::start(wake.clone())?,
             decode: DecodeLane::start(wake.clone())?,
+            texture: TextureLane::start(wake.clone())?,
             desk: Desk::start(wake.clone())?,
             textures: Textures::start(ctx, gpu, wake)?,
         })

@@ -186,6 +186,22 @@ impl State {
         self.session.project.as_ref().map(|project| &project.marks)
     }
 
+    /// Codes of a level that are not to be offered, by number; empty where none are.
+    pub fn muted(&self, level: Level) -> Vec<bool> {
+        let canvas = self.session.canvas.as_ref();
+        let Some(canvas) = canvas.filter(|_| self.marks().is_some()) else {
+            return Vec::new();
+        };
+        let codes = canvas.model.codebooks().size(level);
+        let codes = codes.min(u32::from(u16::MAX)) as u16;
+        let muted: Vec<bool> = (0..codes).map(|code| self.is_muted(level, code)).collect();
+        if muted.contains(&true) {
+            muted
+        } else {
+            Vec::new()
+        }
+    }
+
     /// Whether a code is not to be offered.
     pub fn is_muted(&self, level: Level, code: u16) -> bool {
         (self.marks()).is_some_and(|marks| marks.is_muted(level, code))

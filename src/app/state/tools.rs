@@ -1,5 +1,6 @@
 //! The tools of the canvas, how they are set, and what one of them is in the middle of.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use strum::IntoEnumIterator;
@@ -18,6 +19,7 @@ pub enum Tool {
     Pattern,
     Clone,
     Smudge,
+    Texture,
     Eyedropper,
     Bucket,
     Gradient,
@@ -39,7 +41,7 @@ impl Tool {
     pub const fn is_brush(self) -> bool {
         matches!(
             self,
-            Tool::Brush | Tool::Pattern | Tool::Clone | Tool::Smudge | Tool::Eraser
+            Tool::Brush | Tool::Pattern | Tool::Clone | Tool::Smudge | Tool::Texture | Tool::Eraser
         )
     }
 
@@ -80,6 +82,9 @@ impl Tool {
             Tool::Pattern => "Ctrl+Shift and drag: take a block  ·  Shift: a straight line",
             Tool::Clone => "Ctrl-click: where to clone from  ·  Shift: a straight line",
             Tool::Smudge => "Drag codes along  ·  Shift: a straight line",
+            Tool::Texture => {
+                "Drag: new texture that continues what lies around it  ·  Esc: take it back"
+            }
             Tool::Eraser => "Shift: a straight line",
             Tool::Bucket => "Click: fill what is alike  ·  Ctrl: take a code",
             Tool::Gradient => "Drag from the first code to the second  ·  Shift: in steps of 45°",
@@ -140,6 +145,13 @@ pub enum Gesture {
         /// Whether Shift was held from the start, so that it is not asking for an even shape.
         began_with_shift: bool,
     },
+    /// Cells come from the texture lane.
+    Texture {
+        /// The lane's number of the stroke.
+        number: u64,
+        /// The pointer was let go; what is still to be made comes.
+        is_ending: bool,
+    },
     Gradient {
         from: (f32, f32),
         to: (f32, f32),
@@ -170,6 +182,10 @@ pub enum ToolOption {
     Layout(Layout),
     Aligned(bool),
     SmudgePercent(u32),
+    /// How freely textures choose among what fits, in percent.
+    FreedomPercent(u32),
+    /// Each texture stroke draws with the next seed, or all with this one.
+    TextureSeed(Option<u32>),
     ErasesToEmpty(bool),
     TolerancePercent(u32),
     Contiguous(bool),
@@ -198,6 +214,11 @@ pub struct ToolBox {
     pub layout: Layout,
     pub is_aligned: bool,
     pub smudge_percent: u32,
+    pub freedom_percent: u32,
+    /// The seed that all textures are drawn with, where they share one.
+    pub texture_seed: Option<u32>,
+    /// A picture file that textures are taken from, instead of the picture itself.
+    pub texture_from: Option<PathBuf>,
     pub erases_to_empty: bool,
     /// How unlike codes may be that bucket and wand take together, in percent of the distance between two codes taken at random.
     pub tolerance_percent: u32,
@@ -224,6 +245,9 @@ impl Default for ToolBox {
             layout: Layout::Stamp,
             is_aligned: false,
             smudge_percent: 60,
+            freedom_percent: 20,
+            texture_seed: None,
+            texture_from: None,
             erases_to_empty: false,
             tolerance_percent: 0,
             is_contiguous: true,
@@ -250,6 +274,8 @@ impl ToolBox {
             layout: self.layout,
             is_aligned: self.is_aligned,
             smudge_percent: self.smudge_percent,
+            freedom_percent: self.freedom_percent,
+            texture_seed: self.texture_seed,
             erases_to_empty: self.erases_to_empty,
             tolerance_percent: self.tolerance_percent,
             is_contiguous: self.is_contiguous,
@@ -278,6 +304,8 @@ impl ToolBox {
             ToolOption::Layout(layout) => self.layout = layout,
             ToolOption::Aligned(is_aligned) => self.is_aligned = is_aligned,
             ToolOption::SmudgePercent(percent) => self.smudge_percent = percent.clamp(5, 100),
+            ToolOption::FreedomPercent(percent) => self.freedom_percent = percent.min(100),
+            ToolOption::TextureSeed(seed) => self.texture_seed = seed,
             ToolOption::ErasesToEmpty(empties) => self.erases_to_empty = empties,
             ToolOption::TolerancePercent(percent) => self.tolerance_percent = percent.min(100),
             ToolOption::Contiguous(is_contiguous) => self.is_contiguous = is_contiguous,

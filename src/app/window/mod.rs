@@ -69,6 +69,8 @@ impl MainWindow {
             ctx.request_repaint();
         }
         frame_times.did("replies");
+        app.take_textures();
+        frame_times.did("new texture");
         app.take_patches();
         frame_times.did("patches");
         let mut commands = app.take_answers();

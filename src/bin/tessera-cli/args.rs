@@ -117,7 +117,7 @@ pub enum Command {
     /// Make new pictures from existing ones: every cell is copied from one of them, and how much in one piece is said.
     Generate {
         #[command(subcommand)]
-        what: crate::generate::What,
+        what: Box<crate::generate::What>,
     },
     /// Apply an edit script to a picture. With `--project` the document and its strokes are kept there.
     Edit {

@@ -129,9 +129,7 @@ pub fn run(args: &Args, runner: &Runner, printer: &mut Printer) -> Result<()> {
             };
             runner.report(job, printer)
         }
-        Command::Generate { what } => {
-            runner.report(generate::job(what, existing, device)?, printer)
-        }
+        Command::Generate { what } => generate::run(what, (existing, device), runner, printer),
         Command::Codebook { model, out } => {
             let job = CodebookJob {
                 model: model.source()?,

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use tessera::engine::{
     Budget, CheckpointChoice, CodebookJob, DeviceChoice, EditJob, Existing, ExportJob,
-    ExportTarget, ImportJob, ImportOptions, Imported, ModelSource, OpenJob, Preset, ReconstructJob,
-    Storage, TrainJob, TrainStart, write_bytes, write_samples,
+    ExportTarget, FromPictures, GenerateJob, GenerateLook, ImportJob, ImportOptions, Imported,
+    Making, ModelSource, OpenJob, Preset, ReconstructJob, Storage, TrainJob, TrainStart, Wrap,
+    write_bytes, write_samples,
 };
 use tessera::error::{Error, Kind, Result};
 
@@ -14,6 +15,8 @@ use crate::runner::Runner;
 
 /// The sample that is edited.
 const EDITED: &str = "fragrant-chamomile";
+/// Side of the generated tile.
+const TILE_PX: u32 = 320;
 const SCRIPT: &[u8] = include_bytes!("../../../assets/demo-edits.json");
 /// Pictures of the reconstruction sheet.
 const SHOWN: [&str; 6] = [
@@ -117,7 +120,7 @@ pub fn run(
     )?;
     runner.run(
         EditJob {
-            model: tuned,
+            model: tuned.clone(),
             target: EDITED.into(),
             script,
             out: target("edited.png"),
@@ -125,8 +128,36 @@ pub fn run(
         },
         printer,
     )?;
+    runner.run(
+        GenerateJob {
+            model: tuned,
+            making: Making::New {
+                width: TILE_PX,
+                height: TILE_PX,
+                wrap: Wrap { x: true, y: true },
+            },
+            from: FromPictures {
+                files: vec![pictures.join(EDITED).with_extension("jpg")],
+                project: None,
+            },
+            look: GenerateLook {
+                seed: 1,
+                variety: 1.0,
+                ..GenerateLook::default()
+            },
+            count: 1,
+            maps: Vec::new(),
+            has_sheet: true,
+            has_origins: false,
+            out: out.join("tile.png"),
+            existing: Existing::Refuse,
+            device,
+        },
+        printer,
+    )?;
     printer.note(&format!(
-        "Done. Look at the pictures in {}: reconstruction/sheet.png, codebook.png, before.png, edited.png.",
+        "Done. Look at the pictures in {}: reconstruction/sheet.png, codebook.png, before.png, edited.png, and tile.png, a seamless \
+         tile of its cells (tile.sheet.png repeats it).",
         out.display()
     ));
     Ok(())

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use tessera::engine::{
-    DeviceChoice, Existing, FromPictures, FromProject, GenerateJob, GenerateLook, Level, Making,
-    Wrap,
+    DeviceChoice, Existing, FromPictures, FromProject, GenerateAgainJob, GenerateJob, GenerateLook,
+    Level, Making, Storage, Wrap,
 };
 use tessera::error::{Error, Result};
 
 use crate::args::ModelArgs;
+use crate::print::Printer;
+use crate::runner::Runner;
 
 #[derive(Debug, Subcommand)]
 pub enum What {
@@ -32,7 +34,8 @@ pub enum What {
         #[command(flatten)]
         how: How,
     },
-    /// Make a part of a picture anew, from the rest of it and the pictures of `--from`.
+    /// Make a part of a picture anew, from the rest of it and the pictures of `--from`. With `--project` PICTURE may also name a
+    /// document of it, and a single fill is put onto the document as one step that can be undone.
     Fill {
         picture: PathBuf,
         /// A picture of the same size: white, or opaque where it has transparency, is made anew.
@@ -61,6 +64,32 @@ pub enum What {
         wrap: Axes,
         #[command(flatten)]
         how: How,
+    },
+    /// Make what a document of a project holds again, with the settings that it keeps: the same bytes for the same seed.
+    Again {
+        #[arg(long)]
+        project: PathBuf,
+        /// Name or number; the newest where it is left out.
+        #[arg(long)]
+        document: Option<String>,
+        /// A .png file; a folder for more than one picture.
+        #[arg(long, short)]
+        out: PathBuf,
+        /// Another seed than its own.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Pictures, of seeds that follow each other.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        count: u32,
+        /// Also make each result a document of the project.
+        #[arg(long)]
+        keep: bool,
+        /// Also write a sheet of source and results.
+        #[arg(long)]
+        sheet: bool,
+        /// Also write where each cell comes from, as a picture and as JSON.
+        #[arg(long)]
+        origins: bool,
     },
 }
 
@@ -128,6 +157,19 @@ pub struct How {
     /// Codes that should appear more often.
     #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = code)]
     boost: Vec<(Level, u16)>,
+    /// What shall come from where: a picture of the result's size in plain colours; a cell is taken from where the source's own
+    /// label map (`--source-labels`) has its colour. Transparent where any cell will do.
+    #[arg(long, value_name = "PNG", requires = "source_labels")]
+    labels: Option<PathBuf>,
+    /// One label map for each picture to take from, in their order; the picture that is filled, extended or varied comes first.
+    #[arg(long, value_name = "PNG", value_delimiter = ',', requires = "labels")]
+    source_labels: Vec<PathBuf>,
+    /// Also take from the pictures as a mirror shows them.
+    #[arg(long)]
+    mirrored: bool,
+    /// Also take from the pictures turned by quarters.
+    #[arg(long)]
+    turned: bool,
     /// Further pictures of the source's size (normals, heights) to put together in the same way.
     #[arg(long, value_name = "PNG", value_delimiter = ',')]
     maps: Vec<PathBuf>,
@@ -139,11 +181,49 @@ pub struct How {
     origins: bool,
 }
 
-/// What the arguments ask for.
+/// Does what the arguments ask for.
 ///
 /// # Errors
-/// Of opening the project; `Usage` where there is nothing to take from.
-pub fn job(what: &What, existing: Existing, device: DeviceChoice) -> Result<GenerateJob> {
+/// Of opening the project, and of the job; `Usage` where there is nothing to take from.
+pub fn run(
+    what: &What,
+    (existing, device): (Existing, DeviceChoice),
+    runner: &Runner,
+    printer: &mut Printer,
+) -> Result<()> {
+    if let Some(job) = job(what, existing, device)? {
+        return runner.report(job, printer);
+    }
+    if let What::Again {
+        project,
+        document,
+        out,
+        seed,
+        count,
+        keep,
+        sheet,
+        origins,
+    } = what
+    {
+        let job = GenerateAgainJob {
+            project: Storage::open(project)?,
+            document: document.clone(),
+            seed: *seed,
+            count: *count,
+            keeps: *keep,
+            has_sheet: *sheet,
+            has_origins: *origins,
+            out: out.clone(),
+            existing,
+            device,
+        };
+        return runner.report(job, printer);
+    }
+    Ok(())
+}
+
+/// What the arguments ask for; `None` where that is another job.
+fn job(what: &What, existing: Existing, device: DeviceChoice) -> Result<Option<GenerateJob>> {
     let (making, how, is_open) = match what {
         What::Tile { size, wrap, how } => (new(*size, (*wrap).into()), how, false),
         What::New { size, how } => (new(*size, Wrap::default()), how, false),
@@ -172,6 +252,7 @@ pub fn job(what: &What, existing: Existing, device: DeviceChoice) -> Result<Gene
                 true,
             )
         }
+        What::Again { .. } => return Ok(None),
     };
     let model = how.model.source()?;
     let is_project = model.project().is_some() && how.from.is_empty();
@@ -182,7 +263,7 @@ pub fn job(what: &What, existing: Existing, device: DeviceChoice) -> Result<Gene
             "Name pictures with --from, or a project with --project",
         ));
     }
-    Ok(GenerateJob {
+    Ok(Some(GenerateJob {
         model,
         making,
         from: FromPictures {
@@ -200,6 +281,10 @@ pub fn job(what: &What, existing: Existing, device: DeviceChoice) -> Result<Gene
             height: how.height,
             guide: how.guide.clone(),
             guide_weight: how.guide_weight,
+            labels: how.labels.clone(),
+            source_labels: how.source_labels.clone(),
+            is_mirrored: how.mirrored,
+            is_turned: how.turned,
             muted: how.mute.clone(),
             boosted: how.boost.clone(),
         },
@@ -210,7 +295,7 @@ pub fn job(what: &What, existing: Existing, device: DeviceChoice) -> Result<Gene
         out: how.out.clone(),
         existing,
         device,
-    })
+    }))
 }
 
 const fn new((width, height): (u32, u32), wrap: Wrap) -> Making {

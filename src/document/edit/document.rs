@@ -333,6 +333,13 @@ impl Document {
         Ok(())
     }
 
+    /// Says what the open stroke was generated with: see [`Stroke::settings`].
+    pub fn describe_stroke(&mut self, settings: Option<Arc<str>>) {
+        if let Some(open) = &mut self.open {
+            open.settings = settings;
+        }
+    }
+
     pub const fn is_stroke_open(&self) -> bool {
         self.open.is_some()
     }

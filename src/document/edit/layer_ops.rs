@@ -388,6 +388,7 @@ impl Document {
             coordinates,
             sources: Vec::new(),
             edits,
+            settings: None,
         };
         stroke.list_sources(&self.sources);
         let stroke = Arc::new(stroke);

@@ -1,6 +1,7 @@
 //! Strokes as transactions: what one changes, and how it is done and taken back.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,8 @@ pub struct Stroke {
     pub sources: Vec<(u16, SourceRef)>,
     /// Changes of the layers themselves, done after the deltas.
     pub edits: Vec<LayerEdit>,
+    /// What it was generated with, for those who can do so again (JSON); `None` for what was painted by hand.
+    pub settings: Option<Arc<str>>,
 }
 
 impl Stroke {
@@ -64,6 +67,7 @@ impl Stroke {
             coordinates: Vec::new(),
             sources: Vec::new(),
             edits: Vec::new(),
+            settings: None,
         }
     }
 
@@ -273,6 +277,7 @@ pub(crate) struct OpenStroke {
     position: HashMap<(Level, u32), u32>,
     coordinates: Vec<CoordinateDelta>,
     coordinate_position: HashMap<u32, u32>,
+    pub settings: Option<Arc<str>>,
 }
 
 impl OpenStroke {
@@ -329,6 +334,7 @@ impl OpenStroke {
             coordinates: self.coordinates,
             sources: Vec::new(),
             edits: Vec::new(),
+            settings: self.settings,
         }
     }
 }

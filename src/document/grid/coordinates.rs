@@ -12,6 +12,7 @@ use crate::document::grid::codes::Codes;
 use crate::document::grid::geometry::{Geometry, Level, Wrap};
 use crate::document::grid::source::Source;
 use crate::document::grid::sparse::SparseGrid;
+use crate::document::tools::block::Turn;
 use crate::error::{Error, Kind, Result};
 
 /// Most pictures, beside its own, that the cells of a document can come from.
@@ -95,22 +96,28 @@ pub struct SourceRef {
     pub height: u32,
     /// For people.
     pub name: String,
+    /// How the picture lies: cells come from it after this turn. Width and height are those of the turned picture.
+    #[serde(default, skip_serializing_if = "Turn::is_none")]
+    pub turn: Turn,
 }
 
 impl SourceRef {
     /// Whether both are the same picture, whatever they are called.
     pub fn is_same(&self, other: &Self) -> bool {
         self.content_hash == other.content_hash
+            && self.turn == other.turn
             && (self.width, self.height) == (other.width, other.height)
     }
 
     /// # Errors
-    /// `Damaged` for a hash that is none, a size that no picture has, or a name that is too long.
+    /// `Damaged` for a hash that is none, a size that no picture has, a turn of more than three quarters, or a name that is
+    /// too long.
     pub fn check(&self) -> Result<()> {
         let is_hash = self.content_hash.len() == 64
             && (self.content_hash.bytes())
                 .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         let is_sound = is_hash
+            && self.turn.quarters < 4
             && self.name.len() <= MAX_SOURCE_NAME_BYTES
             && Geometry::new(self.width, self.height).is_ok();
         if is_sound {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::document::grid::geometry::Geometry;
+use crate::document::tools::block::Turn;
 use crate::error::{Error, Kind, Result};
 
 /// Straight-alpha sRGB pixels, row by row, four values per pixel; shared, never changed.
@@ -41,6 +42,24 @@ impl Source {
         })
     }
 
+    /// The same picture mirrored and turned; itself where the turn does nothing.
+    ///
+    /// # Errors
+    /// None for a picture.
+    pub fn turned(self, turn: Turn) -> Result<Self> {
+        if turn.is_none() {
+            return Ok(self);
+        }
+        let (width, height) = match turn.quarters % 2 {
+            0 => (self.width(), self.height()),
+            _ => (self.height(), self.width()),
+        };
+        match &self.rgba16 {
+            Some(rgba16) => Self::from_rgba16(width, height, turned(rgba16, self.geometry, turn)),
+            None => Self::from_rgba8(width, height, turned(&self.rgba8, self.geometry, turn)),
+        }
+    }
+
     pub const fn geometry(&self) -> Geometry {
         self.geometry
     }
@@ -67,6 +86,32 @@ impl Source {
     pub fn depth_bits(&self) -> u8 {
         if self.rgba16.is_some() { 16 } else { 8 }
     }
+}
+
+/// Pixels of four channels, mirrored first and then turned clockwise.
+fn turned<T: Copy>(pixels: &[T], geometry: Geometry, turn: Turn) -> Vec<T> {
+    let (pixels, _) = pixels.as_chunks::<4>();
+    let (w, h) = (geometry.width() as usize, geometry.height() as usize);
+    let (width, height) = if turn.quarters.is_multiple_of(2) {
+        (w, h)
+    } else {
+        (h, w)
+    };
+    let from = |x: usize, y: usize| {
+        // Where it was before each quarter turn.
+        let (x, y) = match turn.quarters % 4 {
+            0 => (x, y),
+            1 => (y, h - 1 - x),
+            2 => (w - 1 - x, h - 1 - y),
+            _ => (w - 1 - y, x),
+        };
+        let x = if turn.is_mirrored { w - 1 - x } else { x };
+        pixels[y * w + x]
+    };
+    (0..height)
+        .flat_map(|y| (0..width).map(move |x| (x, y)))
+        .flat_map(|(x, y)| from(x, y))
+        .collect()
 }
 
 /// The nearest 8-bit value: 65,535 ↦ 255, and `257·v ↦ v` exactly.
@@ -104,6 +149,36 @@ mod tests {
             let exact = (f64::from(v) * 255.0 / 65_535.0).round() as u8;
             assert_eq!(to_8_bit(v), exact, "{v}");
         }
+    }
+
+    #[test]
+    fn a_picture_turns_clockwise_after_it_is_mirrored() {
+        // 1 2 3
+        // 4 5 6
+        let pixels = (1..=6u8).flat_map(|v| [v, v, v, 255]).collect();
+        let source = Source::from_rgba8(3, 2, pixels).unwrap();
+        let shown = |number: u8| {
+            let turned = source
+                .clone()
+                .turned(Turn::of_number(number).unwrap())
+                .unwrap();
+            let pixels = turned
+                .rgba8()
+                .chunks_exact(4)
+                .map(|p| p[0])
+                .collect::<Vec<_>>();
+            (turned.width(), pixels)
+        };
+        assert_eq!(shown(0), (3, vec![1, 2, 3, 4, 5, 6]));
+        assert_eq!(shown(1), (2, vec![4, 1, 5, 2, 6, 3]));
+        assert_eq!(shown(2), (3, vec![6, 5, 4, 3, 2, 1]));
+        assert_eq!(shown(3), (2, vec![3, 6, 2, 5, 1, 4]));
+        assert_eq!(shown(4), (3, vec![3, 2, 1, 6, 5, 4]));
+        assert_eq!(shown(5), (2, vec![6, 3, 5, 2, 4, 1]));
+        for number in 0..8 {
+            assert_eq!(Turn::of_number(number).unwrap().number(), number);
+        }
+        assert_eq!(Turn::of_number(8), None);
     }
 
     #[test]

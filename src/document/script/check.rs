@@ -2,10 +2,14 @@
 
 use super::{Area, EditScript, Operation, StampDetail, describe, limit, malformed};
 use crate::document::grid::geometry::Level;
+use crate::document::tools::TextureStroke;
 use crate::document::tools::brush::Brush;
 use crate::error::Result;
 
 const MAX_POINTS: usize = 1_000_000;
+/// Each may make new cells: minutes of work.
+const MAX_TEXTURE_POINTS: usize = 10_000;
+const MAX_BORDER: u32 = 64;
 const MAX_PATTERN_CELLS: u64 = 1 << 20;
 
 impl EditScript {
@@ -46,6 +50,31 @@ impl EditScript {
                     check_path(points, brush).or_else(|why| fail(&why))?;
                     if block.is_some() == copy.is_some() {
                         fail("give either `block` or `copy`")?;
+                    }
+                }
+                Operation::Quilt { look, .. } => {
+                    look.check().or_else(|e| fail(&e.notice.why))?;
+                }
+                Operation::Seamless { border, look } => {
+                    look.check().or_else(|e| fail(&e.notice.why))?;
+                    if !(1..=MAX_BORDER).contains(border) {
+                        fail("`border` is not from 1 to 64")?;
+                    }
+                }
+                Operation::Texture {
+                    points,
+                    brush,
+                    look,
+                    ..
+                } => {
+                    points_total += points.len();
+                    check_path(points, brush).or_else(|why| fail(&why))?;
+                    look.check().or_else(|e| fail(&e.notice.why))?;
+                    if points.len() > MAX_TEXTURE_POINTS {
+                        fail("a texture stroke has more than 10,000 points")?;
+                    }
+                    if brush.size > TextureStroke::MAX_SIZE_CELLS {
+                        fail("a texture brush has at most 16 cells")?;
                     }
                 }
                 Operation::Select { area, .. } => match area {

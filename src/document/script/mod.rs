@@ -31,11 +31,14 @@
 //!     {"op": "clone", "level": "detail", "source": [4, 4], "points": [[20, 20], [24, 20]], "brush": {"size": 4}},
 //!     {"op": "smudge", "level": "structure", "points": [[2, 2], [9, 2]], "strength": 0.7},
 //!     {"op": "move", "level": "structure", "by": [3, 0], "copy": true},
+//!     {"op": "quilt", "rect": {"x": 3, "y": 2, "width": 4, "height": 3}, "look": {"seed": 7, "freedom": 0.3}},
+//!     {"op": "texture", "points": [[4, 4], [9, 5]], "brush": {"size": 3}, "look": {"from": ["moss.jpg"]}},
+//!     {"op": "seamless", "border": 2},
 //!     {"op": "undo", "count": 2},
 //!     {"op": "redo"}
 //!   ]
 //! }"#).unwrap();
-//! assert_eq!(script.operations.len(), 20);
+//! assert_eq!(script.operations.len(), 23);
 //! ```
 //!
 //! - `unit` is `"cells"` of the operation's level (the default; the first cell's middle is
@@ -59,6 +62,11 @@
 //!   (the default) or `"tile"`, `"aligned"` to the canvas or free. `clone` paints what lies at `source` when
 //!   its first point is there. `smudge` drags codes along; `move` takes the selection elsewhere and leaves
 //!   the code `leaves` behind, with empty detail, or the cells as they were with `copy`.
+//! - `quilt`, `texture` and `seamless` copy cells, with their texture, from where they fit what lies around: from the picture as
+//!   it is at that moment or, with `look.from`, from picture files (beside the script, where their names are relative). `quilt`
+//!   makes the selection or `rect` anew, `texture` what the brush (`size` in structure cells, 16 at most) passes over, and
+//!   `seamless` the `border` structure cells on both sides of each border that wraps. `look` has the `seed` (0) and the `freedom`
+//!   (0.2), from 0, always what fits best, to 1. They work on whole structure cells, and need a model.
 //! - `stamp` places the block's top left cell at `at`; what hangs over the border is cut, or
 //!   wrapped on a wrapping canvas. `copy` reads the cells as they are at that moment.
 
@@ -75,8 +83,10 @@ use crate::document::alphabet::vectors::Alphabet;
 use crate::document::edit::stroke::Stroke;
 use crate::document::grid::codes::Codebooks;
 use crate::document::grid::dirty::Dirty;
+use crate::document::tools::TextureMaker;
 use crate::document::{DetailPolicy, Document};
 use crate::error::{Error, Kind, Result};
+use crate::progress::Observer;
 pub use operation::{Area, EraseTo, Operation, Pattern, StampDetail, Unit};
 
 /// The script format written and read here.
@@ -100,6 +110,13 @@ pub struct Applied {
     pub strokes: Vec<Arc<Stroke>>,
     /// The cells touched, in padded pixels, without halo.
     pub dirty: Dirty,
+}
+
+/// Who makes the textures of a script, and is asked whether to stop.
+#[derive(Clone, Copy)]
+pub struct Textures<'a> {
+    pub maker: Option<&'a Arc<dyn TextureMaker>>,
+    pub observer: &'a dyn Observer,
 }
 
 impl EditScript {
@@ -181,6 +198,23 @@ impl EditScript {
         })
     }
 
+    /// The picture files that its textures are taken from, each once.
+    pub fn pictures(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = (self.operations.iter())
+            .filter_map(Operation::texture_look)
+            .flat_map(|look| &look.from)
+            .map(String::as_str)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Whether it makes textures.
+    pub fn makes_textures(&self) -> bool {
+        (self.operations.iter()).any(|operation| operation.texture_look().is_some())
+    }
+
     /// As [`EditScript::apply_with`], for scripts that need no vectors.
     ///
     /// # Errors
@@ -195,9 +229,26 @@ impl EditScript {
     /// `Usage` naming the operation for a code or a place that does not exist; `Limit` for strokes
     /// that would take minutes.
     pub fn apply_with(&self, document: &mut Document, alphabet: &Alphabet) -> Result<Applied> {
+        let nobody = Textures {
+            maker: None,
+            observer: &(),
+        };
+        self.apply_by(document, alphabet, nobody)
+    }
+
+    /// As [`EditScript::apply_with`], with somebody who makes textures.
+    ///
+    /// # Errors
+    /// As [`EditScript::apply_with`]; those of the textures; `Cancelled`.
+    pub fn apply_by(
+        &self,
+        document: &mut Document,
+        alphabet: &Alphabet,
+        textures: Textures<'_>,
+    ) -> Result<Applied> {
         self.check()?;
         let mut edited = document.clone();
-        let applied = run::run(&self.operations, &mut edited, alphabet)?;
+        let applied = run::run(&self.operations, &mut edited, alphabet, textures)?;
         *document = edited;
         Ok(applied)
     }

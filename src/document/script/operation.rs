@@ -7,7 +7,7 @@ use crate::document::edit::selection::Combine;
 use crate::document::grid::geometry::{Level, Rect};
 use crate::document::tools::block::{Block, Turn};
 use crate::document::tools::brush::Brush;
-use crate::document::tools::{GradientShape, Layout, Path, Symmetry};
+use crate::document::tools::{GradientShape, Layout, Path, Symmetry, TextureLook};
 
 /// What coordinates count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -239,6 +239,34 @@ pub enum Operation {
         #[serde(default)]
         symmetry: Symmetry,
     },
+    /// Makes the selection, or a rectangle, anew by what lies around it.
+    Quilt {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rect: Option<Rect>,
+        #[serde(default)]
+        unit: Unit,
+        #[serde(default)]
+        look: TextureLook,
+    },
+    /// Paints with texture that continues what lies around it.
+    Texture {
+        points: Vec<(f32, f32)>,
+        #[serde(default)]
+        unit: Unit,
+        /// In structure cells.
+        #[serde(default = "texture_brush")]
+        brush: Brush,
+        #[serde(default)]
+        look: TextureLook,
+    },
+    /// Makes the cells along the borders that wrap anew, so that they meet without a seam.
+    Seamless {
+        /// Structure cells on each side of a border.
+        #[serde(default = "border")]
+        border: u32,
+        #[serde(default)]
+        look: TextureLook,
+    },
     Move {
         level: Level,
         /// Cells of the level.
@@ -259,6 +287,16 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// How its texture is made; `None` where it makes none.
+    pub(super) const fn texture_look(&self) -> Option<&TextureLook> {
+        match self {
+            Operation::Quilt { look, .. }
+            | Operation::Texture { look, .. }
+            | Operation::Seamless { look, .. } => Some(look),
+            _ => None,
+        }
+    }
+
     /// Its name in the script and the history.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -274,11 +312,25 @@ impl Operation {
             Operation::Pattern { .. } => "pattern",
             Operation::Clone { .. } => "clone",
             Operation::Smudge { .. } => "smudge",
+            Operation::Quilt { .. } => "quilt",
+            Operation::Texture { .. } => "texture",
+            Operation::Seamless { .. } => "seamless",
             Operation::Move { .. } => "move",
             Operation::Undo { .. } => "undo",
             Operation::Redo { .. } => "redo",
         }
     }
+}
+
+fn texture_brush() -> Brush {
+    Brush {
+        size: 3,
+        ..Brush::default()
+    }
+}
+
+fn border() -> u32 {
+    2
 }
 
 fn yes() -> bool {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::areas::{area, cell_at, inside, to_cells, to_px};
-use super::{Applied, Area, EraseTo, Operation, Unit, describe, limit};
+use super::{Applied, Area, EraseTo, Operation, Textures, Unit, describe, limit};
 use crate::document::alphabet::vectors::Alphabet;
 use crate::document::edit::selection::Selection;
 use crate::document::edit::stroke::Stroke;
@@ -11,9 +11,12 @@ use crate::document::grid::geometry::DETAIL_STRIDE_PX;
 use crate::document::grid::geometry::Level;
 use crate::document::tools::block::Block;
 use crate::document::tools::brush::Brush;
-use crate::document::tools::{self, BrushStroke, Easel, Medium, Path, Setup, Symmetry, Transfer};
+use crate::document::tools::{
+    self, BrushStroke, Easel, Medium, Path, Setup, Symmetry, TextureLook, TextureMaker,
+    TextureStroke, Transfer,
+};
 use crate::document::{DetailPolicy, Document};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Cells that the brush strokes of one script may look at.
 const MAX_BRUSH_WORK: u64 = 1 << 32;
@@ -22,10 +25,12 @@ pub(super) fn run(
     operations: &[Operation],
     document: &mut Document,
     alphabet: &Alphabet,
+    textures: Textures<'_>,
 ) -> Result<Applied> {
     let mut run = Run {
         document,
         alphabet,
+        textures,
         selection: None,
         applied: Applied::default(),
         work: 0,
@@ -42,6 +47,7 @@ pub(super) fn run(
 struct Run<'a> {
     document: &'a mut Document,
     alphabet: &'a Alphabet,
+    textures: Textures<'a>,
     selection: Option<Selection>,
     applied: Applied,
     work: u64,
@@ -112,6 +118,24 @@ impl Run<'_> {
                 }
                 stroke
             }
+            Operation::Quilt { look, .. } | Operation::Seamless { look, .. } => {
+                let cells = self.cells_to_make(operation)?;
+                let maker = Arc::clone(self.maker()?);
+                let observer = self.textures.observer;
+                let label = label(operation);
+                tools::texture_fill(&mut self.easel(), label, &*maker, (&cells, look), observer)?
+            }
+            Operation::Texture {
+                points,
+                unit,
+                brush,
+                look,
+            } => {
+                let points: Vec<_> = (points.iter())
+                    .map(|p| to_px(*p, *unit, Level::Structure))
+                    .collect();
+                self.texture(&points, (*brush, look.clone()), label(operation))?
+            }
             _ => match self.brush(operation)? {
                 Some((strokes, medium)) => self.paint(&strokes, medium, operation)?,
                 None => (self.easel()).stroke(label(operation), |easel| area(easel, operation))?,
@@ -126,6 +150,86 @@ impl Run<'_> {
 
     fn easel(&mut self) -> Easel<'_> {
         Easel::new(self.document, self.selection.as_ref(), self.alphabet)
+    }
+
+    fn maker(&self) -> Result<&Arc<dyn TextureMaker>> {
+        self.textures.maker.ok_or_else(|| {
+            Error::usage(
+                "could not run the edit script",
+                "textures need a model, and there is none here",
+                "Apply the script with `tessera-cli edit`",
+            )
+        })
+    }
+
+    /// Structure cells that are to be made anew.
+    fn cells_to_make(&self, operation: &Operation) -> Result<Vec<u32>> {
+        let geometry = self.document.geometry();
+        let bounds = geometry.grid_bounds(Level::Structure);
+        let count = geometry.cell_count(Level::Structure) as u32;
+        let of = |is_in: &dyn Fn(u32, u32) -> bool| {
+            (0..count)
+                .filter(|index| is_in(index % bounds.width, index / bounds.width))
+                .collect::<Vec<_>>()
+        };
+        match operation {
+            Operation::Quilt {
+                rect: Some(rect),
+                unit,
+                ..
+            } => {
+                let rect = to_cells(*rect, *unit, Level::Structure);
+                inside(rect, bounds)?;
+                Ok(of(&|x, y| rect.contains(x, y)))
+            }
+            Operation::Quilt { .. } => match &self.selection {
+                Some(selection) => Ok(selection.cells(Level::Structure).collect()),
+                None => Err(Error::usage(
+                    "could not run the edit script",
+                    "nothing is selected, and without surroundings there is nothing to continue",
+                    "Give a `rect`, or select first",
+                )),
+            },
+            Operation::Seamless { border, .. } => {
+                let wrap = self.document.wrap();
+                if !wrap.x && !wrap.y {
+                    return Err(Error::usage(
+                        "could not run the edit script",
+                        "the picture wraps on no axis, so that none of its borders meet",
+                        "Let the picture wrap first",
+                    ));
+                }
+                let is_near = |at: u32, cells: u32, wraps: bool| {
+                    wraps && (at < *border || at >= cells.saturating_sub(*border))
+                };
+                Ok(of(&|x, y| {
+                    is_near(x, bounds.width, wrap.x) || is_near(y, bounds.height, wrap.y)
+                }))
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn texture(
+        &mut self,
+        points: &[(f32, f32)],
+        how: (Brush, TextureLook),
+        label: String,
+    ) -> Result<Option<Arc<Stroke>>> {
+        let Some((first, others)) = points.split_first() else {
+            return Ok(None);
+        };
+        let maker = Arc::clone(self.maker()?);
+        let observer = self.textures.observer;
+        let mut easel = self.easel();
+        let mut stroke = TextureStroke::press(&mut easel, how, maker, label, *first)?;
+        stroke.dab(&mut easel, *first, observer)?;
+        for point in others {
+            for at in stroke.steps(*point) {
+                stroke.dab(&mut easel, at, observer)?;
+            }
+        }
+        Ok(stroke.release(&mut easel))
     }
 
     fn touched(&mut self, stroke: &Stroke) {
@@ -412,6 +516,9 @@ fn label(operation: &Operation) -> String {
         Operation::Pattern { level, .. } => format!("Pattern, {level}"),
         Operation::Clone { level, .. } => format!("Clone, {level}"),
         Operation::Smudge { level, .. } => format!("Smudge, {level}"),
+        Operation::Quilt { .. } => "Fill from pictures".to_owned(),
+        Operation::Texture { .. } => "Texture".to_owned(),
+        Operation::Seamless { .. } => "Seamless borders".to_owned(),
         Operation::Move { level, copy, .. } => {
             let what = if *copy { "Duplicate" } else { "Move" };
             format!("{what}, {level}")

@@ -461,3 +461,36 @@ fn the_scripts_shown_in_the_readme_are_sound() {
         assert!(!script.operations.is_empty() && !script.pulls_detail());
     }
 }
+
+#[test]
+fn textures_that_cannot_be_made_are_refused_with_the_reason() {
+    let refused = |operation: &str, why: &str| {
+        let told = error(operation);
+        assert!(told.contains(why), "{operation}: {told}");
+    };
+    refused(r#"{"op":"quilt","look":{"freedom":1.5}}"#, "from 0 to 1");
+    refused(r#"{"op":"quilt","look":{"seeds":1}}"#, "seeds");
+    refused(r#"{"op":"quilt"}"#, "nothing is selected");
+    refused(
+        r#"{"op":"quilt","rect":{"x":8,"y":0,"width":3,"height":1}}"#,
+        "does not lie within",
+    );
+    refused(r#"{"op":"seamless"}"#, "wraps on no axis");
+    refused(r#"{"op":"seamless","border":0}"#, "1 to 64");
+    refused(r#"{"op":"texture","points":[]}"#, "empty");
+    refused(r#"{"op":"texture","points":[[1,null]]}"#, "operation 0");
+    refused(
+        r#"{"op":"texture","points":[[1,1]],"brush":{"size":17}}"#,
+        "at most 16",
+    );
+    // Somebody has to make them.
+    refused(r#"{"op":"texture","points":[[1,1]]}"#, "need a model");
+    let script = EditScript::from_json(
+        r#"{"tessera_edits": 1, "operations": [
+            {"op":"texture","points":[[1,1]],"look":{"from":["b.png","a.png"]}},
+            {"op":"quilt","look":{"from":["a.png"]}}]}"#,
+    )
+    .unwrap();
+    assert!(script.makes_textures());
+    assert_eq!(script.pictures(), ["a.png", "b.png"]);
+}

@@ -28,6 +28,8 @@ pub struct Generated {
     pub details: Vec<GeneratedDetail>,
     /// The pictures, beside the document's own, that details come from.
     pub sources: Vec<SourceRef>,
+    /// What it was made with: see [`Stroke::settings`].
+    pub settings: Option<Arc<str>>,
 }
 
 /// Puts cells down as one stroke, where the selection lets it; `None` where they are there already.
@@ -40,28 +42,47 @@ pub fn put_generated(
     label: impl Into<String>,
     cells: &Generated,
 ) -> Result<Option<Arc<Stroke>>> {
-    let numbers = (cells.sources.iter())
-        .map(|source| easel.document.add_source(source))
-        .collect::<Result<Vec<u16>>>()?;
+    let numbers = numbers(easel, cells)?;
     easel.stroke(label, |easel| {
-        for &(index, code) in &cells.structure {
-            let policy = Under::Policy(DetailPolicy::Keep);
-            easel
-                .alphabet
-                .codebooks
-                .check(Level::Structure, Some(code))?;
-            easel.put(Level::Structure, index, Some(code), policy)?;
-        }
-        for detail in &cells.details {
-            easel.alphabet.codebooks.check(Level::Detail, detail.code)?;
-            let from = (detail.from)
-                .map(|from| renumbered(from, &numbers))
-                .transpose()?;
-            let cell: PlacedCode = (detail.code, from);
-            easel.place(detail.index, cell)?;
-        }
-        Ok(())
+        easel.document.describe_stroke(cells.settings.clone());
+        put_cells(easel, cells, &numbers)
     })
+}
+
+/// Puts cells down within the stroke that is open.
+///
+/// # Errors
+/// As [`put_generated`].
+pub fn put_in_stroke(easel: &mut Easel<'_>, cells: &Generated) -> Result<()> {
+    let numbers = numbers(easel, cells)?;
+    put_cells(easel, cells, &numbers)
+}
+
+/// The document's numbers of the pictures that cells come from.
+fn numbers(easel: &mut Easel<'_>, cells: &Generated) -> Result<Vec<u16>> {
+    (cells.sources.iter())
+        .map(|source| easel.document.add_source(source))
+        .collect()
+}
+
+fn put_cells(easel: &mut Easel<'_>, cells: &Generated, numbers: &[u16]) -> Result<()> {
+    for &(index, code) in &cells.structure {
+        let policy = Under::Policy(DetailPolicy::Keep);
+        easel
+            .alphabet
+            .codebooks
+            .check(Level::Structure, Some(code))?;
+        easel.put(Level::Structure, index, Some(code), policy)?;
+    }
+    for detail in &cells.details {
+        easel.alphabet.codebooks.check(Level::Detail, detail.code)?;
+        let from = (detail.from)
+            .map(|from| renumbered(from, numbers))
+            .transpose()?;
+        let cell: PlacedCode = (detail.code, from);
+        easel.place(detail.index, cell)?;
+    }
+    Ok(())
 }
 
 fn renumbered(from: Coordinate, numbers: &[u16]) -> Result<Coordinate> {

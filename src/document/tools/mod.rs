@@ -12,6 +12,7 @@ mod outline;
 mod setup;
 mod stroke;
 mod symmetry;
+mod texture;
 
 use std::sync::Arc;
 
@@ -21,11 +22,12 @@ pub use area::{
 };
 pub use block::{Block, Places, Turn};
 pub use brush::{Brush, Shape};
-pub use generated::{Generated, GeneratedDetail, put_generated};
+pub use generated::{Generated, GeneratedDetail, put_generated, put_in_stroke};
 pub use outline::{AreaShape, Outline};
 pub use setup::{Layout, Medium, Path, Setup, constrained};
 pub use stroke::BrushStroke;
 pub use symmetry::Symmetry;
+pub use texture::{TextureLook, TextureMaker, TextureStroke, Wanted, texture_fill};
 
 use super::{DetailPolicy, Document};
 use crate::document::alphabet::companions::DETAILS_PER_CELL;

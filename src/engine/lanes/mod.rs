@@ -8,5 +8,6 @@ pub mod job;
 pub mod journal;
 pub mod queue;
 pub mod storage;
+pub mod texture_lane;
 pub mod thread;
 pub mod worker;

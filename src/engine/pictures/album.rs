@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::canvas;
 use crate::codec::Codec;
-use crate::document::{SourcePicture, SourcePictures, SourceRef, Wrap};
+use crate::document::{Source, SourcePicture, SourcePictures, SourceRef, Wrap};
 use crate::engine::lanes::storage::{Storage, WeakStorage};
 use crate::engine::models::loading::Model;
 use crate::engine::pictures::encodings::as_indexed;
@@ -59,17 +59,7 @@ impl Album {
 
     fn load(&self, of: &SourceRef) -> Result<SourcePicture> {
         let project = self.project.upgrade().ok_or_else(gone)?;
-        let hash: ContentHash = of.content_hash.parse()?;
-        let bytes = project.call(move |project| read(project, hash))?;
-        if ContentHash::of(&bytes) != hash {
-            return Err(gone());
-        }
-        let mut source = read::source_from_bytes(&bytes)?;
-        let size = (source.width(), source.height());
-        if size != (of.width, of.height) {
-            // Cells that were found through the index come from the picture as that encodes it.
-            source = as_indexed(source.rgba8().to_vec(), size)?;
-        }
+        let source = source_of(&read(&project, of.content_hash.parse()?)?, of)?;
         let wrap = Wrap::default();
         let codes = canvas::encode(&self.codec, &source, wrap, &())?;
         Ok(SourcePicture {
@@ -120,9 +110,41 @@ fn gone() -> Error {
     )
 }
 
-fn read(project: &Project, hash: ContentHash) -> Result<Vec<u8>> {
+/// The pixels of a picture file as cells come from it: made smaller where they were found through the index, and turned.
+///
+/// # Errors
+/// Those of a damaged file.
+pub(crate) fn source_of(bytes: &[u8], of: &SourceRef) -> Result<Source> {
+    let source = read::source_from_bytes(bytes)?;
+    let size = (source.width(), source.height());
+    let wanted = match of.turn.quarters % 2 {
+        0 => (of.width, of.height),
+        _ => (of.height, of.width),
+    };
+    let source = match size == wanted {
+        true => source,
+        // Cells that were found through the index come from the picture as that encodes it.
+        false => as_indexed(source.rgba8().to_vec(), size)?,
+    };
+    source.turned(of.turn)
+}
+
+/// The bytes of a picture file that the project finds by its content.
+///
+/// # Errors
+/// `NotFound` where it does not, or where the file has changed.
+pub(crate) fn read(project: &Storage, hash: ContentHash) -> Result<Vec<u8>> {
+    let bytes = project.call(move |project| read_from(project, hash))?;
+    match ContentHash::of(&bytes) == hash {
+        true => Ok(bytes),
+        false => Err(gone()),
+    }
+}
+
+fn read_from(project: &Project, hash: ContentHash) -> Result<Vec<u8>> {
     match project.source_file(hash)?.ok_or_else(gone)? {
         SourceFile::Document(id) => project.document_source(id),
+        SourceFile::Kept => project.kept_picture(hash),
         SourceFile::Path(path) => {
             let failed = |source| Error::io("could not open the picture", &path, &source);
             let metadata = std::fs::metadata(&path).map_err(failed)?;
@@ -143,7 +165,7 @@ pub(crate) fn lost(project: &Project, sources: &[SourceRef]) -> Result<Option<No
     let mut names = Vec::new();
     for source in sources {
         let is_there = match project.source_file(source.content_hash.parse()?)? {
-            Some(SourceFile::Document(_)) => true,
+            Some(SourceFile::Document(_) | SourceFile::Kept) => true,
             Some(SourceFile::Path(path)) => path.is_file(),
             None => false,
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::canvas;
 use crate::document::{
-    Document, History, MAX_SOURCE_NAME_BYTES, Raster, Source, SourceRef, Sources, Wrap,
+    Document, History, MAX_SOURCE_NAME_BYTES, Raster, Source, SourceRef, Sources, Turn, Wrap,
 };
 use crate::engine::lanes::storage::Storage;
 use crate::engine::models::loading::{MODEL_HASH, Model};
@@ -231,6 +231,7 @@ fn own_source(bytes: &[u8], document: &Document, name: &str) -> SourceRef {
         width: document.width(),
         height: document.height(),
         name: short_name(name),
+        turn: Turn::default(),
     }
 }
 

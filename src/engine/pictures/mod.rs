@@ -4,5 +4,6 @@ pub mod album;
 pub mod documents;
 pub mod encodings;
 pub mod held_out;
+pub mod quilting;
 pub mod read;
 pub mod samples;

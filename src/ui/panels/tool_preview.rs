@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use eframe::egui::{self, Color32, CursorIcon, Painter, Pos2, Rect, Shape, Stroke, Ui, Vec2, vec2};
 
 use crate::app::state::{Canvas, Gesture, State, Tool};
-use crate::document::tools::{AreaShape, Layout, Path, cells_between};
+use crate::document::tools::{AreaShape, Layout, Path, TextureStroke, cells_between};
 use crate::document::{self, Level};
 use crate::render::Placed;
 
@@ -70,7 +70,7 @@ impl ToolPreview<'_> {
                 }
             }
             Some(Gesture::Block { from, to }) => self.cells(level, *from, *to),
-            Some(Gesture::Move { .. } | Gesture::Pick) | None => {}
+            Some(Gesture::Texture { .. } | Gesture::Move { .. } | Gesture::Pick) | None => {}
         }
         if self.state.paint.tool.is_brush() {
             self.axes();
@@ -185,10 +185,18 @@ impl ToolPreview<'_> {
 
     /// The cells that the next dab would touch.
     fn footprint(&self, at: Pos2) {
-        let level = self.state.paint.level;
-        let stride = level.stride_px() as f32;
-        let mut brush = self.state.paint.brush();
+        let paint = &self.state.paint;
+        let mut brush = paint.brush();
         brush.scatter = 0.0;
+        let level = match paint.tool {
+            Tool::Texture => Level::Structure,
+            _ => paint.level,
+        };
+        if paint.tool == Tool::Texture {
+            let size = paint.size.get(level);
+            brush.size = size.min(TextureStroke::MAX_SIZE_CELLS);
+        }
+        let stride = level.stride_px() as f32;
         let p = self.placed.canvas_from_screen(at);
         let geometry = self.canvas.document.geometry();
         if brush.size > MAX_OUTLINE_CELLS {

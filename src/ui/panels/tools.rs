@@ -21,7 +21,7 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
     strip(ui, state, out);
 }
 
-/// Two columns, as in Krita: fourteen tools and six views fit a small screen.
+/// Two columns, as in Krita: fifteen tools and six views fit a small screen.
 fn rail(ui: &mut Ui, state: &State, out: &mut Commands) {
     let tokens = tokens(ui);
     egui::Panel::left("tools")
@@ -205,6 +205,7 @@ fn options(ui: &mut Ui, state: &State, out: &mut Commands) {
             symmetry(ui, state, out);
             detail(ui, state, out);
         }
+        Tool::Texture => texture(ui, state, out),
         Tool::Bucket => {
             takes(ui, state, out);
             detail(ui, state, out);
@@ -255,6 +256,52 @@ fn options(ui: &mut Ui, state: &State, out: &mut Commands) {
             small(ui, "Click to take a code; Shift and drag to take a block");
         }
         Tool::Pan => {}
+    }
+}
+
+/// Where textures come from, and how they are drawn.
+fn texture(ui: &mut Ui, state: &State, out: &mut Commands) {
+    let tools = &state.tools;
+    size(ui, state, out);
+    footprint(ui, state, out);
+    let file = (tools.texture_from.as_ref()).and_then(|path| path.file_name());
+    let other = file.map_or("Another…".into(), |name| name.to_string_lossy());
+    let sources = [
+        (false, "This picture", "Copy from the picture itself"),
+        (true, &*other, "Copy from a picture file that you choose"),
+    ];
+    if let Some(is_other) = segmented(ui, tools.texture_from.is_some(), &sources) {
+        out.push(match is_other {
+            true => ToolCommand::ChooseTexture,
+            false => ToolCommand::TextureFrom(None),
+        });
+    }
+    let hint = "0: always what fits best; 100: something that fits well";
+    figure(
+        ui,
+        ("Freedom", "Freedom ", " %"),
+        tools.freedom_percent,
+        0..=100,
+        hint,
+        |percent| out.push(ToolCommand::SetOption(ToolOption::FreedomPercent(percent))),
+    );
+    let hint = "Draw every stroke with one seed; off: each with its own";
+    if icon_button(ui, Icon::Dices, "One seed", tools.texture_seed.is_some())
+        .on_hover_text(hint)
+        .clicked()
+    {
+        let seed = tools.texture_seed.is_none().then_some(1);
+        out.push(ToolCommand::SetOption(ToolOption::TextureSeed(seed)));
+    }
+    if let Some(seed) = tools.texture_seed {
+        figure(
+            ui,
+            ("Seed", "Seed ", ""),
+            seed,
+            0..=u32::MAX,
+            "The same seed on the same picture gives the same texture",
+            |seed| out.push(ToolCommand::SetOption(ToolOption::TextureSeed(Some(seed)))),
+        );
     }
 }
 

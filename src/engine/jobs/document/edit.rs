@@ -1,5 +1,6 @@
 //! Documents: opening, editing by script, exporting.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::canvas;
-use crate::document::script::{self, EditScript};
+use crate::document::script::{self, EditScript, Textures};
+use crate::document::tools::TextureMaker;
 use crate::document::{Document, Raster, Wrap};
 use crate::engine::device::choice::{DeviceChoice, open_device};
 use crate::engine::lanes::job::{Job, Report, WhenLeft};
@@ -18,6 +20,7 @@ use crate::engine::models::companions;
 use crate::engine::models::loading::{CheckpointChoice, Model, ModelSource};
 use crate::engine::pictures::album;
 use crate::engine::pictures::documents::{self, Opened, Stored};
+use crate::engine::pictures::quilting::{self, Both, Quilter};
 use crate::error::{Error, Kind, Result};
 use crate::export::{Existing, Metadata, Provenance, Writer, check_writable, encode_restore_data};
 use crate::foundation::files::read_text;
@@ -225,8 +228,10 @@ impl EditJob {
         context: &JobContext,
     ) -> Result<Edited> {
         let before = stored.document.history().strokes().len();
-        let (applied, textures_from) = apply(script, &mut stored, &model, self.model.project())
-            .map_err(|error| error.at(&self.script))?;
+        let from = (self.script.as_path(), context);
+        let (applied, textures_from) =
+            apply(script, &mut stored, &model, self.model.project(), from)
+                .map_err(|error| error.at(&self.script))?;
         let settings = json!({ "script": script });
         export(&stored.document, &model, &self.out, settings, context)?;
         Ok(Edited {
@@ -446,6 +451,7 @@ fn apply(
     stored: &mut Stored,
     model: &Model,
     project: Option<&Storage>,
+    (at, context): (&Path, &JobContext),
 ) -> Result<(usize, Option<String>)> {
     let before = stored.document.history().clone();
     let mut alphabet = model.alphabet()?;
@@ -454,8 +460,24 @@ fn apply(
         let table = companions::best(project, &model.hash, model.codebooks(), codes)?;
         alphabet = alphabet.with_companions(Some(Arc::new(table)));
     }
-    let applied = script.apply_with(&mut stored.document, &alphabet)?;
+    let maker = textures(script, at, model, context)?;
+    let by: Option<Arc<dyn TextureMaker>> =
+        (maker.as_ref()).map(|(maker, _)| Arc::clone(maker) as Arc<dyn TextureMaker>);
+    let textures = Textures {
+        maker: by.as_ref(),
+        observer: context,
+    };
+    if let Some((maker, _)) = &maker {
+        let known = stored.document.sources().clone();
+        let both = Both(Arc::clone(maker), known);
+        stored.document.find_sources_in(Arc::new(both));
+    }
+    let applied = script.apply_by(&mut stored.document, &alphabet, textures)?;
     if let Some(project) = project {
+        // Texture that came from files outlives them.
+        for bytes in maker.map(|(_, files)| files).unwrap_or_default() {
+            project.call(move |project| project.keep_picture(&bytes))?;
+        }
         documents::journal(
             project,
             stored.id,
@@ -465,6 +487,34 @@ fn apply(
     }
     let textures_from = alphabet.companions().map(|table| table.origin.clone());
     Ok((applied.strokes.len(), textures_from))
+}
+
+/// Who makes a script's textures, and the files that they are taken from; `None` for a script without.
+type Maker = (Arc<Quilter>, Vec<Vec<u8>>);
+
+fn textures(
+    script: &EditScript,
+    at: &Path,
+    model: &Model,
+    context: &JobContext,
+) -> Result<Option<Maker>> {
+    if !script.makes_textures() {
+        return Ok(None);
+    }
+    let beside = at.parent().unwrap_or(at);
+    let (mut materials, mut files) = (HashMap::new(), Vec::new());
+    for name in script.pictures() {
+        context.check()?;
+        let (material, bytes) = quilting::material(&beside.join(name), model, context)?;
+        materials.insert(name.to_owned(), material);
+        files.push(bytes);
+    }
+    let quilter = Quilter {
+        vectors: Arc::new(model.vectors()?),
+        materials,
+        muted: Default::default(),
+    };
+    Ok(Some((Arc::new(quilter), files)))
 }
 
 fn export(

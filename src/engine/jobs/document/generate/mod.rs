@@ -1,29 +1,40 @@
 //! New pictures from existing ones, by [`crate::quilt`]: tiles, fills, extensions, variations.
+//!
+//! Each result is cells put onto a document: a blank canvas, a larger one around a picture, or the picture that is filled. What is
+//! written is what the canvas shows of that document, and a project keeps it as one stroke with its settings.
 
+mod again;
+mod base;
 mod gather;
+mod look;
+mod make;
 mod origins;
+mod picture;
+mod recipe;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde_json::json;
 
-use crate::canvas::{Carried, Layer, cropped};
-use crate::document::{Geometry, Level, Raster, Samples, SamplesMut, Vectors, Wrap};
+use crate::document::Wrap;
 use crate::engine::device::choice::{DeviceChoice, open_device};
+use crate::engine::jobs::diagnose::reconstruct::picture_files;
 use crate::engine::lanes::job::{Job, Report, pictures as count_pictures};
 use crate::engine::lanes::worker::JobContext;
 use crate::engine::models::loading::{Model, ModelSource};
-use crate::engine::pictures::read;
 use crate::error::{Error, Result};
-use crate::export::{
-    Existing, Metadata, Provenance, Sheet, SheetItem, check_writable, render_sheet, write_bytes,
-    write_png,
-};
-use crate::quilt::{Controls, Quilt, Request, Sketch, quilt};
+use crate::export::{Existing, check_writable};
+use crate::progress::Observer;
+use crate::project::DocumentId;
+use base::{Base, forget};
 use gather::Gathered;
-use origins::Origins;
+use make::Maker;
+use picture::Loaded;
+use recipe::{Recipe, runs};
+
+pub use again::GenerateAgainJob;
+pub use look::GenerateLook;
 
 use crate::export::check_png;
 
@@ -32,7 +43,8 @@ use crate::export::check_png;
 pub enum Making {
     /// A picture of `width` × `height` pixels, multiples of 16, without a seam where it repeats on the axes that wrap.
     New { width: u32, height: u32, wrap: Wrap },
-    /// A picture with what `mask` (a picture of the same size: white, or opaque where it has alpha) covers made anew.
+    /// A picture with what `mask` (a picture of the same size: white, or opaque where it has alpha) covers made anew. With a
+    /// model of a project `picture` may name a document of it, here and below.
     Fill { picture: PathBuf, mask: PathBuf },
     /// A picture with so many pixels more at each side, rounded up to multiples of 16: top, right, bottom, left.
     Extend { picture: PathBuf, by_px: [u32; 4] },
@@ -59,23 +71,8 @@ pub struct FromProject {
     pub label: Option<String>,
 }
 
-/// How it is made; see [`Controls`] for the ranges.
-#[derive(Debug, Clone, Default)]
-pub struct GenerateLook {
-    pub seed: u64,
-    pub freedom: f32,
-    pub variety: f32,
-    /// In pixels, rounded down to multiples of 16.
-    pub largest_piece_px: Option<u32>,
-    pub height: f32,
-    /// A picture of the result's size whose opaque pixels are colours to come close to.
-    pub guide: Option<PathBuf>,
-    pub guide_weight: f32,
-    pub muted: Vec<(Level, u16)>,
-    pub boosted: Vec<(Level, u16)>,
-}
-
-/// Makes one or more pictures and writes them as PNG.
+/// Makes one or more pictures and writes them as PNG. With a model of a project each becomes a document of it, and a single fill
+/// is put onto the document that is filled; of several fills only the files are written.
 pub struct GenerateJob {
     pub model: ModelSource,
     pub making: Making,
@@ -109,6 +106,9 @@ pub struct Generated {
 #[derive(Debug, Serialize)]
 pub struct GeneratedPicture {
     pub file: String,
+    /// The document of the project that holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<DocumentId>,
     pub seed: u64,
     /// Seconds that the quilt took, decoding and files not counted.
     pub quilt_s: f64,
@@ -175,6 +175,15 @@ impl Report for Generated {
     }
 }
 
+/// What every result is made with, and where it goes.
+struct Plan {
+    outs: Vec<PathBuf>,
+    existing: Existing,
+    maps: Vec<PathBuf>,
+    has_sheet: bool,
+    has_origins: bool,
+}
+
 impl Job for GenerateJob {
     type Output = Generated;
 
@@ -183,351 +192,106 @@ impl Job for GenerateJob {
     }
 
     fn run(self, context: &JobContext) -> Result<Generated> {
-        let outs = self.outs()?;
+        let plan = Plan {
+            outs: outs(&self.out, self.look.seed, self.count, self.existing)?,
+            existing: self.existing,
+            maps: self.maps.clone(),
+            has_sheet: self.has_sheet,
+            has_origins: self.has_origins,
+        };
         let model = self.model.load(&open_device(self.device)?.device)?;
         // Muting a code that the model does not have would be a promise about nothing.
         for (level, code) in self.look.muted.iter().chain(&self.look.boosted) {
             model.codebooks().check(*level, Some(*code))?;
         }
-        let gathered = Gathered::new(&self, &model, context)?;
-        let controls = self.controls(&gathered)?;
-        let given = Given {
-            maps: self.read_maps(&gathered)?,
-            gathered: &gathered,
-            model: &model,
-            vectors: model.vectors()?,
-            context,
-        };
-        let mut generated = Generated {
-            pictures: Vec::new(),
-            model: model.hash.clone(),
-            files: Vec::new(),
-        };
-        let mut rasters = Vec::new();
-        for (number, out) in outs.iter().enumerate() {
-            let controls = Controls {
-                seed: self.look.seed.wrapping_add(number as u64),
-                ..controls.clone()
-            };
-            let raster = self.make(&given, controls, out, &mut generated)?;
-            rasters.push(raster);
+        if !self.maps.is_empty() && self.look.is_turned | self.look.is_mirrored {
+            return Err(Error::usage(
+                "could not put the maps together",
+                "maps cannot be mirrored or turned: what they hold has directions",
+                "Leave --maps out, or --mirrored and --turned",
+            ));
         }
-        if self.has_sheet {
-            let path = beside(&outs[0], "sheet.png");
-            let sheet = self.sheet(&gathered, &rasters)?;
-            write_png(&path, self.existing, &sheet, &Metadata::default())?;
-            generated.files.push(path);
+        let is_several_fills = matches!(self.making, Making::Fill { .. }) && self.count > 1;
+        let project = self.model.project().filter(|_| !is_several_fills);
+        let (base, model) = Base::new(&self, model, project, context)?;
+        let stored = base.stored.clone();
+        let made = self.make(base, &model, &plan, context);
+        if made.is_err() {
+            // The picture was to come into the project with its fill, not without.
+            forget(project, stored.as_ref(), context);
         }
-        Ok(generated)
+        made
     }
 }
 
 impl GenerateJob {
-    /// The files of the results, checked before any work.
-    fn outs(&self) -> Result<Vec<PathBuf>> {
-        let outs: Vec<PathBuf> = if self.count <= 1 {
-            check_png(&self.out, self.existing)?;
-            vec![self.out.clone()]
-        } else {
-            std::fs::create_dir_all(&self.out)
-                .map_err(|source| Error::io("could not make the folder", &self.out, &source))?;
-            (0..self.count)
-                .map(|i| {
-                    let seed = self.look.seed.wrapping_add(i.into());
-                    self.out.join(format!("{seed:04}.png"))
-                })
-                .collect()
-        };
-        for out in &outs {
-            check_writable(out, self.existing)?;
-        }
-        Ok(outs)
-    }
-
-    fn controls(&self, gathered: &Gathered) -> Result<Controls> {
-        let look = &self.look;
-        let list = |codes: &[(Level, u16)], level: Level| {
-            let of_level = || {
-                codes
-                    .iter()
-                    .filter(|(l, _)| *l == level)
-                    .map(|(_, code)| *code)
-            };
-            let mut flags = vec![false; of_level().max().map_or(0, |most| usize::from(most) + 1)];
-            for code in of_level() {
-                flags[usize::from(code)] = true;
-            }
-            flags
-        };
-        let sketch = match &look.guide {
-            Some(path) => {
-                let guide = read::load_source(path)?;
-                let canvas = &gathered.canvas;
-                let expected = (canvas.width * 16, canvas.height * 16);
-                if (
-                    guide.geometry().padded_width(),
-                    guide.geometry().padded_height(),
-                ) != expected
-                {
-                    return Err(Error::usage(
-                        "could not use the guide",
-                        format!(
-                            "it has {} × {} pixels and the result {} × {}",
-                            guide.width(),
-                            guide.height(),
-                            expected.0,
-                            expected.1
-                        ),
-                        "Use a guide of the result's size",
-                    )
-                    .at(path));
-                }
-                Some(Sketch {
-                    colours: gather::guide_colours(&guide),
-                    weight: look.guide_weight,
-                })
-            }
-            None => None,
-        };
-        Ok(Controls {
-            seed: look.seed,
-            freedom: look.freedom,
-            variety: look.variety,
-            largest_piece: look.largest_piece_px.map(|px| px / 16),
-            muted_structure: list(&look.muted, Level::Structure),
-            muted_detail: list(&look.muted, Level::Detail),
-            boosted_structure: list(&look.boosted, Level::Structure),
-            boosted_detail: list(&look.boosted, Level::Detail),
-            sketch,
-            labels: None,
-            height: look.height,
-        })
-    }
-
-    /// One picture with all that belongs to it.
     fn make(
         &self,
-        given: &Given<'_>,
-        controls: Controls,
-        out: &Path,
-        generated: &mut Generated,
-    ) -> Result<Raster> {
-        let (gathered, model, context) = (given.gathered, given.model, given.context);
-        let seed = controls.seed;
-        let is_free = controls.sketch.is_none() && controls.height == 0.0;
-        let request = Request {
-            sources: gathered.sources(),
-            canvas: gathered.canvas.clone(),
-            start: gathered.start,
-            controls,
-        };
-        let started = std::time::Instant::now();
-        let mut made = quilt(&request, &given.vectors, context, &mut |_| {})?;
-        let quilt_s = started.elapsed().as_secs_f64();
-        let layers = gathered.layers(&made, model, context)?;
-        let mut raster = self.render(gathered, &made, &layers, model, context)?;
-        if is_free && gathered.canvas.kept.is_none() {
-            // A tile has no first row: it is cut where the cut is least remarkable.
-            let (dy, dx) = origins::quietest_cut(&raster, gathered.canvas.wrap);
-            if (dy, dx) != (0, 0) {
-                made = made.rolled(dy, dx);
-                roll(&mut raster, dy * 16, dx * 16);
-            }
-        }
-        let origins = Origins::new(gathered, &made);
-        let notes = json!({
-            "made_by": crate::version::line(),
-            "what": self.what(),
-            "seed": seed,
-            "freedom": self.look.freedom,
-            "variety": self.look.variety,
-            "largest_piece_px": self.look.largest_piece_px,
-            "model": model.hash,
-            "sources": origins.shares,
-        })
-        .to_string();
-        let metadata = Metadata {
-            provenance: Some(match &gathered.canvas.kept {
-                Some(_) => Provenance::Edited,
-                None => Provenance::Generated,
-            }),
-            notes: Some(&notes),
-            restore: None,
-        };
-        write_png(out, self.existing, &raster, &metadata)?;
-        generated.files.push(out.to_path_buf());
-        for (map, layer) in self.maps.iter().zip(&given.maps) {
-            let path = beside(out, &format!("{}.png", stem(map)));
-            let raster = cropped(
-                &carried(gathered, &made, layer).render_map()?,
-                gathered.result,
-            )?;
-            write_png(
-                &path,
-                self.existing,
-                &raster,
-                &Metadata {
-                    notes: Some(&notes),
-                    ..Metadata::default()
-                },
-            )?;
-            generated.files.push(path);
-        }
-        if self.has_origins {
-            let path = beside(out, "origins.png");
-            write_png(
-                &path,
-                self.existing,
-                &origins.picture(&made)?,
-                &Metadata::default(),
-            )?;
-            generated.files.push(path);
-            let path = beside(out, "origins.json");
-            write_bytes(&path, self.existing, &origins.json(&made, &notes)?)?;
-            generated.files.push(path);
-        }
-        let piece = made.largest_piece;
-        let detail_cells = gathered.made_cells() * 16;
-        generated.pictures.push(GeneratedPicture {
-            file: out.to_string_lossy().into_owned(),
-            seed,
-            quilt_s,
-            largest_piece_px: [piece.from.width * 4, piece.from.height * 4],
-            largest_piece_share: piece.cells as f32 / detail_cells.max(1) as f32,
-            largest_piece_from: gathered.name_of(piece.source),
-            seam_share: made.seam_share,
-            shares: origins.shares,
-        });
-        Ok(raster)
-    }
-
-    fn render(
-        &self,
-        gathered: &Gathered,
-        made: &Quilt,
-        layers: &[Option<Layer>],
+        mut base: Base,
         model: &Model,
+        plan: &Plan,
         context: &JobContext,
-    ) -> Result<Raster> {
-        let mut raster = carried(gathered, made, layers).render(&model.codec, context)?;
-        gathered.restore_kept(&mut raster, &model.codec)?;
-        cropped(&raster, gathered.result)
-    }
-
-    /// Further maps of the source, one list of layers each.
-    fn read_maps(&self, gathered: &Gathered) -> Result<Vec<Vec<Option<Layer>>>> {
-        let one = |map: &PathBuf| {
-            let source = read::load_source(map)?;
-            if gathered.only_source() != Some(source.geometry()) {
-                return Err(Error::usage(
-                    "could not put the map together",
-                    "maps go with a single source of the same size",
-                    "Take from one picture, and give maps of its size",
-                )
-                .at(map));
-            }
-            Ok(vec![Some(Layer::of_pixels(&source))])
+    ) -> Result<Generated> {
+        let gathered = self.gather(&mut base, model, context)?;
+        let size = (base.document.geometry(), base.document.wrap());
+        let mut recipe = Recipe::new(base.what, size, &self.look, &model.hash)?;
+        recipe.reach = base.reach;
+        recipe.made = base.made.as_deref().map(runs).unwrap_or_default();
+        let is_several_fills = base.stored.is_none() && base.what == recipe::What::Fill;
+        let work = Maker {
+            project: self.model.project().filter(|_| !is_several_fills),
+            stored: base.stored.as_ref().map(|kept| kept.id),
+            made: base.made,
+            document: base.document,
+            gathered,
+            recipe,
+            look: &self.look,
+            model,
+            context,
         };
-        self.maps.iter().map(one).collect()
+        work.all(plan)
     }
 
-    fn what(&self) -> &'static str {
-        match &self.making {
-            Making::New { wrap, .. } if wrap.x || wrap.y => "tile",
-            Making::New { .. } => "new",
-            Making::Fill { .. } => "fill",
-            Making::Extend { .. } => "extend",
-            Making::Vary { .. } => "vary",
+    fn gather(&self, base: &mut Base, model: &Model, context: &JobContext) -> Result<Gathered> {
+        let mut gathered = Gathered::new(&self.look);
+        if base.what.has_surroundings() {
+            let made = base.made.as_deref().unwrap_or_default();
+            gathered.add_own(&base.document, made, model, context)?;
         }
-    }
-
-    fn sheet(&self, gathered: &Gathered, rasters: &[Raster]) -> Result<Raster> {
-        let first = gathered.first_picture()?;
-        let repeats = match (&self.making, rasters.first()) {
-            (Making::New { wrap, .. }, Some(raster)) if wrap.x || wrap.y => Some(repeated(
-                raster,
-                if wrap.x { 3 } else { 1 },
-                if wrap.y { 3 } else { 1 },
-            )?),
-            _ => None,
-        };
-        let mut items = vec![SheetItem {
-            picture: &first,
-            label: "source",
-            note: "",
-        }];
-        items.extend(rasters.iter().map(|picture| SheetItem {
-            picture,
-            label: self.what(),
-            note: "",
-        }));
-        items.extend(repeats.iter().map(|picture| SheetItem {
-            picture,
-            label: "repeated",
-            note: "",
-        }));
-        let sheet = Sheet {
-            title: "",
-            subtitle: "",
-            column_heads: &[],
-            columns: items.len().min(5) as u32,
-            box_px: 384,
-        };
-        render_sheet(&sheet, &items)
-    }
-}
-
-/// What every picture of a job is made with.
-struct Given<'a> {
-    gathered: &'a Gathered,
-    model: &'a Model,
-    vectors: Vectors,
-    /// Layers of each map.
-    maps: Vec<Vec<Option<Layer>>>,
-    context: &'a JobContext,
-}
-
-fn carried<'a>(
-    gathered: &'a Gathered,
-    quilt: &'a Quilt,
-    layers: &'a [Option<Layer>],
-) -> Carried<'a> {
-    Carried {
-        quilt,
-        wrap: gathered.canvas.wrap,
-        made: gathered
-            .canvas
-            .kept
-            .as_ref()
-            .map(|kept| kept.fill.as_slice()),
-        layers,
-    }
-}
-
-/// `columns` × `rows` times the picture.
-fn repeated(raster: &Raster, columns: u32, rows: u32) -> Result<Raster> {
-    let rgba8 = raster.rgba8();
-    let line = raster.width() as usize * 4;
-    let one: Vec<u8> = (rgba8.chunks_exact(line))
-        .flat_map(|row| row.repeat(columns as usize))
-        .collect();
-    let all = one.repeat(rows as usize);
-    Raster::new(
-        raster.width() * columns,
-        raster.height() * rows,
-        Samples::Rgba8(all),
-    )
-}
-
-/// Makes the pixel `down` and `right` of a raster's first its first, as on a torus.
-fn roll(raster: &mut Raster, down: u32, right: u32) {
-    let line = raster.width() as usize * 4;
-    if let Some(samples) = samples_mut8(raster) {
-        samples.rotate_left(down as usize * line);
-        for row in samples.chunks_exact_mut(line) {
-            row.rotate_left(right as usize * 4);
+        if let Some((loaded, is_file)) = base.first.take() {
+            gathered.add(loaded, is_file, model, context)?;
         }
+        let files = picture_files(&self.from.files, context)?;
+        for (done, path) in files.iter().enumerate() {
+            context.progress(done as u64, files.len() as u64);
+            context.check()?;
+            gathered.add(Loaded::read(path)?, true, model, context)?;
+        }
+        if let Some(from) = &self.from.project {
+            let project = self.model.project().ok_or_else(picture::nothing)?;
+            gathered.add_project(project, model, from.label.as_deref(), context)?;
+        }
+        gathered.add_turns(&self.look, base.made.as_deref(), model, context)?;
+        Ok(gathered)
     }
+}
+
+/// The files of the results, checked before any work.
+fn outs(out: &Path, seed: u64, count: u32, existing: Existing) -> Result<Vec<PathBuf>> {
+    let outs: Vec<PathBuf> = if count <= 1 {
+        check_png(out, existing)?;
+        vec![out.to_path_buf()]
+    } else {
+        std::fs::create_dir_all(out)
+            .map_err(|source| Error::io("could not make the folder", out, &source))?;
+        (0..count)
+            .map(|i| out.join(format!("{:04}.png", seed.wrapping_add(i.into()))))
+            .collect()
+    };
+    for out in &outs {
+        check_writable(out, existing)?;
+    }
+    Ok(outs)
 }
 
 /// A file beside the result, named after it.
@@ -538,19 +302,6 @@ fn beside(out: &Path, ending: &str) -> PathBuf {
 fn stem(path: &Path) -> String {
     path.file_stem()
         .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
-}
-
-/// The samples of a raster of 8 bits.
-fn samples_mut8(raster: &mut Raster) -> Option<&mut [u8]> {
-    match raster.samples_mut() {
-        SamplesMut::Rgba8(samples) => Some(samples),
-        SamplesMut::Rgba16(_) => None,
-    }
-}
-
-/// Structure cells that lie wholly in a picture: columns, rows.
-fn whole_cells(geometry: Geometry) -> (u32, u32) {
-    (geometry.width() / 16, geometry.height() / 16)
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Where the cells of a result come from, as figures, a picture and a list.
 
+use std::collections::HashMap;
+
 use serde_json::json;
 
-use crate::document::{Raster, Samples, Wrap};
-use crate::engine::jobs::document::generate::SourceShare;
-use crate::engine::jobs::document::generate::gather::Gathered;
+use super::SourceShare;
+use super::gather::Gathered;
+use crate::document::{Raster, Samples, Source, Wrap};
 use crate::error::{Error, Kind, Result};
 use crate::quilt::Quilt;
 
@@ -19,24 +21,28 @@ pub struct Origins {
 }
 
 impl Origins {
-    pub fn new(gathered: &Gathered, made: &Quilt) -> Self {
-        let mut shares: Vec<SourceShare> = (made.shares.iter().enumerate())
-            .filter(|(_, share)| **share > 0.0)
-            .map(|(source, &share)| SourceShare {
-                picture: gathered.name_of(source as u16),
-                content: gathered.content_of(source),
-                share,
+    /// `made` says which structure cells were made; all where it is `None`.
+    pub fn new(gathered: &Gathered, quilt: &Quilt, made: Option<&[bool]>) -> Self {
+        let mut shares: Vec<SourceShare> = (gathered.listed(&quilt.shares).into_iter())
+            .enumerate()
+            .filter(|(_, source)| source.share > 0.0)
+            .map(|(number, source)| SourceShare {
+                picture: gathered.name_of(number as u16),
+                content: source.content,
+                share: source.share,
             })
             .collect();
         shares.sort_by(|a, b| b.share.total_cmp(&a.share));
-        let cells = made.structure_at.len();
+        let cells = quilt.structure_at.len();
         Self {
             shares,
             names: (0..gathered.count())
                 .map(|i| gathered.name_of(i as u16))
                 .collect(),
-            is_made: (0..cells).map(|i| gathered.is_made(i)).collect(),
-            width: gathered.canvas.width as usize,
+            is_made: (0..cells)
+                .map(|i| made.is_none_or(|made| made[i]))
+                .collect(),
+            width: quilt.codes.structure.width() as usize,
         }
     }
 
@@ -98,13 +104,16 @@ impl Origins {
 }
 
 /// Structure cells (down, right) by which a tile is shifted so that the step across each border that wraps is closest to the mean
-/// step between neighbouring pixels: no line of the picture lies at its border.
-pub fn quietest_cut(raster: &Raster, wrap: Wrap) -> (u32, u32) {
-    let rgba8 = raster.rgba8();
-    let (width, height) = (raster.width() as usize, raster.height() as usize);
-    let grey: Vec<i32> = (rgba8.chunks_exact(4))
-        .map(|p| i32::from(p[0]) + i32::from(p[1]) + i32::from(p[2]))
-        .collect();
+/// step between neighbouring pixels, in what is copied: no line of the picture lies at its border.
+pub fn quietest_cut(gathered: &Gathered, quilt: &Quilt, wrap: Wrap) -> (u32, u32) {
+    if !wrap.x && !wrap.y {
+        return (0, 0);
+    }
+    let (width, height) = (
+        quilt.codes.detail.width() as usize * 4,
+        quilt.codes.detail.height() as usize * 4,
+    );
+    let grey = copied(gathered, quilt);
     // Step from each line to the one before it, around.
     let steps = |lines: usize, along: usize, at: &dyn Fn(usize, usize) -> usize| {
         let step = |line: usize| {
@@ -133,4 +142,30 @@ pub fn quietest_cut(raster: &Raster, wrap: Wrap) -> (u32, u32) {
         0
     };
     (down, right)
+}
+
+/// Sums of red, green and blue of the pixels at the places that cells come from.
+fn copied(gathered: &Gathered, quilt: &Quilt) -> Vec<i32> {
+    let mut known: HashMap<u16, Option<Source>> = HashMap::new();
+    let wide = quilt.codes.detail.width() as usize;
+    let line = wide * 4;
+    let mut grey = vec![0; quilt.detail_at.len() * 16];
+    for (index, at) in quilt.detail_at.iter().enumerate() {
+        // Whoever shows the result tells what is gone.
+        let source = (known.entry(at.source)).or_insert_with(|| gathered.pixels(at.source).ok());
+        let Some(source) = source else { continue };
+        let (pixels, _) = source.rgba8().as_chunks::<4>();
+        for i in 0..4 {
+            for j in 0..4 {
+                let (y, x) = (usize::from(at.y) * 4 + i, usize::from(at.x) * 4 + j);
+                if x < source.width() as usize
+                    && let Some(pixel) = pixels.get(y * source.width() as usize + x)
+                {
+                    let to = (index / wide * 4 + i) * line + index % wide * 4 + j;
+                    grey[to] = pixel[..3].iter().map(|v| i32::from(*v)).sum();
+                }
+            }
+        }
+    }
+    grey
 }

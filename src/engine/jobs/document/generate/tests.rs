@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
-use crate::engine::ImportOptions;
-use crate::engine::jobs::data::import::ImportJob;
-use crate::engine::lanes::storage::Storage;
-use crate::engine::lanes::worker::Worker;
-use crate::engine::models::loading::CheckpointChoice;
-use crate::engine::pictures::read;
+use crate::document::{Level, Raster, Samples};
+use crate::engine::pictures::read::load_source;
+use crate::engine::{CheckpointChoice, ImportJob, ImportOptions, Storage, Worker};
 use crate::error::Kind;
+use crate::export::{Metadata, write_png};
+
+#[path = "kept_tests.rs"]
+mod kept;
 
 /// Tiles of two colours with some grain.
 fn pixels(width: u32, height: u32, seed: u32) -> Vec<u8> {
@@ -65,7 +66,7 @@ fn run(job: GenerateJob) -> Result<Generated> {
 }
 
 fn read(path: &Path) -> Vec<u8> {
-    read::load_source(path).unwrap().rgba8().to_vec()
+    load_source(path).unwrap().rgba8().to_vec()
 }
 
 fn tile() -> Making {
@@ -100,7 +101,7 @@ fn a_tile_comes_with_its_sheet_maps_and_origins_and_repeats_with_its_seed() {
             "a.sheet.png"
         ]
     );
-    let tile = read::load_source(&at("a.png")).unwrap();
+    let tile = load_source(&at("a.png")).unwrap();
     assert_eq!((tile.width(), tile.height()), (96, 64));
     // The source as its own map shows what the tile shows, but for the grain at seams and what rounding does.
     let map = read(&at("a.source.png"));
@@ -177,7 +178,7 @@ fn an_extension_keeps_the_picture_and_a_variation_its_size() {
         by_px: [0, 40, 0, 0],
     };
     run(job(extend, Vec::new(), at("wide.png"))).unwrap();
-    let wide = read::load_source(&at("wide.png")).unwrap();
+    let wide = load_source(&at("wide.png")).unwrap();
     assert_eq!((wide.width(), wide.height()), (128 + 48, 96));
     let before = read(&source);
     assert_eq!(wide.rgba8()[..4], before[..4]);
@@ -187,7 +188,7 @@ fn an_extension_keeps_the_picture_and_a_variation_its_size() {
         wrap: Wrap::default(),
     };
     run(job(vary, Vec::new(), at("varied.png"))).unwrap();
-    let varied = read::load_source(&at("varied.png")).unwrap();
+    let varied = load_source(&at("varied.png")).unwrap();
     assert_eq!((varied.width(), varied.height()), (130, 100));
     assert_ne!(**varied.rgba8(), before);
 }

@@ -1,0 +1,407 @@
+//! Results: quilted, put onto their document, shown, written and kept.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::base::{blank, own_bytes, placed};
+use super::gather::Gathered;
+use super::look::{self, GenerateLook};
+use super::origins::{self, Origins};
+use super::recipe::{Recipe, What};
+use super::{Generated, GeneratedPicture, Plan, beside, stem};
+use crate::canvas;
+use crate::document::tools::{Easel, put_generated};
+use crate::document::{
+    Document, Level, Raster, Samples, Source, SourcePicture, SourcePictures, SourceRef, Sources,
+    Stroke, Vectors,
+};
+use crate::engine::lanes::storage::Storage;
+use crate::engine::lanes::worker::JobContext;
+use crate::engine::models::loading::Model;
+use crate::engine::pictures::documents;
+use crate::engine::pictures::quilting::{self, Both, Laid};
+use crate::engine::pictures::read;
+use crate::error::{Error, Result};
+use crate::export::{Metadata, Provenance, Sheet, SheetItem, render_sheet, write_bytes, write_png};
+use crate::progress::Observer;
+use crate::project::{ContentHash, DocumentId};
+use crate::quilt::{self, Canvas, Controls, Home, Kept, Quilt, Request, Start};
+
+/// What results are made of.
+pub struct Maker<'a> {
+    /// Where results are kept as documents.
+    pub project: Option<&'a Storage>,
+    /// The document that a fill is put onto.
+    pub stored: Option<DocumentId>,
+    /// As it is before a result is put onto it.
+    pub document: Document,
+    /// Structure cells that are made; `None`: all.
+    pub made: Option<Vec<bool>>,
+    pub gathered: Gathered,
+    /// Without sources and seed.
+    pub recipe: Recipe,
+    pub look: &'a GenerateLook,
+    pub model: &'a Model,
+    pub context: &'a JobContext,
+}
+
+/// What all results of a job share, worked out once.
+struct Shared {
+    sources: Vec<quilt::Source>,
+    controls: Controls,
+    vectors: Vectors,
+    maps: Vec<Source>,
+    gathered: Arc<Gathered>,
+}
+
+/// A result.
+struct Made {
+    quilt: Quilt,
+    quilt_s: f64,
+    document: Document,
+    stroke: Option<Arc<Stroke>>,
+    raster: Raster,
+    recipe: Recipe,
+}
+
+impl Maker<'_> {
+    /// Makes and writes all that a plan says.
+    pub fn all(mut self, plan: &Plan) -> Result<Generated> {
+        let gathered = std::mem::replace(&mut self.gathered, Gathered::new(self.look));
+        let result = self.document.geometry();
+        let (controls, labels) = look::controls(self.look, &gathered, result)?;
+        let shared = Shared {
+            sources: gathered.sources(&labels),
+            controls,
+            vectors: self.model.vectors()?,
+            maps: self.read_maps(plan, &gathered)?,
+            gathered: Arc::new(gathered),
+        };
+        let mut generated = Generated {
+            pictures: Vec::new(),
+            model: self.model.hash.clone(),
+            files: Vec::new(),
+        };
+        let mut rasters = Vec::new();
+        for (number, out) in plan.outs.iter().enumerate() {
+            let seed = self.look.seed.wrapping_add(number as u64);
+            let made = self.make(&shared, seed)?;
+            self.write(plan, &shared, out, &made, &mut generated)?;
+            let document = self.keep(&shared.gathered, plan, out, &made)?;
+            if let Some(picture) = generated.pictures.last_mut() {
+                picture.document = document;
+            }
+            rasters.push(made.raster);
+        }
+        if plan.has_sheet {
+            let path = beside(&plan.outs[0], "sheet.png");
+            let sheet = self.sheet(&shared.gathered, &rasters)?;
+            write_png(&path, plan.existing, &sheet, &Metadata::default())?;
+            generated.files.push(path);
+        }
+        Ok(generated)
+    }
+
+    fn canvas(&self) -> Canvas {
+        let document = &self.document;
+        Canvas {
+            width: document.geometry().grid_width(Level::Structure),
+            height: document.geometry().grid_height(Level::Structure),
+            wrap: document.wrap(),
+            kept: self.made.clone().map(|fill| Kept {
+                codes: Arc::clone(document.edited()),
+                fill,
+                home: Some(Home {
+                    source: 0,
+                    y: 0,
+                    x: 0,
+                }),
+            }),
+        }
+    }
+
+    fn make(&self, shared: &Shared, seed: u64) -> Result<Made> {
+        let controls = Controls {
+            seed,
+            ..shared.controls.clone()
+        };
+        let is_free = controls.sketch.is_none()
+            && controls.labels.is_none()
+            && controls.height == 0.0
+            && self.made.is_none();
+        let request = Request {
+            sources: shared.sources.clone(),
+            canvas: self.canvas(),
+            start: match self.recipe.what {
+                What::Tile | What::New => Start::Blocks,
+                What::Fill | What::Extend => Start::Grown,
+                What::Vary => Start::Moved {
+                    source: 0,
+                    reach: self.recipe.reach,
+                },
+            },
+            controls,
+        };
+        let started = Instant::now();
+        let mut quilt = quilt::quilt(&request, &shared.vectors, self.context, &mut |_| {})?;
+        if is_free {
+            // A tile has no first row: it is cut where the cut is least remarkable.
+            let (down, right) =
+                origins::quietest_cut(&shared.gathered, &quilt, self.document.wrap());
+            quilt = quilt.rolled(down, right);
+        }
+        let quilt_s = started.elapsed().as_secs_f64();
+        let recipe = Recipe {
+            seed,
+            sources: shared.gathered.listed(&quilt.shares),
+            ..self.recipe.clone()
+        };
+        let references = shared.gathered.references();
+        let laid = Laid {
+            corner: (0, 0),
+            own: shared.gathered.own().map(|own| (own, (0, 0))),
+            references: &references,
+            made: self.made.as_deref(),
+            settings: Some(recipe.text(false)?),
+        };
+        let cells = quilting::generated(&self.document, &quilt, &laid);
+        let mut document = self.document.clone();
+        // Pictures that other strokes have brought are found where they were, new ones here.
+        let both = Both(Arc::clone(&shared.gathered), document.sources().clone());
+        document.find_sources_in(Arc::new(both));
+        let alphabet = self.model.alphabet()?;
+        let mut easel = Easel::new(&mut document, None, &alphabet);
+        let stroke = put_generated(&mut easel, recipe.what.label(), &cells)?;
+        let depth = match self.recipe.what.has_surroundings() {
+            true => document.source().depth_bits(),
+            false => 8,
+        };
+        let raster = canvas::render_document(&self.model.codec, &document, depth, self.context)?;
+        for notice in shared.gathered.take_lost() {
+            self.context.warning(notice);
+        }
+        Ok(Made {
+            quilt,
+            quilt_s,
+            document,
+            stroke,
+            raster,
+            recipe,
+        })
+    }
+
+    /// The files of a result.
+    fn write(
+        &self,
+        plan: &Plan,
+        shared: &Shared,
+        out: &Path,
+        made: &Made,
+        generated: &mut Generated,
+    ) -> Result<()> {
+        let notes = made.recipe.text(true)?;
+        let metadata = Metadata {
+            provenance: Some(match self.made {
+                Some(_) => Provenance::Edited,
+                None => Provenance::Generated,
+            }),
+            notes: Some(&notes),
+            restore: None,
+        };
+        write_png(out, plan.existing, &made.raster, &metadata)?;
+        generated.files.push(out.to_path_buf());
+        for (path, map) in plan.maps.iter().zip(&shared.maps) {
+            let to = beside(out, &format!("{}.png", stem(path)));
+            let metadata = Metadata {
+                notes: Some(&notes),
+                ..Metadata::default()
+            };
+            let raster = self.render_map(&made.document, map)?;
+            write_png(&to, plan.existing, &raster, &metadata)?;
+            generated.files.push(to);
+        }
+        let origins = Origins::new(&shared.gathered, &made.quilt, self.made.as_deref());
+        if plan.has_origins {
+            let path = beside(out, "origins.png");
+            let picture = origins.picture(&made.quilt)?;
+            write_png(&path, plan.existing, &picture, &Metadata::default())?;
+            generated.files.push(path);
+            let path = beside(out, "origins.json");
+            write_bytes(&path, plan.existing, &origins.json(&made.quilt, &notes)?)?;
+            generated.files.push(path);
+        }
+        let piece = made.quilt.largest_piece;
+        let cells = match &self.made {
+            Some(made) => made.iter().filter(|made| **made).count(),
+            None => made.quilt.structure_at.len(),
+        };
+        generated.pictures.push(GeneratedPicture {
+            file: out.to_string_lossy().into_owned(),
+            document: None,
+            seed: made.recipe.seed,
+            quilt_s: made.quilt_s,
+            largest_piece_px: [piece.from.width * 4, piece.from.height * 4],
+            largest_piece_share: piece.cells as f32 / (cells * 16).max(1) as f32,
+            largest_piece_from: shared.gathered.name_of(piece.source),
+            seam_share: made.quilt.seam_share,
+            shares: origins.shares,
+        });
+        Ok(())
+    }
+
+    /// Keeps a result in the project: as a stroke of the document that was filled, else as a document of its own.
+    fn keep(
+        &self,
+        gathered: &Gathered,
+        plan: &Plan,
+        out: &Path,
+        made: &Made,
+    ) -> Result<Option<DocumentId>> {
+        let (Some(project), Some(stroke)) = (self.project, &made.stroke) else {
+            return Ok(self.stored);
+        };
+        let pictures: Vec<Vec<u8>> = (stroke.sources.iter())
+            .filter_map(|(_, source)| source.content_hash.parse::<ContentHash>().ok())
+            .filter_map(|hash| gathered.bytes(hash))
+            .collect();
+        let stroke = Arc::clone(stroke);
+        let append = move |id: DocumentId| {
+            move |project: &mut crate::project::Project| {
+                pictures
+                    .iter()
+                    .try_for_each(|bytes| project.keep_picture(bytes))?;
+                project.append_stroke(id, &stroke).map(drop)
+            }
+        };
+        if let Some(id) = self.stored {
+            project.call(append(id))?;
+            return Ok(Some(id));
+        }
+        let name = match plan.outs.len() {
+            1 => stem(out),
+            _ => format!("{} {}", stem(out.parent().unwrap_or(out)), stem(out)),
+        };
+        let checkpoint = self.model.keep_in(project)?;
+        let bytes = own_bytes(&self.document)?;
+        let fresh = self.document.clone();
+        let stored = documents::store(project, &name, fresh, bytes, self.model, checkpoint)?;
+        let id = stored.id;
+        if let Err(error) = project.call(append(id)) {
+            // Nobody wants a blank canvas in its place.
+            if let Err(other) = project.call(move |project| project.delete_document(id)) {
+                self.context.warning(*other.notice);
+            }
+            return Err(error);
+        }
+        Ok(Some(id))
+    }
+
+    /// Further maps of the source.
+    fn read_maps(&self, plan: &Plan, gathered: &Gathered) -> Result<Vec<Source>> {
+        let one = |path: &std::path::PathBuf| {
+            let map = read::load_source(path)?;
+            let is_of_source = match self.recipe.what {
+                What::Extend => gathered.count() == 1,
+                _ => gathered.only_source() == Some(map.geometry()),
+            };
+            if !is_of_source {
+                return Err(Error::usage(
+                    "could not put the map together",
+                    "maps go with a single source of the same size",
+                    "Take from one picture, and give maps of its size",
+                )
+                .at(path));
+            }
+            Ok(map)
+        };
+        plan.maps.iter().map(one).collect()
+    }
+
+    fn render_map(&self, document: &Document, map: &Source) -> Result<Raster> {
+        let own = match self.recipe.what {
+            What::Fill => map.clone(),
+            What::Extend => {
+                let canvas = document.geometry();
+                let wide = canvas.grid_width(Level::Structure);
+                let first = (self.made.iter().flatten())
+                    .position(|made| !made)
+                    .unwrap_or(0) as u32;
+                placed(map, canvas, (first / wide, first % wide))?
+            }
+            _ => blank(
+                self.model,
+                document.geometry(),
+                document.wrap(),
+                self.context,
+            )?
+            .source()
+            .clone(),
+        };
+        let maps = Arc::new(Map(map.clone()));
+        let others = Sources::new(document.sources().list().to_vec(), maps)?;
+        canvas::render_map(document, &own, &others, self.context)
+    }
+
+    fn sheet(&self, gathered: &Gathered, rasters: &[Raster]) -> Result<Raster> {
+        let first = gathered.first_picture()?;
+        let wrap = self.document.wrap();
+        let repeats = match (self.recipe.what, rasters.first()) {
+            (What::Tile, Some(raster)) => Some(repeated(
+                raster,
+                if wrap.x { 3 } else { 1 },
+                if wrap.y { 3 } else { 1 },
+            )?),
+            _ => None,
+        };
+        let item = |picture, label| SheetItem {
+            picture,
+            label,
+            note: "",
+        };
+        let mut items = vec![item(&first, "source")];
+        items.extend((rasters.iter()).map(|picture| item(picture, self.recipe.what.name())));
+        items.extend(repeats.iter().map(|picture| item(picture, "repeated")));
+        let sheet = Sheet {
+            title: "",
+            subtitle: "",
+            column_heads: &[],
+            columns: items.len().min(5) as u32,
+            box_px: 384,
+        };
+        render_sheet(&sheet, &items)
+    }
+}
+
+/// Stands for every picture of its size.
+#[derive(Debug)]
+struct Map(Source);
+
+impl SourcePictures for Map {
+    fn picture(&self, of: &SourceRef) -> Option<Arc<SourcePicture>> {
+        let geometry = self.0.geometry();
+        let is_it = (of.width, of.height) == (geometry.width(), geometry.height());
+        is_it.then(|| {
+            Arc::new(SourcePicture {
+                source: self.0.clone(),
+                codes: Arc::new(crate::document::Codes::blank(geometry)),
+                wrap: crate::document::Wrap::default(),
+            })
+        })
+    }
+}
+
+/// `columns` × `rows` times the picture.
+fn repeated(raster: &Raster, columns: u32, rows: u32) -> Result<Raster> {
+    let rgba8 = raster.rgba8();
+    let line = raster.width() as usize * 4;
+    let one: Vec<u8> = (rgba8.chunks_exact(line))
+        .flat_map(|row| row.repeat(columns as usize))
+        .collect();
+    let all = one.repeat(rows as usize);
+    Raster::new(
+        raster.width() * columns,
+        raster.height() * rows,
+        Samples::Rgba8(all),
+    )
+}
