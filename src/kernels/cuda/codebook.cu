@@ -26,7 +26,7 @@ KERNEL __launch_bounds__(WARP *WARPS) codebook_sums(const float *__restrict__ ve
     const int end = rows < start + rows_per_block ? rows : start + rows_per_block;
     for (int base = start; base < end; base += blockDim.x) {
         const int row = base + (int)threadIdx.x;
-        const unsigned id = row < end ? ids[row] - first : codes;
+        const unsigned id = row < end ? ids[row] - first : 0xffffffffu;
         unsigned found = __ballot_sync(ALL_LANES, id < (unsigned)group);
         while (found != 0) {
             const int other = base + warp * WARP + __ffs(found) - 1;

@@ -41,18 +41,35 @@ fn library() -> &'static Mutex<Library> {
 
 struct Host;
 
+/// Values on either side of memory that nobody may write to.
+const GUARD: usize = 64;
+
+/// Memory between guards. All of it begins as NaN: what a kernel reads before it was written, or beyond its end, shows in the results.
+struct Guarded(Vec<f32>);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let (first, rest) = self.0.split_at(GUARD);
+        let is_whole = |guard: &[f32]| guard.iter().all(|v| v.to_bits() == f32::NAN.to_bits());
+        let is_kept = is_whole(first) && is_whole(&rest[rest.len() - GUARD..]);
+        assert!(
+            is_kept || std::thread::panicking(),
+            "a kernel wrote beyond its memory"
+        );
+    }
+}
+
 pub(super) fn machine() -> Result<Rc<dyn Machine>> {
     Ok(Rc::new(Host))
 }
 
 impl Machine for Host {
     fn alloc(&self, count: usize) -> Result<Memory> {
-        // What is read before it was written shows.
-        let values = vec![f32::NAN; count];
+        let guarded = Guarded(vec![f32::NAN; count + 2 * GUARD]);
         Ok(Memory {
-            at: values.as_ptr() as u64,
+            at: guarded.0[GUARD..].as_ptr() as u64,
             len: count,
-            owner: Box::new(values),
+            owner: Box::new(guarded),
         })
     }
 
@@ -137,12 +154,13 @@ impl Machine for Host {
     }
 
     fn storage(&self, memory: Memory, values: Values) -> Result<Storage> {
-        let Ok(owned) = memory.owner.downcast::<Vec<f32>>() else {
+        let Ok(owned) = memory.owner.downcast::<Guarded>() else {
             candle_core::bail!("the memory is not the host's");
         };
+        let inner = &owned.0[GUARD..GUARD + memory.len];
         Ok(Storage::Cpu(match values {
-            Values::F32 => CpuStorage::F32(*owned),
-            Values::U32 => CpuStorage::U32(owned.iter().map(|value| value.to_bits()).collect()),
+            Values::F32 => CpuStorage::F32(inner.to_vec()),
+            Values::U32 => CpuStorage::U32(inner.iter().map(|value| value.to_bits()).collect()),
         }))
     }
 }
