@@ -22,7 +22,7 @@ use crate::kernels::{
     read_scalars,
 };
 use crate::progress::Observer;
-use crate::train::losses::{LossWeights, opponent, pyramid_loss};
+use crate::train::losses::{LossWeights, opponent, pyramid_loss, texture_loss};
 
 /// What one check found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,7 +105,7 @@ const DEEP: f64 = 2e-3;
 type Check = (&'static str, Compute, f64, Option<Operator>);
 
 #[rustfmt::skip]
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 14] = [
     ("values survive the way there and back", there_and_back, 0.0, None),
     ("linear layers and their gradients", linear, ROUNDING, Some(Operator::Linear)),
     ("normalisation and its gradients", norm, ROUNDING, Some(Operator::Norm)),
@@ -114,6 +114,7 @@ const CHECKS: [Check; 13] = [
     ("space to depth and back", shuffles, 0.0, Some(Operator::Shuffle)),
     ("nearest codes, ties and values that are no numbers", nearest, 0.0, Some(Operator::NearestCode)),
     ("losses and their gradients", losses, ROUNDING, Some(Operator::PyramidLoss)),
+    ("loss of texture and its gradient", texture, ROUNDING, Some(Operator::TextureLoss)),
     ("steps of the optimiser", optimizer_steps, ROUNDING, Some(Operator::AdamW)),
     ("what codebooks learn from a batch", codebook_sums, ROUNDING, Some(Operator::CodebookSums)),
     ("gradients of a whole training step", training_gradients, DEEP, None),
@@ -395,6 +396,15 @@ fn losses(device: &Device) -> Result<Vec<f32>> {
     with_gradients(&store, &[2, 32, 48, 4], |x| {
         let plain = pyramid_loss(x, &target, weights)?;
         plain + pyramid_loss(&opponent(x, 2.0)?, &opponent(&target, 2.0)?, weights)?
+    })
+}
+
+fn texture(device: &Device) -> Result<Vec<f32>> {
+    let store = ParamStore::new(14, device);
+    let target = (noise(&[2, 24, 32, 4], 7, device)? * 0.5)?;
+    let kept = noise(&[2, 6, 8, 1], 8, device)?.relu()?;
+    with_gradients(&store, &[2, 24, 32, 4], |x| {
+        texture_loss(x, &target, 4, &kept)
     })
 }
 

@@ -7,3 +7,4 @@
 #include "norm.cu"
 #include "pyramid.cu"
 #include "shuffle.cu"
+#include "texture.cu"

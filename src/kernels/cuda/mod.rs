@@ -9,6 +9,7 @@
 mod adamw;
 mod block;
 mod chain;
+mod channels;
 mod codebook;
 #[cfg(feature = "cuda")]
 mod device;
@@ -20,6 +21,7 @@ mod pyramid;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod texture;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -34,12 +36,14 @@ pub(super) use adamw::{
 };
 pub(super) use block::FoldCell;
 pub(super) use chain::run as run_chain;
+pub use channels::map_channels;
 pub use codebook::codebook_sums;
 #[cfg(feature = "cuda")]
 pub use device::prepare;
 pub(super) use machine::{Machine, View};
 pub use nearest::nearest_code;
 pub use pyramid::{PyramidTerms, pyramid_loss};
+pub use texture::texture_sum;
 
 /// What a card may get right or wrong by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,18 +54,20 @@ pub enum Operator {
     Shuffle,
     NearestCode,
     PyramidLoss,
+    TextureLoss,
     AdamW,
     CodebookSums,
 }
 
 impl Operator {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Linear,
         Self::Norm,
         Self::Block,
         Self::Shuffle,
         Self::NearestCode,
         Self::PyramidLoss,
+        Self::TextureLoss,
         Self::AdamW,
         Self::CodebookSums,
     ];
@@ -76,6 +82,7 @@ impl fmt::Display for Operator {
             Self::Shuffle => "space to depth",
             Self::NearestCode => "nearest code",
             Self::PyramidLoss => "pyramid loss",
+            Self::TextureLoss => "texture loss",
             Self::AdamW => "AdamW",
             Self::CodebookSums => "codebook sums",
         })

@@ -100,3 +100,19 @@ KERNEL __launch_bounds__(256) pyramid_back(const float *__restrict__ grad, const
         to[i] = band(grad, i, h, w) + 0.25f * coarser[at] + (base == nullptr ? 0.0f : base[i]);
     }
 }
+
+// y = x·a per pixel, `a` row by row.
+KERNEL map_channels(const float *__restrict__ x, float *__restrict__ y, Offset pixels, float a0, float a1, float a2, float a3, float a4,
+                    float a5, float a6, float a7, float a8, float a9, float a10, float a11, float a12, float a13, float a14,
+                    float a15) {
+    const Offset step = (Offset)gridDim.x * blockDim.x;
+    for (Offset i = (Offset)blockIdx.x * blockDim.x + threadIdx.x; i < pixels; i += step) {
+        const float *from = x + i * CHANNELS;
+        const float p = from[0], q = from[1], r = from[2], s = from[3];
+        float *to = y + i * CHANNELS;
+        to[0] = fmaf(s, a12, fmaf(r, a8, fmaf(q, a4, p * a0)));
+        to[1] = fmaf(s, a13, fmaf(r, a9, fmaf(q, a5, p * a1)));
+        to[2] = fmaf(s, a14, fmaf(r, a10, fmaf(q, a6, p * a2)));
+        to[3] = fmaf(s, a15, fmaf(r, a11, fmaf(q, a7, p * a3)));
+    }
+}
