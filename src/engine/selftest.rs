@@ -162,7 +162,9 @@ fn run(all: &[Check], chosen: &ChosenDevice, observer: &dyn Observer) -> Result<
     let is_judged = all.iter().any(|(_, _, _, operator)| operator.is_some());
     if is_judged {
         // What was left out of use may have been mended by a new driver.
-        Operator::ALL.map(|operator| cuda::set_faulty(operator, None));
+        for operator in Operator::ALL {
+            cuda::set_faulty(operator, None);
+        }
     }
     for (index, &(name, compute, tolerance, operator)) in all.iter().enumerate() {
         observer.check()?;

@@ -113,10 +113,10 @@ fn assert_blocks(channels: usize, shape: [usize; 3], padding: Padding) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10))]
+    #![proptest_config(ProptestConfig::with_cases(6))]
     #[test]
     fn blocks_of_odd_shapes(
-        channels in 1usize..70, n in 1usize..3, h in 1usize..8, w in 1usize..9, padding in 0usize..4,
+        channels in 1usize..50, n in 1usize..3, h in 1usize..6, w in 1usize..7, padding in 0usize..4,
     ) {
         assert_blocks(channels, [n, h, w], PADDINGS[padding]);
     }
@@ -202,7 +202,7 @@ proptest! {
 #[test]
 fn blocks_as_wide_as_the_codecs_and_wider() {
     for channels in [96, 160, 256, 300] {
-        assert_blocks(channels, [1, 3, 5], Padding::Zero);
+        assert_blocks(channels, [1, 2, 3], Padding::Zero);
     }
     // More rows than there are partial sums.
     assert_blocks(3, [2, 1100, 2], Padding::Wrap { x: true, y: true });
