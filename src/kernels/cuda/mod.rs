@@ -124,7 +124,7 @@ pub(super) fn machine(device: &Device, operator: Operator) -> Result<Option<Rc<d
 }
 
 /// Whether `operator` runs as a kernel of this module on `device`.
-pub(super) fn is_fused(device: &Device, operator: Operator) -> bool {
+pub fn is_fused(device: &Device, operator: Operator) -> bool {
     matches!(machine(device, operator), Ok(Some(_)))
 }
 

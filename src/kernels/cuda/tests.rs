@@ -304,12 +304,16 @@ fn an_operator_that_is_out_of_use_runs_as_its_composition() {
     stir(&store);
     let x = noise(&[2, 4, 6, 3], 3);
     set_faulty(Operator::Shuffle, Some("it was slow".to_owned()));
-    assert_eq!(faults(), [(Operator::Shuffle, "it was slow".to_owned())]);
+    assert!(faults().contains(&(Operator::Shuffle, "it was slow".to_owned())));
     with_stand_in(|| {
         assert!(!is_fused(&Device::Cpu, Operator::Shuffle));
         assert!(is_fused(&Device::Cpu, Operator::Linear));
     });
     assert_same(&store, &[x], |x| chain.forward(&x[0], Padding::Zero));
     set_faulty(Operator::Shuffle, None);
-    assert!(faults().is_empty());
+    assert!(
+        faults()
+            .iter()
+            .all(|(operator, _)| *operator != Operator::Shuffle)
+    );
 }
