@@ -39,7 +39,7 @@ pub(super) use chain::run as run_chain;
 pub use channels::map_channels;
 pub use codebook::codebook_sums;
 #[cfg(feature = "cuda")]
-pub use device::prepare;
+pub use device::{prepare, warm_up};
 pub(super) use machine::{Machine, View};
 pub use nearest::nearest_code;
 pub use pyramid::{PyramidTerms, pyramid_loss};
