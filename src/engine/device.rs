@@ -14,8 +14,6 @@ use super::selftest::{SelfTestReport, self_test, self_test_reduced};
 use super::verdicts::Verdicts;
 use crate::error::{Error, Kind, Result, candle_words};
 use crate::foundation::panics::panic_message;
-#[cfg(feature = "cuda")]
-use crate::kernels::cuda::prepare;
 use crate::kernels::cuda::{self, Operator};
 
 /// What the user asked for.
@@ -232,7 +230,7 @@ fn open_cuda(number: usize) -> Result<ChosenDevice, String> {
         )
     })?;
     let device = opened.map_err(|error| cuda_words(&error, number))?;
-    prepare(&device).map_err(|error| cuda_words(&error, number))?;
+    cuda::prepare(&device).map_err(|error| cuda_words(&error, number))?;
     Ok(ChosenDevice {
         name: cuda_name(&device, number),
         device,
@@ -264,11 +262,6 @@ fn cuda_name(device: &Device, number: usize) -> String {
     let _ = unsafe { cuDriverGetVersion(&mut driver) };
     let (major, minor) = (driver / 1000, driver % 1000 / 10);
     format!("{model} (CUDA device {number}, driver for CUDA {major}.{minor})")
-}
-
-#[cfg(not(feature = "cuda"))]
-fn prepare(_: &Device) -> candle_core::Result<()> {
-    Ok(())
 }
 
 #[cfg(not(feature = "cuda"))]

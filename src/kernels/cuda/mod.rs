@@ -21,6 +21,20 @@ mod pyramid;
 mod rows;
 #[cfg(test)]
 mod tests;
+#[cfg(not(feature = "cuda"))]
+mod without {
+    //! What a build without CUDA has to do for a device: nothing.
+
+    use candle_core::{Device, Result};
+
+    pub fn prepare(_: &Device) -> Result<()> {
+        Ok(())
+    }
+
+    pub fn warm_up(_: &Device) -> Result<()> {
+        Ok(())
+    }
+}
 mod texture;
 
 use std::cell::Cell;
@@ -44,6 +58,8 @@ pub(super) use machine::{Machine, View};
 pub use nearest::nearest_code;
 pub use pyramid::{PyramidTerms, pyramid_loss};
 pub use texture::texture_sum;
+#[cfg(not(feature = "cuda"))]
+pub use without::{prepare, warm_up};
 
 /// What a card may get right or wrong by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
