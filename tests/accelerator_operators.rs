@@ -12,19 +12,16 @@ use std::process::Command;
 const CANDLE: &str = "0.11.1";
 
 /// Files and folders that compute with tensors on any device. What runs on the CPU alone is not among them.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 9] = [
     "src/kernels/mod.rs",
     "src/kernels/plain.rs",
     "src/kernels/adamw.rs",
     "src/codec",
-    "src/train/contrast.rs",
-    "src/train/critic.rs",
-    "src/train/evaluate.rs",
-    "src/train/losses.rs",
-    "src/train/pyramid.rs",
-    "src/train/codec_task.rs",
+    "src/train/loss",
+    "src/train/measure/evaluate.rs",
+    "src/train/run/codec_task.rs",
     "src/canvas/decode.rs",
-    "src/engine/selftest.rs",
+    "src/engine/device/selftest.rs",
 ];
 
 /// Correct on both backends, with a correct gradient where the network needs one. `where_cond` only with a condition of

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::command::Command;
 use super::session::SessionId;
 use crate::dataset::readable_endings;
-use crate::document::brushes::PACK_EXTENSION;
+use crate::document::tools::brushes::PACK_EXTENSION;
 use crate::engine::Wake;
 use crate::error::{Error, Result};
 use crate::project::EXTENSION;

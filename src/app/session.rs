@@ -15,7 +15,7 @@ use super::state::{
     Canvas, Gallery, JobKey, LeftJob, OpenProject, PaletteView, RunningJob, Tabs, TrainForm,
     Training,
 };
-use crate::document::brushes::{BrushPack, SavedBrush};
+use crate::document::tools::brushes::{BrushPack, SavedBrush};
 use crate::document::{Alphabet, Companions, Selection};
 use crate::engine::{Imported, OpenDocument, Storage, WhenLeft};
 use crate::progress::Stop;

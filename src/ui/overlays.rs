@@ -19,7 +19,7 @@ use crate::app::{
     Command, Overlay, SAMPLES, State, conflicts, name_of, parse_shortcut, shortcut_of, text_for,
     text_of,
 };
-use crate::document::brushes::count_text;
+use crate::document::tools::brushes::count_text;
 use crate::settings::{Settings, ThemeChoice};
 use crate::version;
 

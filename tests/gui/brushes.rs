@@ -3,7 +3,7 @@
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
 use tessera::app::{Command, Overlay, Tool};
-use tessera::document::brushes::BrushPack;
+use tessera::document::tools::brushes::BrushPack;
 use tessera::document::{DetailPolicy, Level};
 
 use crate::support::Window;

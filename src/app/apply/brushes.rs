@@ -9,7 +9,7 @@ use super::super::dialogs::Question;
 use super::super::state::{Overlay, Paint, file_name};
 use super::super::tools::Tool;
 use super::super::{App, Severity};
-use crate::document::brushes::{
+use crate::document::tools::brushes::{
     BrushInk, BrushPack, MAX_BRUSHES, MAX_NAME_CHARS, PackFit, SavedBrush, count_text,
 };
 use crate::engine::{BRUSHES, ExportBrushesJob, ImportBrushesJob};

@@ -8,7 +8,7 @@ use super::super::jobs::Ended;
 use super::super::state::{Overlay, Workspace, file_name};
 use super::super::{App, Severity};
 use crate::dataset::readable_endings;
-use crate::document::brushes::PACK_EXTENSION;
+use crate::document::tools::brushes::PACK_EXTENSION;
 use crate::engine::{
     CarryOverJob, DeviceChoice, OpenDocumentJob, OpenProjectJob, OpenWhat, ProjectFile,
     SaveCopyJob, Storage,

@@ -1,4 +1,4 @@
-// The reconstruction loss of train/losses/pyramid.rs, band by band, with its gradient. Pictures are [n, h, w, 4].
+// The reconstruction loss of train/loss/pyramid.rs, band by band, with its gradient. Pictures are [n, h, w, 4].
 #include "common.h"
 
 constexpr int CHANNELS = 4;

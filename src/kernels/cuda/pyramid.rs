@@ -1,4 +1,4 @@
-//! The reconstruction loss of `train::losses::pyramid_loss`, with its gradient.
+//! The reconstruction loss of `train::loss::pyramid::pyramid_loss`, with its gradient.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-// The loss of texture strength of train/losses.rs, with its gradient. Pictures are [n, h, w, c]; cells of `side` × `side` positions
+// The loss of texture strength of train/loss/losses.rs, with its gradient. Pictures are [n, h, w, c]; cells of `side` × `side` positions
 // divide them.
 #include "common.h"
 

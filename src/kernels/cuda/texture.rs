@@ -1,4 +1,4 @@
-//! The loss of texture strength of `train::losses::texture_loss`, with its gradient.
+//! The loss of texture strength of `train::loss::losses::texture_loss`, with its gradient.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -6,7 +6,7 @@ use lucide_icons::Icon;
 use super::palette::paint_swatch;
 use crate::app::{Command, PaletteView, State};
 use crate::document::Block;
-use crate::document::brushes::{BrushInk, SavedBrush};
+use crate::document::tools::brushes::{BrushInk, SavedBrush};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{Commands, command_icon, glyph, heading, small};
 
