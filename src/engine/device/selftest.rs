@@ -158,10 +158,6 @@ pub(crate) fn self_test_reduced(
 
 fn run(all: &[Check], chosen: &ChosenDevice, observer: &dyn Observer) -> Result<SelfTestReport> {
     let started = Instant::now();
-    if let Err(why) = cuda::warm_up(&chosen.device) {
-        // The checks say what does not work.
-        log::warn!("the kernels were not compiled ahead: {why}");
-    }
     let mut checks = Vec::new();
     let is_judged =
         cuda::runs_on(&chosen.device) && all.iter().any(|(_, _, _, operator)| operator.is_some());

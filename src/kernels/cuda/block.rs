@@ -35,10 +35,17 @@ pub(in crate::kernels) struct Folded {
     bias: Memory,
 }
 
-/// Folded weights by the thread that made them, whose stream alone knows when they are there; with the versions of what
-/// they were made from.
+/// Folded weights by the thread that made them, whose stream alone knows when they are there.
 #[derive(Debug, Default)]
-pub(in crate::kernels) struct FoldCell(Mutex<Vec<(ThreadId, [u64; 2], Arc<Folded>)>>);
+pub(in crate::kernels) struct FoldCell(Mutex<Vec<Fold>>);
+
+#[derive(Debug)]
+struct Fold {
+    thread: ThreadId,
+    /// Of what they were made from.
+    versions: [u64; 2],
+    weights: Arc<Folded>,
+}
 
 impl FoldCell {
     fn get(
@@ -49,15 +56,19 @@ impl FoldCell {
         // Whole entries come and go.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = std::thread::current().id();
-        let found = kept.iter().position(|(thread, _, _)| *thread == own);
+        let found = kept.iter().position(|fold| fold.thread == own);
         if let Some(index) = found {
-            if kept[index].1 == versions {
-                return Ok(Arc::clone(&kept[index].2));
+            if kept[index].versions == versions {
+                return Ok(Arc::clone(&kept[index].weights));
             }
             kept.swap_remove(index);
         }
         let folded = Arc::new(make()?);
-        kept.push((own, versions, Arc::clone(&folded)));
+        kept.push(Fold {
+            thread: own,
+            versions,
+            weights: Arc::clone(&folded),
+        });
         Ok(folded)
     }
 }

@@ -13,10 +13,7 @@ use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaSlice, CudaStream, DevicePtr, LaunchConfig, PushKernelArg, result as driver,
     sys as driver_sys,
 };
-use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
-use candle_core::cuda_backend::{
-    CudaDevice, CudaStorageSlice, DeviceId, kernels as candle_kernels,
-};
+use candle_core::cuda_backend::{CudaDevice, CudaStorageSlice, DeviceId};
 use candle_core::{CudaStorage, Device, Error, Layout, Result, Storage};
 
 use super::machine::{Arg, Grid, Kernel, Machine, Memory, Product, Values, View, within};
@@ -74,38 +71,6 @@ pub fn prepare(device: &Device) -> Result<()> {
         driver::mem_pool::set_attribute(pool, attribute, (&raw mut keep).cast())
     }
     .map_err(Error::wrap)
-}
-
-/// Has the driver make machine code of all kernels that are going to be used, several at once: it keeps the code in a cache of its own, where
-/// candle, which asks for one module after the other, finds it. The first start on a machine takes several times as long without.
-///
-/// # Errors
-/// What the driver has against a module.
-pub fn warm_up(device: &Device) -> Result<()> {
-    let Device::Cuda(device) = device else {
-        return Ok(());
-    };
-    let stream = device.cuda_stream();
-    let context = stream.context();
-    let modules = [
-        candle_kernels::BINARY.ptx(),
-        candle_kernels::UNARY.ptx(),
-        candle_kernels::INDEXING.ptx(),
-        candle_kernels::REDUCE.ptx(),
-        candle_kernels::CAST.ptx(),
-        candle_kernels::TERNARY.ptx(),
-        candle_kernels::AFFINE.ptx(),
-        candle_kernels::FILL.ptx(),
-        PTX,
-    ];
-    std::thread::scope(|scope| {
-        let loads = modules
-            .map(|ptx| scope.spawn(move || context.load_module(Ptx::from_src(ptx)).map(drop)));
-        loads.into_iter().try_for_each(|load| match load.join() {
-            Ok(loaded) => loaded.map_err(Error::wrap),
-            Err(_) => candle_core::bail!("the driver broke off while it compiled the kernels"),
-        })
-    })
 }
 
 /// The values of a contiguous tensor.

@@ -4,6 +4,8 @@
 //! a CUDA device (`device.rs`, with feature `cuda`), or in tests the CPU, for which the same kernels are compiled as C++ (`host.rs`).
 //! So all but the device's own calls is tested where there is no card.
 //!
+//! Run on an H100 in November 2026; benches/README.md has the figures.
+//!
 //! The self-test checks every operator on each card; one that fails there runs as a composition ([`set_faulty`]).
 
 mod adamw;
@@ -30,10 +32,6 @@ mod without {
     pub fn prepare(_: &Device) -> Result<()> {
         Ok(())
     }
-
-    pub fn warm_up(_: &Device) -> Result<()> {
-        Ok(())
-    }
 }
 mod texture;
 
@@ -53,13 +51,13 @@ pub(super) use chain::run as run_chain;
 pub use channels::map_channels;
 pub use codebook::codebook_sums;
 #[cfg(feature = "cuda")]
-pub use device::{prepare, warm_up};
+pub use device::prepare;
 pub(super) use machine::{Machine, View};
 pub use nearest::nearest_code;
 pub use pyramid::{PyramidTerms, pyramid_loss};
 pub use texture::texture_sum;
 #[cfg(not(feature = "cuda"))]
-pub use without::{prepare, warm_up};
+pub use without::prepare;
 
 /// What a card may get right or wrong by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
