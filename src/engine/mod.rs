@@ -46,8 +46,6 @@ pub use lanes::job::{Job, Lane, Report, WhenLeft};
 pub use lanes::journal::Journal;
 pub use lanes::queue::{EventQueue, Wake};
 pub use lanes::storage::{Storage, WeakStorage};
-#[cfg(feature = "gui")]
-pub(crate) use lanes::worker::from_panic;
 pub use lanes::worker::{JobContext, Ticket, Worker};
 pub use models::loading::{CheckpointChoice, Model, ModelSource};
 pub use models::palette::{Palette, PaletteLevel};
