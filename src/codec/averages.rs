@@ -192,8 +192,15 @@ pub(super) fn follow_on_device(
     sum.broadcast_div(&smoothed.unsqueeze(1)?)
 }
 
-/// How many vectors each code got, `[K]`, and their sums, `[K, d]`.
-fn totals(batch: &Tensor, codes: &Tensor, count: usize) -> candle_core::Result<(Tensor, Tensor)> {
+/// How many of `batch` `[m, d]` got each of `count` codes, `[count]`, and their sums, `[count, d]`; `codes` `u32` `[m]`.
+pub(crate) fn totals(
+    batch: &Tensor,
+    codes: &Tensor,
+    count: usize,
+) -> candle_core::Result<(Tensor, Tensor)> {
+    if let Some(totals) = kernels::cuda::codebook_sums(batch, codes, count)? {
+        return Ok(totals);
+    }
     let (rows, dim) = batch.dims2()?;
     let device = batch.device();
     let ids = Tensor::arange(0, count as u32, device)?.unsqueeze(0)?;

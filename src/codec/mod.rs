@@ -33,6 +33,7 @@ use crate::kernels::{Padding, ParamStore, no_grad};
 use crate::model::damaged;
 use crate::progress::Observer;
 
+pub(crate) use averages::totals as code_totals;
 pub use averages::{CodebookSums, CodebookTraining};
 pub use checkpoint::CheckpointInfo;
 pub use config::{

@@ -12,6 +12,9 @@ pub(crate) fn nearest_rows(rows: &Tensor, codebook: &Tensor) -> Result<Tensor> {
     if kernels::fused_on(rows.device()) {
         return kernels::nearest_code(rows, codebook);
     }
+    if let Some(ids) = kernels::cuda::nearest_code(rows, codebook)? {
+        return Ok(ids);
+    }
     let count = rows.dim(0)?;
     let chunk = (MAX_DISTANCES / codebook.dim(0)?.max(1)).max(1);
     if count <= chunk {

@@ -1,5 +1,5 @@
 //! `AdamW` (Loshchilov & Hutter, arXiv 1711.05101) with clipping by global norm and an exponential moving average of
-//! the weights, in one multi-threaded pass on the CPU.
+//! the weights, in one multi-threaded pass on the CPU and one kernel on CUDA.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Result, Tensor};
 use rayon::prelude::*;
 
+use super::cuda::{self, Tables, Update, UpdateRates};
 use super::grads::{GradValue, Grads, with_host_slice};
 use super::params::{Param, ParamStore};
 
@@ -60,6 +61,7 @@ pub struct AdamW {
     entries: Vec<Entry>,
     /// Steps taken by the optimiser as a whole; sets the moving average's start.
     step: u64,
+    tables: Tables,
 }
 
 #[derive(Debug)]
@@ -92,7 +94,7 @@ impl AdamW {
             .into_iter()
             .map(|param| {
                 let value = param.var().as_detached_tensor();
-                let moments = if store.device().is_cpu() {
+                let moments = if store.device().is_cpu() && !cuda::is_stand_in() {
                     let ema = with_host_slice(&value, <[f32]>::to_vec)?;
                     Moments::Host {
                         first: vec![0.0; ema.len()],
@@ -118,6 +120,7 @@ impl AdamW {
             config: config.clone(),
             entries,
             step: 0,
+            tables: Tables::default(),
         })
     }
 
@@ -139,13 +142,15 @@ impl AdamW {
         if !norm.is_finite() {
             candle_core::bail!("the gradients are not finite at step {}", self.step + 1);
         }
+        if let Some(device) = self.fused_device(grads) {
+            return self.fused_step(grads, lr, &Tensor::new(norm as f32, &device)?);
+        }
         self.step += 1;
         let clip = match self.config.clip_norm {
             Some(limit) if norm > limit => limit / norm,
             _ => 1.0,
         };
-        let warm_up = (1.0 + self.step as f64) / (10.0 + self.step as f64);
-        let ema_decay = self.config.ema_decay.min(warm_up);
+        let ema_decay = self.ema_decay();
         let config = &self.config;
         self.entries
             .par_iter_mut()
@@ -165,6 +170,79 @@ impl AdamW {
             })
     }
 
+    /// As [`Self::step`], but where the weights are on an accelerator it is not waited for: the norm comes as a scalar there. Nothing
+    /// is changed where it is not finite, and whoever reads it learns that.
+    pub fn step_unread(&mut self, grads: &Grads, lr: f64) -> Result<Tensor> {
+        let norm = self.norm(grads)?;
+        if self.fused_device(grads).is_some() {
+            self.fused_step(grads, lr, &norm)?;
+        } else {
+            self.step_with_norm(grads, lr, read_scalars(&[&norm])?[0])?;
+        }
+        Ok(norm)
+    }
+
+    fn ema_decay(&self) -> f64 {
+        let warm_up = (1.0 + self.step as f64) / (10.0 + self.step as f64);
+        self.config.ema_decay.min(warm_up)
+    }
+
+    /// Where the whole update is one kernel.
+    fn fused_device(&self, grads: &Grads) -> Option<Device> {
+        let device = self.entries.first()?.param.var().device();
+        let is_there = |entry: &Entry| {
+            let grad = grads.value(entry.param.name());
+            matches!(entry.moments, Moments::Device { .. })
+                && !matches!(grad, Some(GradValue::Host(_)))
+        };
+        let is_fused = cuda::is_fused(device, cuda::Operator::AdamW);
+        (is_fused && self.entries.iter().all(is_there)).then(|| device.clone())
+    }
+
+    fn fused_step(&mut self, grads: &Grads, lr: f64, norm: &Tensor) -> Result<()> {
+        self.step += 1;
+        let ema_decay = self.ema_decay();
+        let config = &self.config;
+        let mut updates = Vec::with_capacity(self.entries.len());
+        for entry in &mut self.entries {
+            let grad = match grads.value(entry.param.name()) {
+                Some(GradValue::Tensor(grad) | GradValue::Kept(grad)) if entry.lr_scale != 0.0 => {
+                    entry.updates += 1;
+                    Some(grad)
+                }
+                _ => None,
+            };
+            let entry: &Entry = entry;
+            let rates = Rates::new(config, entry, lr, 1.0, ema_decay);
+            if let Moments::Device { first, second, ema } = &entry.moments {
+                updates.push(Update {
+                    weight: entry.param.var(),
+                    grad,
+                    first,
+                    second,
+                    ema,
+                    keep: rates.keep,
+                    rate: rates.rate,
+                    second_scale: rates.second_scale,
+                });
+                if grad.is_some() {
+                    entry.param.has_changed();
+                }
+            }
+        }
+        let rates = UpdateRates {
+            clip_norm: config.clip_norm.unwrap_or(0.0) as f32,
+            beta1: config.beta1 as f32,
+            beta2: config.beta2 as f32,
+            eps: config.eps as f32,
+            ema_follow: (1.0 - ema_decay) as f32,
+        };
+        if updates.is_empty() {
+            return Ok(());
+        }
+        cuda::adamw_step(norm.device(), &updates, norm, rates, &self.tables)
+    }
+
     /// The l2 norm of all gradients that count, a scalar where they are: reading it makes an accelerator wait, see [`read_scalars`].
     pub fn norm(&self, grads: &Grads) -> Result<Tensor> {
         let counted = self.entries.iter().filter(|entry| entry.lr_scale != 0.0);
@@ -172,10 +250,21 @@ impl AdamW {
             .filter_map(|entry| grads.value(entry.param.name()))
             .collect();
         let on_device = counted.iter().filter_map(|grad| match grad {
-            GradValue::Tensor(tensor) if !tensor.device().is_cpu() => Some(tensor),
+            GradValue::Tensor(tensor) | GradValue::Kept(tensor)
+                if !tensor.device().is_cpu() || cuda::is_stand_in() =>
+            {
+                Some(tensor)
+            }
             _ => None,
         });
+        let on_device: Vec<&Tensor> = on_device.collect();
+        if let Some(first) = on_device.first()
+            && let Some(norm) = cuda::gradient_norm(first.device(), &on_device)?
+        {
+            return Ok(norm);
+        }
         let squares = on_device
+            .iter()
             .map(|tensor| tensor.sqr()?.sum_all())
             .collect::<Result<Vec<_>>>()?;
         if !squares.is_empty() {
@@ -185,7 +274,9 @@ impl AdamW {
             .par_iter()
             .map(|grad| match grad {
                 GradValue::Host(values) => Ok(sum_of_squares(values)),
-                GradValue::Tensor(tensor) => with_host_slice(tensor, sum_of_squares),
+                GradValue::Tensor(tensor) | GradValue::Kept(tensor) => {
+                    with_host_slice(tensor, sum_of_squares)
+                }
             })
             .collect::<Result<_>>()?;
         Tensor::new(squares.iter().sum::<f64>().sqrt(), &Device::Cpu)
@@ -335,7 +426,8 @@ impl Entry {
                 Tensor::from_slice(second, shape, device)?,
                 Tensor::from_slice(ema, shape, device)?,
             ],
-            Moments::Device { first, second, ema } => [first.clone(), second.clone(), ema.clone()],
+            // Copies: the next step changes them where they are.
+            Moments::Device { first, second, ema } => [first.copy()?, second.copy()?, ema.copy()?],
         })
     }
 
@@ -353,7 +445,7 @@ impl Entry {
                 match grad {
                     None => apply(None),
                     Some(GradValue::Host(values)) => apply(Some(values)),
-                    Some(GradValue::Tensor(tensor)) => {
+                    Some(GradValue::Tensor(tensor) | GradValue::Kept(tensor)) => {
                         with_host_slice(tensor, |values| apply(Some(values)))?
                     }
                 }
@@ -365,7 +457,7 @@ impl Entry {
                         GradValue::Host(values) => {
                             Tensor::from_slice(values, var.shape(), var.device())?
                         }
-                        GradValue::Tensor(tensor) => tensor.clone(),
+                        GradValue::Tensor(tensor) | GradValue::Kept(tensor) => tensor.clone(),
                     };
                     let grad = (grad * f64::from(rates.clip))?;
                     let (beta1, beta2) = (f64::from(rates.beta1), f64::from(rates.beta2));

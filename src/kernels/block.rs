@@ -52,6 +52,8 @@ pub(super) struct Packs {
     up_back: PackCell,
     down: PackCell,
     down_back: PackCell,
+    /// The same for an accelerator.
+    pub(super) folded: super::cuda::FoldCell,
 }
 
 /// The block's parameters, locked for reading.

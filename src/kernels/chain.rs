@@ -12,7 +12,7 @@ use super::host::{self, HostRef, argument};
 use super::pool::Buffer;
 use super::shape::{Extent, Pass};
 use super::shuffle::Direction;
-use super::{Block, Linear, Padding, RmsNorm, block, linear, norm, plain, shuffle};
+use super::{Block, Linear, Padding, RmsNorm, block, cuda, linear, norm, plain, shuffle};
 
 /// Positions that are copied together.
 const PIECE: usize = 256;
@@ -63,7 +63,10 @@ impl Chain {
             return Ok(x.clone());
         }
         if !host::takes(x) || x.rank() == 0 {
-            return self.run_plain(x, second, padding);
+            return match cuda::run_chain(&self.0, x, second, padding)? {
+                Some(y) => Ok(y),
+                None => self.run_plain(x, second, padding),
+            };
         }
         if second.is_some() != takes_second(&self.0) {
             candle_core::bail!("a chain was given another number of arguments than it takes");
@@ -83,7 +86,12 @@ impl Chain {
         }
     }
 
-    fn run_plain(&self, x: &Tensor, second: Option<&Tensor>, padding: Padding) -> Result<Tensor> {
+    pub(super) fn run_plain(
+        &self,
+        x: &Tensor,
+        second: Option<&Tensor>,
+        padding: Padding,
+    ) -> Result<Tensor> {
         let mut x = x.clone();
         for layer in &*self.0 {
             x = match layer {
@@ -104,7 +112,7 @@ impl Chain {
     }
 }
 
-fn takes_second(layers: &[Layer]) -> bool {
+pub(super) fn takes_second(layers: &[Layer]) -> bool {
     matches!(layers.first(), Some(Layer::Concat | Layer::AddLinear(_)))
 }
 
@@ -122,7 +130,7 @@ struct Second<'a> {
 
 impl Layer {
     /// The shape of the result.
-    fn result(&self, x: Extent, second: Extent) -> Result<Extent> {
+    pub(super) fn result(&self, x: Extent, second: Extent) -> Result<Extent> {
         match self {
             Self::SpaceToDepth(factor) => shuffle::result(Direction::SpaceToDepth, *factor, x),
             Self::DepthToSpace(factor) => shuffle::result(Direction::DepthToSpace, *factor, x),
@@ -146,14 +154,14 @@ impl Layer {
         }
     }
 
-    fn needs_input(&self) -> bool {
+    pub(super) fn needs_input(&self) -> bool {
         matches!(
             self,
             Self::Linear(_) | Self::RmsNorm(_) | Self::UnitRms | Self::Block(_)
         )
     }
 
-    fn has_parameters(&self) -> bool {
+    pub(super) fn has_parameters(&self) -> bool {
         matches!(
             self,
             Self::Linear(_) | Self::RmsNorm(_) | Self::Block(_) | Self::AddLinear(_)

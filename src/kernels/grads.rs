@@ -8,8 +8,9 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use candle_core::{CpuStorage, DType, Result, Storage, Tensor};
+use candle_core::{CpuStorage, DType, Result, Shape, Storage, Tensor};
 
+use super::cuda::{self, View};
 use super::params::{Param, ParamStore};
 
 thread_local! {
@@ -40,8 +41,24 @@ pub(super) struct GradSlot(Mutex<SlotState>);
 #[derive(Debug, Default)]
 struct SlotState {
     values: Vec<f32>,
-    /// False: `values` is left over from an earlier step.
+    /// The same on an accelerator; one of the two is in use.
+    on_device: Option<Tensor>,
+    /// False: what is there is left over from an earlier step.
     written: bool,
+}
+
+/// Where kernels of an accelerator write a parameter's gradient.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    pub view: View,
+    /// Whether a part of this step's gradient is there already: add to it. Else overwrite all.
+    pub accumulate: bool,
+}
+
+/// What a slot has collected.
+enum Taken {
+    Host(Vec<f32>),
+    Device(Tensor),
 }
 
 impl GradSlot {
@@ -55,6 +72,7 @@ impl GradSlot {
     pub(super) fn accumulate(&self, count: usize, write: impl FnOnce(&mut [f32], bool)) {
         let mut slot = self.lock();
         let accumulate = slot.written && slot.values.len() == count;
+        slot.on_device = None;
         slot.values.resize(count, 0.0);
         write(&mut slot.values, accumulate);
         slot.written = true;
@@ -79,13 +97,48 @@ impl GradSlot {
         });
     }
 
+    /// As [`Self::accumulate`], for kernels that are launched before the next call. `make` gives a tensor of the shape.
+    pub(super) fn target(
+        &self,
+        shape: &Shape,
+        make: impl FnOnce(&Shape) -> Result<Tensor>,
+    ) -> Result<Target> {
+        let mut slot = self.lock();
+        let tensor = match slot.on_device.take() {
+            Some(tensor) if tensor.shape() == shape => tensor,
+            _ => {
+                slot.written = false;
+                make(shape)?
+            }
+        };
+        let view = cuda::view(&tensor)?;
+        slot.on_device = Some(tensor);
+        Ok(Target {
+            view,
+            accumulate: std::mem::replace(&mut slot.written, true),
+        })
+    }
+
     fn clear(&self) {
         self.lock().written = false;
     }
 
-    fn take(&self) -> Option<Vec<f32>> {
+    fn take(&self) -> Option<Taken> {
         let mut slot = self.lock();
-        std::mem::take(&mut slot.written).then(|| std::mem::take(&mut slot.values))
+        if !std::mem::take(&mut slot.written) {
+            return None;
+        }
+        Some(match slot.on_device.take() {
+            Some(tensor) => Taken::Device(tensor),
+            None => Taken::Host(std::mem::take(&mut slot.values)),
+        })
+    }
+
+    fn give_back_tensor(&self, tensor: Tensor) {
+        let mut slot = self.lock();
+        if slot.on_device.is_none() {
+            slot.on_device = Some(tensor);
+        }
     }
 
     fn give_back(&self, values: Vec<f32>) {
@@ -110,6 +163,8 @@ struct Grad {
 pub(super) enum GradValue {
     Host(Vec<f32>),
     Tensor(Tensor),
+    /// A slot's, which goes back there.
+    Kept(Tensor),
 }
 
 impl Grads {
@@ -123,6 +178,7 @@ impl Grads {
                 Tensor::from_slice(values, grad.param.var().shape(), grad.param.var().device())?
             }
             GradValue::Tensor(tensor) => tensor.clone(),
+            GradValue::Kept(tensor) => tensor.copy()?,
         }))
     }
 
@@ -134,7 +190,7 @@ impl Grads {
         for (name, grad) in &mut self.0 {
             match &mut grad.value {
                 GradValue::Host(values) => change(name, values)?,
-                GradValue::Tensor(tensor) => {
+                GradValue::Tensor(tensor) | GradValue::Kept(tensor) => {
                     let mut values = tensor.flatten_all()?.to_vec1::<f32>()?;
                     change(name, &mut values)?;
                     *tensor = Tensor::from_vec(values, tensor.shape(), tensor.device())?;
@@ -156,8 +212,10 @@ impl Grads {
 impl Drop for Grads {
     fn drop(&mut self) {
         for grad in std::mem::take(&mut self.0).into_values() {
-            if let GradValue::Host(values) = grad.value {
-                grad.param.slot().give_back(values);
+            match grad.value {
+                GradValue::Host(values) => grad.param.slot().give_back(values),
+                GradValue::Kept(tensor) => grad.param.slot().give_back_tensor(tensor),
+                GradValue::Tensor(_) => {}
             }
         }
     }
@@ -178,11 +236,15 @@ impl ParamStore {
             let tensor = graph.remove(param.var());
             let value = match (param.slot().take(), tensor) {
                 (None, None) => continue,
-                (Some(values), None) => GradValue::Host(values),
+                (Some(Taken::Host(values)), None) => GradValue::Host(values),
+                (Some(Taken::Device(values)), None) => GradValue::Kept(values),
+                (Some(Taken::Device(values)), Some(tensor)) => {
+                    GradValue::Tensor((values + tensor)?)
+                }
                 (None, Some(tensor)) => {
                     GradValue::Tensor(tensor.to_dtype(DType::F32)?.contiguous()?)
                 }
-                (Some(mut values), Some(tensor)) => {
+                (Some(Taken::Host(mut values)), Some(tensor)) => {
                     with_host_slice(&tensor.contiguous()?, |other| {
                         for (value, other) in values.iter_mut().zip(other) {
                             *value += other;

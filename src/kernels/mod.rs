@@ -7,6 +7,7 @@ pub mod adamw;
 mod block;
 mod block_grad;
 mod chain;
+pub mod cuda;
 mod depthwise;
 pub mod grads;
 mod host;
@@ -161,13 +162,23 @@ pub fn nearest_code(x: &Tensor, codebook: &Tensor) -> Result<Tensor> {
     if host::takes(&x) && host::takes(&codebook) {
         return nearest::nearest_code(&x, &codebook);
     }
+    if x.dims2()?.1 != codebook.dims2()?.1 {
+        candle_core::bail!(
+            "vectors {:?} and codes {:?} do not match",
+            x.dims(),
+            codebook.dims()
+        );
+    }
     for values in [&x, &codebook] {
         // Anything that is not finite, times zero, is NaN.
         if (values * 0.0)?.sum_all()?.to_scalar::<f32>()? != 0.0 {
             candle_core::bail!("a vector to be quantized, or a code, is not finite");
         }
     }
-    plain::nearest_code(&x, &codebook)
+    match cuda::nearest_code(&x, &codebook)? {
+        Some(ids) => Ok(ids),
+        None => plain::nearest_code(&x, &codebook),
+    }
 }
 
 /// Scales each row (last axis) to a root mean square of 1: [`RmsNorm`] without a gain.
@@ -217,7 +228,11 @@ pub fn with_plain_ops<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Whether operators on `device` run fused.
+/// Whether operators on `device` run as the fused ones of the CPU. [`cuda::runs_on`] says the same of an accelerator.
 pub fn fused_on(device: &Device) -> bool {
-    device.is_cpu() && !PLAIN_OPS.load(Ordering::Relaxed) && !PLAIN_HERE.get()
+    device.is_cpu() && !is_plain() && !cuda::is_stand_in()
+}
+
+fn is_plain() -> bool {
+    PLAIN_OPS.load(Ordering::Relaxed) || PLAIN_HERE.get()
 }

@@ -14,7 +14,10 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use super::{is_path_separator, rust_files};
 
 /// Circles that are still there, by the folders that they go through. One that has been broken must be taken off the list.
-const REMAINING: &[&[&str]] = &[];
+const REMAINING: &[&[&str]] = &[
+    // The operators hand themselves over to the kernels for cards, which are made of the operators' layers and parameters.
+    &["kernels", "kernels/cuda"],
+];
 
 type Name = Vec<String>;
 

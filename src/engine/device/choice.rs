@@ -1,5 +1,6 @@
 //! Where the model computes, and why there.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::catch_unwind;
 use std::path::Path;
@@ -13,6 +14,7 @@ use crate::engine::device::selftest::{SelfTestReport, self_test, self_test_reduc
 use crate::engine::device::verdicts::Verdicts;
 use crate::error::{Error, Kind, Result, candle_words};
 use crate::foundation::panics::panic_message;
+use crate::kernels::cuda::{self, Operator};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -69,7 +71,9 @@ pub struct ChosenDevice {
 /// # Errors
 /// `Device`, with the reason and the way on.
 pub fn open_device(choice: DeviceChoice) -> Result<ChosenDevice> {
-    open_if(choice, |device| VERDICTS.check(device, passes))
+    open_if(choice, |device| {
+        VERDICTS.check(device, passes).map(with_operators)
+    })
 }
 
 /// As [`open_device`], but for a window that has to go on: the CPU instead of a device that does not work, with the reason
@@ -120,6 +124,37 @@ pub fn remember_devices_in(file: &Path) {
 /// Takes over what a test asked for by the user found.
 pub(crate) fn judge_by(report: &SelfTestReport) {
     VERDICTS.set(&report.device, objection(report));
+    keep_operators(&report.device);
+}
+
+fn operator_name(device: &str, operator: Operator) -> String {
+    format!("{device}, {operator}")
+}
+
+/// Remembers which fused operators the self-test, which has just run, found at fault on `device`.
+fn keep_operators(device: &str) {
+    let faults: BTreeMap<_, _> = cuda::faults().into_iter().collect();
+    VERDICTS.set_all(Operator::ALL.map(|operator| {
+        let name = operator_name(device, operator);
+        (name, faults.get(&operator).cloned())
+    }));
+}
+
+/// An accelerator with the fused operators that the self-test, now or at an earlier start, had nothing against; the others are named.
+fn with_operators(mut device: ChosenDevice) -> ChosenDevice {
+    let known = |operator| VERDICTS.get(&operator_name(&device.name, operator));
+    if known(Operator::Block).is_none() {
+        keep_operators(&device.name);
+    }
+    for operator in Operator::ALL {
+        let fault = known(operator).flatten();
+        cuda::set_faulty(operator, fault);
+    }
+    let faults = cuda::faults();
+    for (operator, why) in &faults {
+        device.reason += &format!("; {operator} runs in its slow form ({why})");
+    }
+    device
 }
 
 /// Lets training on `chosen` compute with reduced precision until what it gives is dropped: on CUDA, where a self-test of its own,
@@ -195,6 +230,7 @@ fn open_cuda(number: usize) -> Result<ChosenDevice, String> {
         )
     })?;
     let device = opened.map_err(|error| cuda_words(&error, number))?;
+    cuda::prepare(&device).map_err(|error| cuda_words(&error, number))?;
     Ok(ChosenDevice {
         name: cuda_name(&device, number),
         device,

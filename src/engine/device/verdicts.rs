@@ -67,14 +67,30 @@ impl Verdicts {
 
     /// What a test asked for by the user found.
     pub fn set(&self, name: &str, verdict: Option<String>) {
+        self.set_all([(name.to_owned(), verdict)]);
+    }
+
+    /// Several at once.
+    pub fn set_all(&self, verdicts: impl IntoIterator<Item = (String, Option<String>)>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.set(name, verdict);
+        known.devices.extend(verdicts);
+        known.keep();
+    }
+
+    /// What was found of `name`, if anything was.
+    pub fn get(&self, name: &str) -> Option<Option<String>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.devices.get(name).cloned()
     }
 }
 
 impl Known {
     fn set(&mut self, name: &str, verdict: Option<String>) {
         self.devices.insert(name.to_owned(), verdict);
+        self.keep();
+    }
+
+    fn keep(&self) {
         if let Some(file) = &self.file
             && let Err(why) = write(file, &self.devices)
         {

@@ -196,10 +196,11 @@ impl Critic {
         let loss =
             ((1.0 - real_score)?.relu()?.mean_all()? + (fake_score + 1.0)?.relu()?.mean_all()?)?;
         let grads = self.store.backward(&loss)?;
-        self.optimizer
-            .step(&grads, self.settings.learning_rate * rate_factor)?;
+        let rate = self.settings.learning_rate * rate_factor;
+        let size = self.optimizer.step_unread(&grads, rate)?;
         drop(grads);
-        let loss = loss.detach();
+        // Not finite where the gradients are not, so that whoever reads the figures learns of both at once.
+        let loss = (loss.detach() + (size.to_dtype(loss.dtype())? * 0.0)?)?;
         if self.optimizer.steps() <= self.settings.warmup_steps {
             return Ok(Opinion { loss, pull: None });
         }

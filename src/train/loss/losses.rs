@@ -3,6 +3,8 @@
 use candle_core::{D, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::cuda::{map_channels, texture_sum};
+
 pub use crate::train::loss::pyramid::{PyramidWeights, pyramid_loss};
 
 /// The weights of the terms of the loss. 0 leaves a term out, and its work undone.
@@ -97,6 +99,9 @@ pub fn opponent(pixels: &Tensor, chroma: f64) -> Result<Tensor> {
         y,  -c,  g,       0.0,
         0.0, 0.0, 0.0,    1.0,
     ];
+    if let Some(mapped) = map_channels(pixels, axes.map(|axis| axis as f32))? {
+        return Ok(mapped);
+    }
     let axes = Tensor::from_slice(&axes, (4, 4), pixels.device())?.to_dtype(pixels.dtype())?;
     pixels
         .reshape((n * h * w, channels))?
@@ -112,9 +117,12 @@ pub fn opponent(pixels: &Tensor, chroma: f64) -> Result<Tensor> {
 /// # Errors
 /// When the shapes do not fit.
 pub fn texture_loss(x: &Tensor, target: &Tensor, cell_px: usize, kept: &Tensor) -> Result<Tensor> {
-    let difference = (strength(x, cell_px)? - strength(target, cell_px)?)?.abs()?;
-    let channels = difference.dim(3)? as f64;
+    let channels = x.dim(3)? as f64;
     let count = ((kept.sum_all()? * channels)? + 1e-6)?;
+    if let Some(sum) = texture_sum(x, target, cell_px, kept)? {
+        return sum.div(&count);
+    }
+    let difference = (strength(x, cell_px)? - strength(target, cell_px)?)?.abs()?;
     difference.broadcast_mul(kept)?.sum_all()?.div(&count)
 }
 

@@ -17,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
+use crate::kernels::cuda::PyramidTerms;
 use crate::kernels::{self, Padding, plain};
 
 /// Channels of a picture.
@@ -68,7 +69,17 @@ pub fn pyramid_loss(
             .contiguous()?
             .apply_op2(&target.contiguous()?, op)
     } else {
-        composed(reconstruction, &target, weights)
+        let terms = PyramidTerms {
+            l1: weights.l1,
+            pyramid: weights.pyramid,
+            edges: weights.edges,
+            alpha: weights.alpha,
+            bands: BANDS,
+        };
+        match kernels::cuda::pyramid_loss(reconstruction, &target, terms)? {
+            Some(loss) => Ok(loss),
+            None => composed(reconstruction, &target, weights),
+        }
     }
 }
 

@@ -249,6 +249,9 @@ impl Task for CodecTask {
         if !loss.is_finite() {
             return Err(not_finite(format!("the loss is {loss}")));
         }
+        if let Some(critic) = critic.filter(|loss| !loss.is_finite()) {
+            return Err(not_finite(format!("the discriminator's loss is {critic}")));
+        }
         if !gradient_norm.is_finite() {
             let whose = bad_gradient(&step.grads)?;
             let whose = whose.unwrap_or_else(|| "all parameters together".to_owned());

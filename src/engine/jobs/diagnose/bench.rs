@@ -15,7 +15,7 @@ use crate::engine::lanes::job::{Job, Report};
 use crate::engine::lanes::worker::JobContext;
 use crate::engine::models::loading::ModelSource;
 use crate::error::{Error, Result};
-use crate::kernels::Padding;
+use crate::kernels::{self, Padding};
 use crate::process::peak_bytes;
 use crate::progress::Observer;
 use crate::train::measure::step_time::{MeasuredStep, random_pixels};
@@ -153,7 +153,7 @@ impl Job for BenchJob {
         let pictures = pictures(&model.codec, options, &mut progress)?;
         let dabs = dabs(&model.codec, options, &mut progress)?;
 
-        let is_fused = crate::kernels::fused_on(device);
+        let is_fused = kernels::fused_on(device) || kernels::cuda::runs_on(device);
         Ok(BenchReport {
             model: model.name,
             device: chosen.name,
