@@ -4,6 +4,7 @@
 //! cargo bench --bench measure_canvas -- draw [SECONDS]     # drawing without a pause at 120 events/s on 4096²
 //! cargo bench --bench measure_canvas -- edits [COUNT]      # random edits, saved and reopened
 //! cargo bench --bench measure_canvas -- journal [STROKES]  # how long a long history takes to open
+//! cargo bench --bench measure_canvas -- checkpoint [SECONDS]  # dabs while checkpoints are being written, and without
 //! cargo bench --bench measure_canvas -- size WIDTH HEIGHT  # memory and time of a large canvas
 //! ```
 //!
@@ -14,19 +15,24 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use candle_core::Device;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde_json::json;
 use tessera::canvas::{self, LiveCanvas};
 use tessera::dataset::{Limits, decode_bytes};
+use tessera::document::tools::{BrushStroke, Easel, Medium, Setup};
 use tessera::document::{
-    Brush, Codebooks, Codes, DetailPolicy, Document, Geometry, Ink, LayerLook, Level, Rect, Shape,
-    Source, Stroke, Wrap,
+    Alphabet, Brush, CellDelta, Codebooks, Codes, Document, Geometry, LayerLook, Level, Rect,
+    Shape, Source, Stroke, Wrap,
 };
 use tessera::engine::{DecodeLane, Desk, Model, ModelSource, SAMPLES, Shown, Storage};
-use tessera::project::{DocumentId, NewDocument, NewSource, Project};
+use tessera::project::{
+    CheckpointKind, DocumentId, NewCheckpoint, NewDocument, NewSource, Project,
+};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -46,7 +52,11 @@ fn main() -> Outcome {
         ["journal"] => journal(&model, 100_000),
         ["journal", strokes] => journal(&model, strokes.parse()?),
         ["size", width, height] => size(&model, width.parse()?, height.parse()?),
-        _ => Err("usage: measure_canvas draw | edits | journal | size WIDTH HEIGHT".into()),
+        ["checkpoint"] => checkpoint(&model, 15),
+        ["checkpoint", seconds] => checkpoint(&model, seconds.parse()?),
+        _ => Err(
+            "usage: measure_canvas draw | edits | journal | checkpoint | size WIDTH HEIGHT".into(),
+        ),
     }
 }
 
@@ -107,6 +117,21 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
         .unwrap_or(0.0)
 }
 
+/// A stroke of one dab, and the cells that it changed; `centre` is in cells.
+fn dab(
+    document: &mut Document,
+    books: Codebooks,
+    setup: Setup,
+    centre: (f32, f32),
+) -> Result<(Option<Arc<Stroke>>, Vec<CellDelta>), Box<dyn Error>> {
+    let alphabet = Alphabet::plain(books);
+    let stride = setup.level.stride_px() as f32;
+    let mut easel = Easel::new(document, None, &alphabet);
+    let at = (centre.0 * stride, centre.1 * stride);
+    let stroke = BrushStroke::press(&mut easel, setup, "dab", at)?.release(&mut easel)?;
+    Ok((stroke, easel.take_deltas()))
+}
+
 /// 120 dabs a second, a stroke each second, structure and detail in turn, each stroke journaled when it ends.
 fn draw(model: &Model, seconds: u64) -> Outcome {
     const SIDE: u32 = 4096;
@@ -131,6 +156,8 @@ fn draw(model: &Model, seconds: u64) -> Outcome {
         ..Brush::default()
     };
     let books = model.codebooks();
+    let alphabet = Alphabet::plain(books);
+    let mut stroke: Option<BrushStroke> = None;
     let mut waiting: VecDeque<(u64, Instant)> = VecDeque::new();
     let (mut shown_ms, mut longest_queue, mut latest_ms) = (Vec::new(), 0, 0.0f64);
     let (mut dabs, mut strokes, mut patches) = (0u64, 0u64, 0u64);
@@ -155,18 +182,19 @@ fn draw(model: &Model, seconds: u64) -> Outcome {
         }
         latest_ms = latest_ms.max(due.elapsed().as_secs_f64() * 1000.0);
         let level = Level::ALL[(event / PER_SECOND % 2) as usize];
-        if event % PER_SECOND == 0 {
-            document.begin(format!("Stroke {event}"))?;
-        }
         let angle = event as f32 * 0.02;
-        let stride = level.stride_px() as f32;
-        let place = |phase: f32| (SIDE as f32 / 2.0 + 460.0 * phase.sin()) / stride;
-        let ink = Ink::Code {
-            code: Some((event * 7 % u64::from(books.size(level))) as u16),
-            detail: DetailPolicy::Empty,
-        };
-        let centre = (place(angle * 0.9), place(angle * 0.7 + 1.0));
-        let deltas = document.dab(level, centre, &brush, ink)?;
+        let place = |phase: f32| SIDE as f32 / 2.0 + 460.0 * phase.sin();
+        let at = (place(angle * 0.9), place(angle * 0.7 + 1.0));
+        let mut easel = Easel::new(&mut document, None, &alphabet);
+        match &mut stroke {
+            Some(stroke) => stroke.drag(&mut easel, at)?,
+            None => {
+                let code = (event / PER_SECOND * 7 % u64::from(books.size(level))) as u16;
+                let setup = Setup::new(level, brush, Medium::Code(Some(code)));
+                stroke = Some(BrushStroke::press(&mut easel, setup, "draw", at)?);
+            }
+        }
+        let deltas = easel.take_deltas();
         dabs += 1;
         if !deltas.is_empty() {
             waiting.push_back((document.revision(), Instant::now()));
@@ -175,7 +203,9 @@ fn draw(model: &Model, seconds: u64) -> Outcome {
         longest_queue = longest_queue.max(waiting.len());
         patches += take(&mut waiting, &mut shown_ms)?;
         if event % PER_SECOND == PER_SECOND - 1 {
-            if let Some(stroke) = document.commit() {
+            let mut easel = Easel::new(&mut document, None, &alphabet);
+            let ended = stroke.take().map(|stroke| stroke.release(&mut easel));
+            if let Some(stroke) = ended.transpose()?.flatten() {
                 strokes += 1;
                 desk.write(move |project| project.append_stroke(id, &stroke).map(drop));
             }
@@ -355,19 +385,140 @@ fn random_edit(
                 ..Brush::default()
             };
             let code = random.random_range(0..books.size(level)) as u16;
-            let ink = match random.random_range(0..4) {
-                0 => Ink::Source,
-                _ => Ink::Code {
-                    code: Some(code),
-                    detail: DetailPolicy::Empty,
-                },
+            let medium = match random.random_range(0..4) {
+                0 => Medium::Source,
+                _ => Medium::Code(Some(code)),
             };
-            document.begin("edit")?;
-            document.dab(level, centre, &brush, ink)?;
-            document.commit().into_iter().collect()
+            let setup = Setup::new(level, brush, medium);
+            dab(document, books, setup, centre)?.0.into_iter().collect()
         }
     };
     Ok(kept)
+}
+
+/// Structure dabs to their pixels and strokes to the file, in turn with nothing else and with checkpoints written without
+/// a pause, by the storage lane's own way.
+fn checkpoint(model: &Model, seconds: u64) -> Outcome {
+    const ROUNDS: usize = 4;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("checkpoint.tessera");
+    let storage = Storage::create(&path)?;
+    let mut document = random_document(model, 1024, 1024)?;
+    let id = store(&storage, model, &document, b"a gradient".to_vec())?;
+    let lane = DecodeLane::start(Arc::new(|| {}))?;
+    lane.open(model.codec.clone(), &document, Shown::Source);
+    lane.look_at(Rect::new(0, 0, 1024, 1024));
+    std::thread::sleep(Duration::from_secs(4));
+    lane.take();
+    // As large as the base model's weights and a run's state, of bytes that do not repeat.
+    let mut random = ChaCha8Rng::seed_from_u64(9);
+    let mut noise = |bytes: usize| -> Vec<u8> { (0..bytes).map(|_| random.random()).collect() };
+    let (weights, state) = (noise(12 << 20), noise(36 << 20));
+    // With nothing else, then beside the writing: dab to pixels, stroke to the file.
+    let mut times = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
+    let mut written = 0u64;
+    for round in 0..2 * ROUNDS {
+        let is_beside = round % 2 == 1;
+        let ends = AtomicBool::new(!is_beside);
+        std::thread::scope(|scope| -> Outcome {
+            let writer = scope.spawn(|| -> Result<u64, tessera::error::Error> {
+                let (mut kept, mut step) = (0, 0);
+                while !ends.load(Ordering::Relaxed) {
+                    step += 1;
+                    let mut weights = weights.clone();
+                    weights[..8].copy_from_slice(&[round as u8, step, 1, 2, 3, 4, 5, 6]);
+                    let new = NewCheckpoint {
+                        run: None,
+                        kind: CheckpointKind::Named,
+                        step: u64::from(step),
+                        name: "",
+                        config: json!({}),
+                        metrics: json!({}),
+                        weights: weights.into(),
+                        training_state: Some(state.clone().into()),
+                    };
+                    kept += (weights_and_state(&new)) as u64;
+                    storage.save_checkpoint(new, &ends)?;
+                }
+                Ok(kept)
+            });
+            let painted = dabs(model, &lane, &storage, (&mut document, id), seconds);
+            ends.store(true, Ordering::Relaxed);
+            written += writer.join().map_err(|_| "the writer panicked")??;
+            for (all, new) in times[usize::from(is_beside)].iter_mut().zip(painted?) {
+                all.extend(new);
+            }
+            Ok(())
+        })?;
+    }
+    for all in times.iter_mut().flatten() {
+        all.sort_by(f64::total_cmp);
+    }
+    println!(
+        "{} dabs each way, {:.0} MiB of checkpoints written beside one half",
+        times[0][0].len(),
+        written as f64 / (1 << 20) as f64
+    );
+    for (number, what) in ["dab to pixels", "stroke to the file"].iter().enumerate() {
+        let of = |beside: usize, share| quantile(&times[beside][number], share);
+        println!(
+            "{what}: half within {:.1} ms alone, {:.1} beside; 95 of 100 within {:.1} alone, {:.1} beside: {:.2} times",
+            of(0, 0.5),
+            of(1, 0.5),
+            of(0, 0.95),
+            of(1, 0.95),
+            of(1, 0.95) / of(0, 0.95)
+        );
+    }
+    Ok(())
+}
+
+fn weights_and_state(new: &NewCheckpoint<'_>) -> usize {
+    new.weights.len() + new.training_state.as_ref().map_or(0, |state| state.len())
+}
+
+/// Eight strokes of one structure dab a second, and for each how many milliseconds passed until its pixels came and until
+/// it was in the file.
+fn dabs(
+    model: &Model,
+    lane: &DecodeLane,
+    storage: &Storage,
+    (document, id): (&mut Document, DocumentId),
+    seconds: u64,
+) -> Result<[Vec<f64>; 2], Box<dyn Error>> {
+    let (mut shown, mut stored) = (Vec::new(), Vec::new());
+    let brush = Brush {
+        size: 3,
+        ..Brush::default()
+    };
+    let first = document.revision();
+    for number in 0..seconds * 8 {
+        let code = ((first + number) * 7 % u64::from(model.codebooks().structure)) as u16;
+        let setup = Setup::new(Level::Structure, brush, Medium::Code(Some(code)));
+        let centre = ((number % 50 + 7) as f32, (number * 13 % 47 + 7) as f32);
+        let start = Instant::now();
+        let (stroke, deltas) = dab(document, model.codebooks(), setup, centre)?;
+        lane.change(&deltas, document);
+        let revision = document.revision();
+        let mut is_shown = deltas.is_empty();
+        while !is_shown {
+            for ready in lane.take() {
+                ready.patch?;
+                is_shown |= ready.revision >= revision;
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        shown.push(start.elapsed().as_secs_f64() * 1000.0);
+        if let Some(stroke) = stroke {
+            let start = Instant::now();
+            storage.call(move |project| project.append_stroke(id, &stroke).map(drop))?;
+            stored.push(start.elapsed().as_secs_f64() * 1000.0);
+        }
+        if let Some(rest) = Duration::from_millis(125).checked_sub(start.elapsed()) {
+            std::thread::sleep(rest);
+        }
+    }
+    Ok([shown, stored])
 }
 
 /// Strokes of 9 to 25 cells on 2048², written one by one as painting does, then opened.
@@ -382,24 +533,21 @@ fn journal(model: &Model, strokes: u64) -> Outcome {
     let mut project = Project::open(&path)?;
     let mut random = ChaCha8Rng::seed_from_u64(3);
     let start = Instant::now();
-    for number in 0..strokes {
+    for _ in 0..strokes {
         let level = Level::Detail;
         let brush = Brush {
             shape: Shape::Square,
             size: random.random_range(3..6),
             ..Brush::default()
         };
-        let ink = Ink::Code {
-            code: Some(random.random_range(0..model.codebooks().detail) as u16),
-            detail: DetailPolicy::Keep,
-        };
+        let code = random.random_range(0..model.codebooks().detail) as u16;
+        let setup = Setup::new(level, brush, Medium::Code(Some(code)));
         let centre = (
             random.random_range(5.0..500.0),
             random.random_range(5.0..500.0),
         );
-        document.begin(format!("Brush {number}"))?;
-        document.dab(level, centre, &brush, ink)?;
-        if let Some(stroke) = document.commit() {
+        let (stroke, _) = dab(&mut document, model.codebooks(), setup, centre)?;
+        if let Some(stroke) = stroke {
             project.append_stroke(id, &stroke)?;
         }
     }
@@ -483,32 +631,28 @@ fn paint_large(
     live.warm(corner, &())?;
     for level in Level::ALL {
         let mut times = Vec::new();
-        document.begin(format!("{level}"))?;
-        for dab in 0..100u16 {
+        for number in 0..100u16 {
             let stride = level.stride_px();
             let at = |start: u32, step: u32| ((start + 64 + step * 8) / stride) as f32;
             let centre = (
-                at(corner.x, u32::from(dab)),
-                at(corner.y, u32::from(dab % 37)),
+                at(corner.x, u32::from(number)),
+                at(corner.y, u32::from(number % 37)),
             );
             let brush = Brush {
                 shape: Shape::Square,
                 size: 3,
                 ..Brush::default()
             };
-            let ink = Ink::Code {
-                code: Some(dab * 7),
-                detail: DetailPolicy::Empty,
-            };
+            let setup = Setup::new(level, brush, Medium::Code(Some(number * 7)));
             let start = Instant::now();
-            let deltas = document.dab(level, centre, &brush, ink)?;
+            let (stroke, deltas) = dab(document, model.codebooks(), setup, centre)?;
             for rect in live.apply(&deltas)?.rects() {
                 live.patch(*rect, 8)?;
             }
             times.push(start.elapsed().as_secs_f64() * 1000.0);
-        }
-        if let Some(stroke) = document.commit() {
-            storage.call(move |project| project.append_stroke(id, &stroke).map(drop))?;
+            if let Some(stroke) = stroke {
+                storage.call(move |project| project.append_stroke(id, &stroke).map(drop))?;
+            }
         }
         times.sort_by(f64::total_cmp);
         println!(

@@ -19,7 +19,7 @@ use candle_core::Device;
 use image::{Rgba, RgbaImage};
 use tessera::dataset::{Crops, CropsConfig, Fingerprint, ImportOptions, Picture, Source, scan};
 use tessera::document::{Codes, Geometry, Level};
-use tessera::engine::encodings::Encodings;
+use tessera::engine::pictures::encodings::Encodings;
 use tessera::engine::{DeviceChoice, ImportJob, ModelSource, Storage, Worker, usable_pictures};
 use tessera::project::{ContentHash, EncodingModel, NewEncoding, NewPicture, PictureFilter};
 

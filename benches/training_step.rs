@@ -12,8 +12,8 @@ use tessera::codec::{
     CodebookTraining, Codec, CodecConfig, DetailDropout, DetailMask, TrainOptions,
 };
 use tessera::kernels::{self, AdamW, AdamWConfig};
-use tessera::train::losses::{LossWeights, pyramid_loss};
-use tessera::train::measure::{forward_flops, random_pixels};
+use tessera::train::loss::losses::{LossWeights, pyramid_loss};
+use tessera::train::measure::step_time::{forward_flops, random_pixels};
 
 const BATCH: usize = 8;
 const SIDE_PX: usize = 128;

@@ -23,6 +23,6 @@ pub mod render;
 pub mod settings;
 pub mod train;
 #[cfg(feature = "gui")]
-pub mod ui;
+mod ui;
 pub mod version;
 pub mod window_thread;

@@ -199,7 +199,7 @@ impl Settings {
     /// Writes the file in one step: a reader sees the old or the new one, never half of it.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// `DiskFull`, `ReadOnly` or `Io` from the operating system.
     pub fn save(&self, file: &Path) -> Result<()> {
         const WHAT: &str = "could not save your preferences";
         crate::window_thread::count_blocking("writing preferences");
@@ -218,7 +218,7 @@ impl Settings {
     /// it is in the file: another window may have changed that meanwhile.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// `DiskFull`, `ReadOnly` or `Io` from the operating system.
     pub fn save_changes(&self, base: &Self, file: &Path) -> Result<()> {
         const WHAT: &str = "could not save your preferences";
         crate::window_thread::count_blocking("writing preferences");

@@ -11,9 +11,10 @@ use proptest::prelude::*;
 use tessera::canvas::{LiveCanvas, open, render_document};
 use tessera::codec::{Codec, CodecConfig};
 use tessera::document::script::EditScript;
+use tessera::document::tools::{BrushStroke, Easel, Medium, Setup};
 use tessera::document::{
-    Alphabet, Brush, CodeVectors, Codebooks, DetailPolicy, Document, Ink, LayerLook, Level, Raster,
-    Samples, Source, Vectors, Wrap,
+    Alphabet, Brush, CodeVectors, Codebooks, Document, LayerLook, Level, Raster, Samples, Source,
+    Vectors, Wrap,
 };
 use tessera::export::{
     Existing, Metadata, Provenance, encode_restore_data, read_restore_data, write_png,
@@ -374,18 +375,15 @@ fn an_edit_is_seen_where_it_was_made() {
     let mut doc = open(&codec, source(160, 96, false, 3), Wrap::default(), &()).unwrap();
     let mut live =
         LiveCanvas::new(Arc::clone(&codec), &doc, LiveCanvas::DEFAULT_BUDGET_BYTES).unwrap();
-    doc.begin("paint").unwrap();
-    let dab = doc
-        .dab(
-            Level::Structure,
-            (4.5, 2.5),
-            &Brush::default(),
-            Ink::Code {
-                code: Some(3),
-                detail: DetailPolicy::Empty,
-            },
-        )
-        .unwrap();
+    let alphabet = Alphabet::plain(BOOKS);
+    let paint = |doc: &mut Document, medium| {
+        let mut easel = Easel::new(doc, None, &alphabet);
+        let setup = Setup::new(Level::Structure, Brush::default(), medium);
+        let stroke = BrushStroke::press(&mut easel, setup, "paint", (72.0, 40.0)).unwrap();
+        stroke.release(&mut easel).unwrap();
+        easel.take_deltas()
+    };
+    let dab = paint(&mut doc, Medium::Code(Some(3)));
     assert_eq!(
         dab.len(),
         if doc.encoded().structure.at(24) == Some(3) {
@@ -408,21 +406,20 @@ fn an_edit_is_seen_where_it_was_made() {
     });
     assert!(changed.count() > 200);
     // The eraser takes the dab back without undo.
-    let erased = doc
-        .dab(Level::Structure, (4.5, 2.5), &Brush::default(), Ink::Source)
-        .unwrap();
+    let erased = paint(&mut doc, Medium::Source);
     assert_eq!(erased.len(), dab.len());
     assert!(!doc.is_edited());
-    let repainted: Vec<_> = dab
-        .iter()
-        .map(|d| (d.level, d.index, tessera::document::code_from_raw(d.after)))
-        .collect();
-    for (level, index, code) in repainted {
-        doc.set_cell(level, index, code).unwrap();
-    }
-    // Aborting the stroke brings everything back.
-    let aborted = doc.abort().unwrap();
-    live.revert(&aborted.deltas).unwrap();
+    live.apply(&erased).unwrap();
+    assert_eq!(
+        live.patch(doc.geometry().bounds(), 8).unwrap().samples,
+        Samples::Rgba8(doc.source().rgba8().to_vec())
+    );
+    // Undone, the dab is there again; undone once more, everything is as it came.
+    let undone = doc.undo().unwrap();
+    live.revert(&undone.deltas).unwrap();
+    assert_eq!(live.patch(cell, 8).unwrap().samples, Samples::Rgba8(shown));
+    let undone = doc.undo().unwrap();
+    live.revert(&undone.deltas).unwrap();
     let patch = live.patch(doc.geometry().bounds(), 8).unwrap();
     assert_eq!(patch.samples, Samples::Rgba8(doc.source().rgba8().to_vec()));
 }

@@ -44,7 +44,7 @@ fn a_double_click_on_a_project_starts_the_program() {
     assert!(metainfo.contains(&format!("<id>{ID}</id>")));
     assert!(metainfo.contains(&format!("{ID}.desktop</launchable>")));
     // Wayland finds the window's icon by this name.
-    assert!(read("src/app/run.rs").contains(&format!("\"{ID}\"")));
+    assert!(read("src/app/window/run.rs").contains(&format!("\"{ID}\"")));
 }
 
 /// The value of a key of a property list, as it stands in the file; for an array or a dictionary all of it.

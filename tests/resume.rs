@@ -12,7 +12,7 @@ use tessera::dataset::Source;
 use tessera::error::{Kind, Notice, Result};
 use tessera::kernels::set_plain_ops;
 use tessera::progress::{Observer, Stop};
-use tessera::train::state::{StateHeader, read_header};
+use tessera::train::run::state::{StateHeader, read_header};
 use tessera::train::{
     Budget, Checkpoint, CodebookStart, Ended, EvaluationConfig, LossWeights, Pictures, Run,
     Sharpening, StateWanted, TrainConfig, TrainSink,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use candle_core::Device;
 use tessera::codec::{CodecConfig, EmbeddingHead, WordsHead};
 use tessera::engine::{BaseTrained, DeviceChoice, EventKind, ModelSource, TrainBaseJob, Worker};
-use tessera::train::recipe::{DataRecipe, Group, Recipe};
+use tessera::train::base::recipe::{DataRecipe, Group, Recipe};
 use tessera::train::{Budget, EmbeddingTraining, EvaluationConfig, Sharpening, TrainConfig};
 
 fn training(steps: u64) -> TrainConfig {

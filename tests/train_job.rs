@@ -19,7 +19,7 @@ use tessera::progress::Stop;
 use tessera::project::{
     CheckpointKind, CheckpointRow, MetricRow, NewCheckpoint, NewRun, RunStatus,
 };
-use tessera::train::state::read_header;
+use tessera::train::run::state::read_header;
 use tessera::train::{
     Budget, Checkpoint, Ended, EvaluationConfig, LossWeights, Pictures, Preset, Run, StateWanted,
     TrainConfig, TrainSink,

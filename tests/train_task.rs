@@ -13,9 +13,9 @@ use tessera::dataset::{BatchSource, Crops, CropsConfig, Source, Window};
 use tessera::error::{Error, Kind, Notice, Result};
 use tessera::kernels::{AdamW, AdamWConfig, Grads, Param, ParamStore, read_scalars};
 use tessera::progress::{Observer, Stop};
-use tessera::train::state::Progress;
-use tessera::train::sync::Shared;
-use tessera::train::task::{Origin, Pacing, Score, Settings, StepInput, Task, Told};
+use tessera::train::run::state::Progress;
+use tessera::train::run::sync::Shared;
+use tessera::train::run::task::{Origin, Pacing, Score, Settings, StepInput, Task, Told};
 use tessera::train::{
     Budget, Checkpoint, EarlyStop, Ended, EvaluationConfig, GradSync, Pictures, Preview, Run,
     Schedule, TrainSink,

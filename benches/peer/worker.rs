@@ -17,8 +17,8 @@ use tessera::codec::{
     CodebookTraining, Codec, CodecConfig, DetailMask, TrainForward, TrainOptions,
 };
 use tessera::kernels::{AdamW, AdamWConfig, Padding};
-use tessera::train::losses::{LossWeights, pyramid_loss};
-use tessera::train::measure::random_pixels;
+use tessera::train::loss::losses::{LossWeights, pyramid_loss};
+use tessera::train::measure::step_time::random_pixels;
 
 const BATCH: usize = 8;
 const CROP_PX: usize = 128;

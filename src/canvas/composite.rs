@@ -177,7 +177,7 @@ fn blend_pixel(
 /// decoded; without edits the result is the source.
 ///
 /// # Errors
-/// Those of the decoder; `Cancelled`.
+/// Whatever the decoder returns; `Cancelled`.
 pub fn render(
     edits: &Edits,
     source: &Source,

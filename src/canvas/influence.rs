@@ -83,7 +83,7 @@ pub(super) struct Influence {
 }
 
 impl Influence {
-    /// Of the edits on `rect`, whose sides are multiples of 4 and which lies within the padded
+    /// The influence of the edits on `rect`, whose sides are multiples of 4 and which lies within the padded
     /// canvas. `None` where nothing can change. Cells that bring their texture with them change pixels and leave the
     /// mask alone.
     pub fn of(

@@ -19,7 +19,7 @@ const NO_LENGTH: f64 = 1e-20;
 /// How a codebook follows the encoder (van den Oord et al., arXiv 1711.00937, appendix A.1).
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct CodebookTraining {
-    /// Of the moving averages, per update.
+    /// How much of the moving averages is kept at each update, 0 to 1.
     pub decay: f32,
     /// Laplace smoothing of the cluster sizes, in vectors.
     pub smoothing: f32,
@@ -99,7 +99,7 @@ pub enum CodebookSums {
 }
 
 impl CodebookSums {
-    /// Of vectors `[m, d]` with codes `[m]`, each below `count`.
+    /// Counts and sums of vectors `[m, d]` with codes `[m]`, each below `count`.
     pub(super) fn on_host(batch: &[f32], codes: &[u32], dim: usize, count: usize) -> Self {
         let mut counts = vec![0f32; count];
         let mut sums = vec![0f32; count * dim];
@@ -113,7 +113,7 @@ impl CodebookSums {
         Self::Host { counts, sums }
     }
 
-    /// The same without the host.
+    /// [`Self::on_host`] as tensors, without a round trip to the host.
     pub(super) fn on_device(
         batch: &Tensor,
         codes: &Tensor,
@@ -174,7 +174,7 @@ impl Averages {
     }
 }
 
-/// The same as [`Learned::follow`] without the host → the new codebook `[K, d]`.
+/// [`Learned::follow`] as tensors, without a round trip to the host; returns the new codebook `[K, d]`.
 pub(super) fn follow_on_device(
     size: &mut Tensor,
     sum: &mut Tensor,

@@ -65,7 +65,7 @@ impl Embedding {
 }
 
 impl Words {
-    /// Of pixels and their features `[n, h, w, c]` at the detail stage: `[n, length]`, not normalised.
+    /// The embedding of pixels and their features `[n, h, w, c]` at the detail stage: `[n, length]`, not normalised.
     pub fn of_detail(&self, pixels: &Tensor, detail: &Tensor) -> CandleResult<Tensor> {
         self.of_cells(&cells(pixels, detail)?)
     }
@@ -129,7 +129,7 @@ impl Codec {
         })
     }
 
-    /// The same for training: differentiable, not normalised.
+    /// The embedding for training: differentiable, not normalised.
     ///
     /// # Errors
     /// As [`Self::embed`].
@@ -138,7 +138,7 @@ impl Codec {
         Ok(self.network.embed(pixels, padding)?)
     }
 
-    /// The same codec with an untrained head of words in place of its own.
+    /// This codec with an untrained head of words in place of its own.
     ///
     /// # Errors
     /// [`Kind::Limit`] for a head out of bounds.

@@ -154,7 +154,7 @@ pub struct LevelForward {
 pub struct TrainForward {
     /// `[n, h, w, 4]`.
     pub recon: Tensor,
-    /// The same from structure alone, if asked for.
+    /// The reconstruction from structure alone, if asked for.
     pub structure_recon: Option<Tensor>,
     /// Mean squared distance of vectors from their codes, both levels added; a scalar. Its gradient moves the
     /// encoder only.

@@ -121,7 +121,7 @@ impl Codec {
         })
     }
 
-    /// The same codec with other parameters (for example averaged ones) and a copy of the codebooks: an independent,
+    /// This codec with other parameters (for example averaged ones) and a copy of the codebooks: an independent,
     /// immutable model. Entries of `parameters` that are no parameters are ignored, missing ones are an error.
     ///
     /// # Errors

@@ -101,14 +101,14 @@ pub(crate) struct Network {
     to_detail: Chain,
     to_coarsest: Chain,
     structure_neck: Chain,
-    /// Of features and T.
+    /// From the detail stage's features and T to detail vectors.
     detail_neck: Chain,
     /// From coarse to fine; the last gives T.
     trunk_steps: Vec<Chain>,
     trunk: Chain,
     /// Stages of the decoder, from fine to coarse.
     decoder: Vec<Stage>,
-    /// Of T and detail vectors, in parts of one block each; the last has none.
+    /// The head on T and detail vectors, in parts of one block each; the last part has no block.
     head_parts: Vec<Chain>,
     head: Chain,
     empty: Param,

@@ -42,7 +42,7 @@ impl PictureCodes {
         (rows * finer, columns * finer)
     }
 
-    /// The same with every detail cell empty.
+    /// These codes with every detail cell empty.
     #[must_use]
     pub fn structure_only(mut self) -> Self {
         self.detail.fill(EMPTY);
@@ -95,7 +95,7 @@ impl Span {
             .collect()
     }
 
-    /// The same cells with other context (used where two passes need different amounts).
+    /// This span's cells with other context: two passes may need different amounts.
     fn with_context(self, context: usize, wraps: bool) -> Span {
         if self.cells == self.total {
             return self;

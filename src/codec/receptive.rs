@@ -76,7 +76,7 @@ pub struct ReceptiveField {
 }
 
 impl ReceptiveField {
-    /// Of a valid config.
+    /// The receptive field of a codec with a valid config.
     pub fn of(config: &CodecConfig) -> Self {
         let detail_stage = config.detail_stage();
         let stage = |index: usize, halo_cells: usize| DecoderStage {

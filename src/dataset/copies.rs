@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::fingerprint::{Fingerprint, NearIndex};
+use super::fingerprint::Fingerprint;
 use super::flags::Flag;
+use super::near::NearIndex;
 
 /// A picture that is in the project already, outside the scanned folders: copies of it are flagged.
 #[derive(Debug, Clone)]

@@ -109,7 +109,7 @@ pub struct Decoded {
     pub height: u32,
     /// `width × height × 4` values. Colour under alpha 0 is what the file holds; [`Decoded::premultiplied`] drops it.
     pub rgba8: Vec<u8>,
-    /// The same at full depth, where the file has more than 8 bits per channel.
+    /// The pixels at full depth, where the file has more than 8 bits per channel.
     pub rgba16: Option<Vec<u16>>,
     pub format: &'static Format,
     /// 8 or 16.

@@ -8,10 +8,12 @@ use image_hasher::{HashAlg, Hasher, HasherConfig};
 use super::pixels::Premultiplied;
 
 const HASH_BYTES: usize = 32;
+/// Bands of [`Fingerprint::bands`].
+pub(super) const BANDS: usize = HASH_BYTES / 2;
 const GRID_SIDE: u32 = 4;
 const GRID_BYTES: usize = (GRID_SIDE * GRID_SIDE * 4) as usize;
 
-/// Most bits of 256 in which the hashes of near duplicates differ: as many as [`NearIndex`] is sure to find.
+/// Most bits of 256 in which the hashes of near duplicates differ: as many as [`super::NearIndex`] is sure to find.
 const MAX_DISTANCE: u32 = 31;
 /// Largest difference of any cell of the tiny copies of near duplicates, of 255.
 const MAX_CELL_DIFFERENCE: u8 = 20;
@@ -70,9 +72,8 @@ impl Fingerprint {
 
     /// Bits in which the hashes differ, 0..=256.
     pub fn distance(&self, other: &Self) -> u32 {
-        self.hash
-            .iter()
-            .zip(&other.hash)
+        let words = |hash: &[u8; HASH_BYTES]| -> [u64; HASH_BYTES / 8] { bytemuck::cast(*hash) };
+        (words(&self.hash).into_iter().zip(words(&other.hash)))
             .map(|(a, b)| (a ^ b).count_ones())
             .sum()
     }
@@ -92,7 +93,8 @@ impl Fingerprint {
         self.distance(other) <= MAX_DISTANCE && self.cell_difference(other) <= MAX_CELL_DIFFERENCE
     }
 
-    fn bands(&self) -> impl Iterator<Item = u16> + use<> {
+    /// The hash in bands of 16 bits: two that differ in at most 31 bits have a band in which at most one differs.
+    pub(super) fn bands(&self) -> impl Iterator<Item = u16> + use<> {
         let hash = self.hash;
         (0..BANDS).map(move |i| u16::from_le_bytes([hash[2 * i], hash[2 * i + 1]]))
     }
@@ -127,102 +129,4 @@ fn grid(picture: &Premultiplied) -> [u8; GRID_BYTES] {
         }
     }
     out
-}
-
-const BANDS: usize = HASH_BYTES / 2;
-const BAND_VALUES: usize = 1 << 16;
-const NONE: u32 = u32::MAX;
-
-/// Finds near pictures without comparing all with all: fingerprints by the 16 bands of 16 bits of their hash, looked up
-/// with at most one bit of a band changed. Two hashes that differ in at most 31 bits always meet in some band
-/// (multi-index hashing, Norouzi et al. 2012).
-#[derive(Debug)]
-pub struct NearIndex {
-    prints: Vec<Fingerprint>,
-    /// First and last picture of each value of each band.
-    ends: Vec<(u32, u32)>,
-    /// For each picture, the next one with the same value, band by band.
-    next: Vec<[u32; BANDS]>,
-    /// The search that last compared each picture.
-    compared: Vec<u32>,
-    searches: u32,
-}
-
-impl Default for NearIndex {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl NearIndex {
-    /// Most pictures compared in one search: keeps it short among many thousands of one layout.
-    const MAX_COMPARED: usize = 4096;
-
-    /// Holds 8 MB while empty.
-    pub fn new() -> Self {
-        Self {
-            prints: Vec::new(),
-            ends: vec![(NONE, NONE); BANDS * BAND_VALUES],
-            next: Vec::new(),
-            compared: Vec::new(),
-            searches: 0,
-        }
-    }
-
-    pub fn len(&self) -> usize {
-        self.prints.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.prints.is_empty()
-    }
-
-    /// The earliest inserted picture that is near, with the distance of the hashes.
-    pub fn find(&mut self, print: &Fingerprint) -> Option<(usize, u32)> {
-        self.searches = self.searches.wrapping_add(1);
-        let mut best = NONE;
-        let mut compared = 0;
-        // Unchanged bands first: that is where most near pictures are.
-        for changed_bit in std::iter::once(None).chain((0..16).map(Some)) {
-            for (band, value) in print.bands().enumerate() {
-                let value = value ^ changed_bit.map_or(0, |bit| 1u16 << bit);
-                let mut at = self.ends[band * BAND_VALUES + usize::from(value)].0;
-                // Chains run from the earliest on, so the first hit is this chain's best.
-                while at < best && compared < Self::MAX_COMPARED {
-                    let candidate = at as usize;
-                    if self.compared[candidate] != self.searches {
-                        self.compared[candidate] = self.searches;
-                        compared += 1;
-                        if self.prints[candidate].is_near(print) {
-                            best = at;
-                            break;
-                        }
-                    }
-                    at = self.next[candidate][band];
-                }
-            }
-        }
-        (best != NONE).then(|| {
-            let index = best as usize;
-            (index, self.prints[index].distance(print))
-        })
-    }
-
-    /// Adds a picture and returns its number, counted from 0.
-    pub fn insert(&mut self, print: Fingerprint) -> usize {
-        let index = self.prints.len();
-        for (band, value) in print.bands().enumerate() {
-            let ends = &mut self.ends[band * BAND_VALUES + usize::from(value)];
-            if ends.0 == NONE {
-                ends.0 = index as u32;
-            } else {
-                self.next[ends.1 as usize][band] = index as u32;
-            }
-            ends.1 = index as u32;
-        }
-        self.prints.push(print);
-        self.next.push([NONE; BANDS]);
-        self.compared.push(0);
-        index
-    }
 }

@@ -17,9 +17,9 @@ pub enum Flag {
     Flat { is_transparent: bool },
     /// Much longer than wide.
     OddAspect { ratio: f32, max: f32 },
-    /// The same bytes as a picture before it, named by its path relative to the import.
+    /// It has the same bytes as a picture before it, named by its path relative to the import.
     Duplicate { of: String },
-    /// Shows the same as a picture before it; `distance` of 256 bits of the hash differ.
+    /// It shows the same as a picture before it; `distance` of 256 bits of the hash differ.
     NearDuplicate { of: String, distance: u32 },
 }
 

@@ -130,7 +130,7 @@ impl Default for ImportOptions {
 pub struct ImportReport {
     /// Pictures handed over.
     pub imported: u64,
-    /// Those of them with at least one flag.
+    /// Pictures with at least one flag.
     pub flagged: u64,
     /// How often each flag was given, by its name.
     pub flag_counts: BTreeMap<String, u64>,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::fingerprint::{Fingerprint, NearIndex};
+use super::fingerprint::Fingerprint;
+use super::near::earliest_near;
 
 /// Indices into the list that was split, ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,21 +81,22 @@ fn groups(pictures: &[([u8; 32], Fingerprint)]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..pictures.len()).collect();
     order.sort_by_key(|i| (pictures[*i].0, *i));
     let mut group_of: Vec<usize> = (0..pictures.len()).collect();
-    let mut by_hash: BTreeMap<[u8; 32], usize> = BTreeMap::new();
-    let mut index = NearIndex::new();
-    let mut indexed = Vec::new();
+    // Files with the same bytes stand side by side.
+    let mut distinct: Vec<usize> = Vec::with_capacity(order.len());
     for i in order {
-        let (hash, print) = &pictures[i];
-        if let Some(same) = by_hash.get(hash) {
-            group_of[i] = group_of[*same];
-            continue;
+        match distinct.last() {
+            Some(&same) if pictures[same].0 == pictures[i].0 => group_of[i] = same,
+            _ => distinct.push(i),
         }
-        by_hash.insert(*hash, i);
-        if let Some((near, _)) = index.find(print) {
-            group_of[i] = group_of[indexed[near]];
+    }
+    let prints: Vec<Fingerprint> = distinct.iter().map(|i| pictures[*i].1).collect();
+    for (near, i) in earliest_near(&prints).into_iter().zip(&distinct) {
+        if let Some(near) = near {
+            group_of[*i] = group_of[distinct[near]];
         }
-        index.insert(*print);
-        indexed.push(i);
+    }
+    for i in 0..pictures.len() {
+        group_of[i] = group_of[group_of[i]];
     }
     let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (i, group) in group_of.into_iter().enumerate() {

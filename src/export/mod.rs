@@ -12,7 +12,7 @@ mod xmp;
 
 pub use crate::foundation::files::{Existing, check_writable, write_atomic, write_bytes};
 pub use animation::{AnimationSize, Frame, Shrunk};
-pub use png::{Metadata, encode_png, write_png};
+pub use png::{Metadata, check_png, encode_png, write_png};
 pub use restore::{RESTORE_CHUNK, Restore, RestoreHeader, encode_restore_data, read_restore_data};
 pub use sheet::{Sheet, SheetItem, render_sheet};
 pub use webp::{encode_webp, write_webp};

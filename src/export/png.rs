@@ -10,7 +10,8 @@ use super::restore::RESTORE_CHUNK;
 use super::xmp::Provenance;
 use crate::document::{Raster, Samples};
 use crate::error::{Error, Kind, Result};
-use crate::foundation::files::{Existing, write_atomic};
+use crate::foundation::files::{Existing, check_writable, write_atomic};
+use crate::foundation::formats::Format;
 
 /// Keyword of the text chunk of [`Metadata::notes`].
 const NOTES_KEYWORD: &str = "tessera:generated";
@@ -129,4 +130,21 @@ fn failed(source: EncodingError) -> Error {
             "",
         ),
     }
+}
+
+/// Whether a PNG can be written here, before the work that makes it.
+///
+/// # Errors
+/// `Usage` for another ending, or where something of that name is there and must stay.
+pub fn check_png(path: &Path, existing: Existing) -> Result<()> {
+    let is_other = (path.extension()).is_some_and(|ending| !Format::PNG.has_ending(ending));
+    if is_other {
+        return Err(Error::usage(
+            "could not write the picture",
+            "the file name does not end in .png, the only format it is written in",
+            "Name a .png file",
+        )
+        .at(path));
+    }
+    check_writable(path, existing)
 }

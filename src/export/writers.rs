@@ -56,7 +56,7 @@ impl Writer {
         })
     }
 
-    /// Of the names it gives, without the point.
+    /// The ending of the names it gives, without the point.
     pub fn ending(&self) -> &'static str {
         self.format.endings[0]
     }

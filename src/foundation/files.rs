@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all, and never replace another one unasked.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -47,7 +47,7 @@ pub fn write_atomic(
 /// An empty file in `folder` with the permissions that the user's other files get; removed again unless it is published.
 ///
 /// # Errors
-/// Those of the operating system.
+/// Whatever the operating system says.
 pub fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".tessera-").suffix(".part");
@@ -170,4 +170,29 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     } else {
         Ok(())
     }
+}
+/// A text file of limited length.
+pub fn read_text(path: &Path, max_bytes: u64, what: &str) -> Result<String> {
+    let failed = |source| Error::io(what, path, &source);
+    // Before opening: opening a pipe would wait for ever.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(Error::usage(what, "it is not a file", "Name a file").at(path));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(max_bytes + 1).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    if bytes.len() as u64 > max_bytes {
+        let why = format!("it is longer than {} MiB", max_bytes >> 20);
+        return Err(Error::new(Kind::Limit, what, why, "Use a smaller file").at(path));
+    }
+    String::from_utf8(bytes).map_err(|_| {
+        Error::new(
+            Kind::Damaged,
+            what,
+            "it is not UTF-8 text",
+            "Check the file",
+        )
+        .at(path)
+    })
 }

@@ -105,7 +105,7 @@ impl Format {
             || begins_with(text, b"<?xml") && text.windows(4).any(|word| word == b"<svg")
     });
 
-    /// Of a file that begins with these bytes.
+    /// The format of a file that begins with these bytes.
     pub fn of_content(start: &[u8]) -> Option<&'static Self> {
         let all = Self::ALL.iter().copied();
         all.into_iter().find(|format| (format.begins)(start))
@@ -154,7 +154,7 @@ fn at(start: &[u8], offset: usize, magic: &[u8]) -> bool {
     (start.get(offset..)).is_some_and(|rest| rest.starts_with(magic))
 }
 
-/// Of the family of files that films are of as well.
+/// Whether a file is of the ISO media family, to which films belong as well, with one of these brands.
 fn is_media(start: &[u8], brands: &[&[u8]]) -> bool {
     let brand = start.get(8..12);
     at(start, 4, b"ftyp") && brand.is_some_and(|brand| brands.contains(&brand))

@@ -32,7 +32,7 @@ pub(crate) enum Values {
 /// What is wrong with a file, in words for its reader to put into an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Of another program, or of another kind.
+    /// The file belongs to another program, or is of another kind.
     Foreign(&'static str),
     Damaged(String),
     Unsupported(String),

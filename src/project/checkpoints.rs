@@ -83,7 +83,7 @@ pub struct CheckpointWrite<'a> {
     metrics: String,
     weights: BlobWrite<'a>,
     training_state: Option<BlobWrite<'a>>,
-    /// Of both large values.
+    /// Bytes of weights and training state together.
     bytes: u64,
     phase: Phase,
 }

@@ -25,7 +25,7 @@ const REMOVED_AT_ONCE: i64 = 2_000;
 /// A model as its rows have to fit it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncodingModel {
-    /// Of the weights.
+    /// Hash of the weights.
     pub hash: ContentHash,
     pub codebooks: Codebooks,
     /// Values of an embedding; 0 for a model without.
@@ -36,12 +36,12 @@ pub struct EncodingModel {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewEncoding {
     pub picture: PictureId,
-    /// Of the file that was encoded.
+    /// Hash of the file that was encoded.
     pub content_hash: ContentHash,
-    /// Of the picture as it was encoded, at most [`MAX_INDEXED_PIXELS`].
+    /// Size of the picture as it was encoded, at most [`MAX_INDEXED_PIXELS`].
     pub geometry: Geometry,
     pub codes: Codes,
-    /// Of length 1; empty for a model without embedding.
+    /// A unit vector; empty for a model without embedding.
     pub embedding: Vec<f32>,
 }
 
@@ -51,9 +51,9 @@ pub struct EncodingRow {
     pub picture: PictureId,
     pub path: PathBuf,
     pub label: Option<String>,
-    /// Of the picture's file.
+    /// Hash of the picture's file.
     pub content_hash: ContentHash,
-    /// Of the picture as it was encoded.
+    /// Size of the picture as it was encoded.
     pub geometry: Geometry,
     pub codes: Codes,
     pub embedding: Vec<f32>,
@@ -74,7 +74,7 @@ pub struct EncodingPage<T> {
 pub struct Unencoded {
     pub picture: PictureId,
     pub path: PathBuf,
-    /// Of the file, as the last import found it.
+    /// Hash of the file, as the last import found it.
     pub content_hash: ContentHash,
     /// Pixels.
     pub width: u32,

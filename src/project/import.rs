@@ -24,7 +24,7 @@ pub struct NewPicture {
     pub path: PathBuf,
     /// For example the sub-folder's name.
     pub label: Option<String>,
-    /// Of the file's bytes.
+    /// Hash of the file's bytes.
     pub blake3: ContentHash,
     pub file_bytes: u64,
     /// When the content was written last, in milliseconds since 1970; 0 where that is not known.
@@ -71,7 +71,7 @@ pub struct SeenPicture {
     pub change: Option<SeenChange>,
 }
 
-/// Of an unchanged file's entry: everything that its content does not decide.
+/// The part of an unchanged file's entry that its content does not decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenChange {
     pub path: PathBuf,

@@ -228,7 +228,7 @@ impl Project {
     /// without telling what went wrong; nothing already stored depends on either.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// `DiskFull`, `ReadOnly` or `Io` from the operating system.
     pub fn close(self) -> Result<()> {
         if !self.is_read_only {
             self.give_back_pages(0)?;
@@ -281,7 +281,7 @@ impl Project {
     /// is more.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// `DiskFull`, `ReadOnly` or `Io` from the operating system.
     pub fn give_back_some(&self, keep_bytes: u64) -> Result<bool> {
         const DOING: &str = "give unused space back";
         let number = |pragma: &str| -> Result<u64> {

@@ -31,7 +31,7 @@ pub struct PictureRow {
     /// Below the import's folder, shown lossily.
     pub relative: String,
     pub label: Option<String>,
-    /// Of the file.
+    /// Hash of the file's bytes.
     pub blake3: ContentHash,
     pub file_bytes: u64,
     /// Milliseconds since 1970.

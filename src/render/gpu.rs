@@ -21,7 +21,7 @@ pub const SHADERS: &[(&str, &str)] = &[
 pub(super) enum TextureKind {
     /// Straight RGBA8.
     Colour,
-    /// The same in two layers.
+    /// Straight RGBA8 in two layers.
     Pair,
     /// One byte per texel.
     Mask,
@@ -42,7 +42,7 @@ pub struct Gpu {
     pub name: String,
 }
 
-/// As `View` in the shader.
+/// `View` of `shaders/canvas.wgsl`, field by field.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct ViewUniform {

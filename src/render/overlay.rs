@@ -52,7 +52,7 @@ impl Tint {
     }
 }
 
-/// As `View` in the shader.
+/// `View` of `shaders/overlay.wgsl`, field by field.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct ViewUniform {

@@ -107,7 +107,7 @@ impl Placed {
         pos2(snap(origin.x), snap(origin.y))
     }
 
-    /// The same, moved by less than a screen pixel so that the canvas begins on a whole one.
+    /// This view, moved by less than a screen pixel so that the canvas begins on a whole one.
     pub fn snapped(&self) -> Self {
         let moved = self.snapped_origin() - self.screen_from_canvas(Vec2::ZERO);
         Self {

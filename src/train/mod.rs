@@ -2,43 +2,23 @@
 //!
 //! Nothing here knows a project, a job or a window: models and states are bytes that the sink keeps.
 
-mod codec_task;
-pub mod config;
-mod contrast;
-mod critic;
-mod embedding;
-pub mod eta;
-pub mod evaluate;
-pub mod losses;
+pub mod base;
+pub mod loss;
 pub mod measure;
-pub mod metrics;
-mod prefetch;
-mod pyramid;
-pub mod quality;
-pub mod recipe;
-mod report;
-pub mod retrieval;
-mod rivals;
-mod run;
-pub mod schedule;
-pub mod sink;
-pub mod state;
-pub mod sync;
-pub mod task;
+pub mod run;
 
-pub use codec_task::CodecTask;
-pub use config::{
+pub use base::embedding::{EmbeddingTraining, train_embedding};
+pub use loss::critic::Sharpening;
+pub use loss::losses::LossWeights;
+pub use measure::evaluate::{Evaluation, Preview, Scores, evaluate};
+pub use run::codec_task::CodecTask;
+pub use run::config::{
     CodebookStart, EarlyStop, EvaluationConfig, OptimizerConfig, Preset, TrainConfig,
 };
-pub use critic::Sharpening;
-pub use embedding::{EmbeddingTraining, train_embedding};
-pub use evaluate::{Scores, evaluate};
-pub use losses::LossWeights;
-pub use run::{Ended, Pictures, Run};
-pub use schedule::{Budget, Schedule};
-pub use sink::{
-    Checkpoint, CheckpointKind, Evaluation, Preview, ReseededCodes, StateWanted, StepFigures,
-    TrainSink,
+pub use run::schedule::{Budget, Schedule};
+pub use run::sink::{
+    Checkpoint, CheckpointKind, Ended, ReseededCodes, StateWanted, StepFigures, TrainSink,
 };
-pub use sync::GradSync;
-pub use task::Task;
+pub use run::sync::GradSync;
+pub use run::task::Task;
+pub use run::training::{Pictures, Run};

@@ -7,11 +7,13 @@ use lucide_icons::Icon;
 
 use super::theme::{self, tokens};
 use super::widgets::{Commands, primary_button, segmented, small, title};
-use crate::app::{Command, DocumentCommand, NewCanvas, Reframe, State};
+use crate::app::command::{DocumentCommand, NewCanvas, WindowCommand};
+use crate::app::state::{Reframe, State};
 use crate::document::{Geometry, Level, MAX_SIDE_PX, STRUCTURE_STRIDE_PX, Wrap};
 
+/// What is fitted into the new size.
 #[derive(Clone, Copy, PartialEq, Default)]
-enum How {
+enum ResizeMode {
     #[default]
     Canvas,
     Picture,
@@ -21,7 +23,7 @@ pub struct CanvasForms {
     width: u32,
     height: u32,
     wrap: Wrap,
-    how: How,
+    how: ResizeMode,
     /// 0 to 2 on each axis: which part of the old canvas stays in place.
     anchor: [i64; 2],
 }
@@ -32,7 +34,7 @@ impl Default for CanvasForms {
             width: 1024,
             height: 1024,
             wrap: Wrap::default(),
-            how: How::default(),
+            how: ResizeMode::default(),
             anchor: [1, 1],
         }
     }
@@ -91,12 +93,12 @@ impl CanvasForms {
         ui.add_space(theme::GAP_M);
         let choices = [
             (
-                How::Canvas,
+                ResizeMode::Canvas,
                 "Crop or extend",
                 "Pixels stay as large as they are; edits and layers move along",
             ),
             (
-                How::Picture,
+                ResizeMode::Picture,
                 "Scale",
                 "The whole picture larger or smaller; edits become part of it",
             ),
@@ -109,7 +111,7 @@ impl CanvasForms {
         self.size(ui);
         let is_same = (self.width, self.height) == (old.width(), old.height());
         let to = match self.how {
-            How::Picture => {
+            ResizeMode::Picture => {
                 // The side that was not changed follows.
                 let follow = |side: u32, to: u32, from: u32| {
                     ((u64::from(to) * u64::from(side) + u64::from(from) / 2) / u64::from(from))
@@ -125,7 +127,7 @@ impl CanvasForms {
                     height: self.height,
                 }
             }
-            How::Canvas => {
+            ResizeMode::Canvas => {
                 small(ui, "What stays in its place");
                 self.anchors(ui);
                 Reframe::Crop {
@@ -217,12 +219,14 @@ impl CanvasForms {
         }
         ui.horizontal(|ui| {
             ui.add_enabled_ui(size.is_ok() && command.is_some(), |ui| {
-                if primary_button(ui, Icon::Check, label).clicked() {
-                    out.extend(command.map(Command::Document));
+                if primary_button(ui, Icon::Check, label).clicked()
+                    && let Some(command) = command
+                {
+                    out.push(command);
                 }
             });
             if ui.button("Cancel").clicked() || ui.input(|i| i.key_pressed(egui::Key::Escape)) {
-                out.push(Command::CloseOverlay);
+                out.push(WindowCommand::CloseOverlay);
             }
         });
     }

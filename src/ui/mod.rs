@@ -1,24 +1,29 @@
-//! Draws the state and asks for commands. Nothing here decides, and nothing here touches a disk or a model.
+//! Draws the state and asks for commands.
 //!
 //! A panel is one file in `panels/` with `fn show(&mut self, ui, &State, &mut Commands)`; what it keeps for
 //! itself (a filter's text, a scroll place) is its own struct in [`Shell`].
+//!
+//! # Limitations
+//! Nothing here decides, changes the state, or touches a disk, a thread or a model. Everything is drawn anew in every frame; long
+//! lists draw only the rows that are seen.
 
 mod bars;
 mod canvas_forms;
+mod menus;
 mod overlays;
 mod panels;
-pub mod theme;
+pub(crate) mod theme;
 mod toasts;
 mod widgets;
 
 use eframe::egui::{self, CentralPanel, Frame};
 
-use crate::app::{SessionId, State, Workspace};
-use widgets::Commands;
+use crate::app::state::{SessionId, State, Workspace};
+pub(crate) use widgets::Commands;
 
 /// Everything on the screen, with what each part remembers between frames.
 #[derive(Default)]
-pub struct Shell {
+pub(crate) struct Shell {
     /// What is remembered is of this session: names being typed, rows chosen.
     session: SessionId,
     dataset: panels::dataset::DatasetPanel,
@@ -33,6 +38,7 @@ pub struct Shell {
 }
 
 impl Shell {
+    /// Draws the whole window; what was pressed is in `out` afterwards.
     pub fn show(&mut self, ui: &mut egui::Ui, state: &State, out: &mut Commands) {
         if self.session != state.session.id {
             *self = Self {

@@ -7,7 +7,6 @@ use eframe::egui::{
 };
 use lucide_icons::Icon;
 
-use super::bars::is_possible;
 use super::canvas_forms::CanvasForms;
 use super::theme::{self, tokens};
 use super::toasts;
@@ -15,14 +14,16 @@ use super::widgets::{
     Commands, command_button, glyph, heading, icon_button, icon_text, list_row, named, named_field,
     primary_button, segmented, small, title, tooltip, weak,
 };
-use crate::app::{
-    Command, Overlay, SAMPLES, State, conflicts, name_of, parse_shortcut, shortcut_of, text_for,
-    text_of,
+use crate::app::command::{
+    BrushCommand, Command, DatasetCommand, FileCommand, WindowCommand, conflicts, keys_of,
+    keys_text, parse_keys, text_of_keys,
 };
-use crate::document::brushes::count_text;
+use crate::app::state::{Overlay, SAMPLES, State, name_of};
+use crate::document::tools::brushes::count_text;
 use crate::settings::{Settings, ThemeChoice};
 use crate::version;
 
+/// What the overlays remember between frames.
 #[derive(Default)]
 pub struct Overlays {
     text: String,
@@ -71,7 +72,7 @@ impl Overlays {
                 }
             });
         if response.should_close() {
-            out.push(Command::CloseOverlay);
+            out.push(WindowCommand::CloseOverlay);
         }
     }
 
@@ -129,12 +130,12 @@ impl Overlays {
                 for (index, command) in found.iter().enumerate() {
                     let Some(spec) = command.spec() else { continue };
                     let is_on = index == self.chosen;
-                    ui.add_enabled_ui(is_possible(state, command), |ui| {
+                    ui.add_enabled_ui(command.is_possible(state), |ui| {
                         let response = list_row(ui, is_on, spec.label, |ui| {
                             ui.label(icon_text(spec.icon));
                             ui.label(spec.label);
                             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                                let keys = text_for(command, &state.settings);
+                                let keys = keys_text(command, &state.settings);
                                 small(ui, keys.unwrap_or_default());
                                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                                     small(ui, spec.tooltip);
@@ -151,7 +152,7 @@ impl Overlays {
                 }
             });
         if let Some(command) = run {
-            out.push(Command::CloseOverlay);
+            out.push(WindowCommand::CloseOverlay);
             out.push(command);
         }
     }
@@ -170,7 +171,7 @@ impl Overlays {
             && !self.text.trim().is_empty()
         {
             let path = PathBuf::from(self.text.trim());
-            out.push(Command::OpenTyped(path));
+            out.push(FileCommand::OpenTyped(path));
         }
     }
 
@@ -188,17 +189,17 @@ impl Overlays {
                     (ThemeChoice::System, "As the system", ""),
                 ];
                 if let Some(theme) = segmented(ui, state.settings.theme, &themes) {
-                    out.push(Command::SetTheme(theme));
+                    out.push(WindowCommand::SetTheme(theme));
                 }
                 ui.end_row();
                 ui.label("Size of the interface");
                 ui.horizontal(|ui| {
                     if icon_button(ui, Icon::Minus, "Smaller interface", false).clicked() {
-                        out.push(Command::ScaleDown);
+                        out.push(WindowCommand::ScaleDown);
                     }
                     ui.label(format!("{:.0} %", state.settings.ui_scale * 100.0));
                     if icon_button(ui, Icon::Plus, "Larger interface", false).clicked() {
-                        out.push(Command::ScaleUp);
+                        out.push(WindowCommand::ScaleUp);
                     }
                 });
                 ui.end_row();
@@ -215,7 +216,7 @@ impl Overlays {
                     .map(|(id, label)| (*id, *label, ""))
                     .collect();
                 if let Some(device) = segmented(ui, state.settings.device.as_str(), &choices) {
-                    out.push(Command::SetDevice(device.to_owned()));
+                    out.push(WindowCommand::SetDevice(device.to_owned()));
                 }
                 ui.end_row();
             });
@@ -252,12 +253,12 @@ impl Overlays {
                     .desired_width(130.0);
                 let response = named_field(ui.add(field), "New keys");
                 response.request_focus();
-                let is_valid = text.trim().is_empty() || parse_shortcut(text).is_some();
+                let is_valid = text.trim().is_empty() || parse_keys(text).is_some();
                 let enter = ui.input(|input| input.key_pressed(Key::Enter));
                 if ui.add_enabled(is_valid, egui::Button::new("Use")).clicked()
                     || (enter && is_valid)
                 {
-                    out.push(Command::BindKey(
+                    out.push(WindowCommand::BindKey(
                         spec.id.to_owned(),
                         Some(text.trim().to_owned()),
                     ));
@@ -265,7 +266,7 @@ impl Overlays {
                 }
             }
             _ => {
-                let keys = shortcut_of(&spec, settings).map_or("–".into(), text_of);
+                let keys = keys_of(&spec, settings).map_or("–".into(), text_of_keys);
                 let name = format!("Keys of {}: {keys}", spec.label);
                 if named(ui.button(keys.clone()), &name)
                     .on_hover_text("Change")
@@ -276,7 +277,7 @@ impl Overlays {
                 }
                 if settings.key_bindings.contains_key(spec.id) {
                     if ui.button("Usual").clicked() {
-                        out.push(Command::BindKey(spec.id.to_owned(), None));
+                        out.push(WindowCommand::BindKey(spec.id.to_owned(), None));
                     }
                 } else {
                     ui.label("");
@@ -348,19 +349,19 @@ fn welcome(ui: &mut Ui, state: &State, out: &mut Commands) {
                 .on_hover_text(path.display().to_string())
                 .clicked()
             {
-                out.push(Command::CloseOverlay);
-                out.push(Command::OpenProjectAt(path.clone()));
+                out.push(WindowCommand::CloseOverlay);
+                out.push(FileCommand::OpenProjectAt(path.clone()));
             }
         }
     }
     ui.add_space(theme::GAP_M);
     ui.horizontal(|ui| {
         if primary_button(ui, Icon::Brush, "Start painting").clicked() {
-            out.push(Command::CloseOverlay);
+            out.push(WindowCommand::CloseOverlay);
         }
         if ui.button("Import a folder…").clicked() {
-            out.push(Command::CloseOverlay);
-            out.push(Command::ImportFolder);
+            out.push(WindowCommand::CloseOverlay);
+            out.push(DatasetCommand::ImportFolder);
         }
         small(ui, "The picture behind this is ready to paint on.");
     });
@@ -387,7 +388,7 @@ fn notices(ui: &mut Ui, state: &State, _out: &mut Commands) {
 /// A pack of brushes for another codebook: what is to be done with it.
 fn brush_pack(ui: &mut Ui, state: &State, out: &mut Commands) {
     let Some((pack, why)) = &state.session.waiting_pack else {
-        out.push(Command::CloseOverlay);
+        out.push(WindowCommand::CloseOverlay);
         return;
     };
     heading(ui, "These brushes were made for another codebook");
@@ -402,15 +403,16 @@ fn brush_pack(ui: &mut Ui, state: &State, out: &mut Commands) {
     );
     ui.add_space(theme::GAP_M);
     ui.horizontal(|ui| {
-        if let Some(spec) = Command::MapBrushes.spec()
+        let command = Command::from(BrushCommand::MapToNearest);
+        if let Some(spec) = command.spec()
             && primary_button(ui, spec.icon, spec.label)
-                .on_hover_text(tooltip(&Command::MapBrushes, state))
+                .on_hover_text(tooltip(&command, state))
                 .clicked()
         {
-            out.push(Command::MapBrushes);
+            out.push(command);
         }
         if ui.button("Do not import").clicked() {
-            out.push(Command::CloseOverlay);
+            out.push(WindowCommand::CloseOverlay);
         }
     });
 }
@@ -451,7 +453,7 @@ fn help(ui: &mut Ui, state: &State, out: &mut Commands) {
                 }
                 for command in Command::all() {
                     if let Some(spec) = command.spec()
-                        && let Some(keys) = text_for(&command, &state.settings)
+                        && let Some(keys) = keys_text(&command, &state.settings)
                     {
                         ui.label(RichText::new(keys).font(theme::medium(theme::TEXT_BODY)));
                         ui.label(spec.label).on_hover_text(spec.tooltip);
@@ -461,7 +463,7 @@ fn help(ui: &mut Ui, state: &State, out: &mut Commands) {
             });
     });
     ui.add_space(theme::GAP_S);
-    command_button(ui, state, out, Command::Open(Overlay::Settings))
+    command_button(ui, state, out, WindowCommand::Open(Overlay::Settings))
         .on_hover_text("Keys can be changed there");
 }
 

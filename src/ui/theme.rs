@@ -17,7 +17,6 @@ pub const GAP_XS: f32 = 4.0;
 pub const GAP_S: f32 = 8.0;
 pub const GAP_M: f32 = 12.0;
 pub const GAP_L: f32 = 20.0;
-pub const GAP_XL: f32 = 32.0;
 /// Corners of controls and of cards.
 pub const RADIUS: u8 = 5;
 pub const RADIUS_CARD: u8 = 8;
@@ -121,6 +120,7 @@ fn of(is_dark: bool) -> Tokens {
     if is_dark { DARK } else { LIGHT }
 }
 
+/// Takes a theme into use.
 pub fn choose(ctx: &egui::Context, theme: ThemeChoice) {
     ctx.set_theme(match theme {
         ThemeChoice::Dark => egui::ThemePreference::Dark,
@@ -129,21 +129,22 @@ pub fn choose(ctx: &egui::Context, theme: ThemeChoice) {
     });
 }
 
-/// A heavier cut of the same typeface.
+/// The typeface in semibold, for headings.
 pub fn semibold(size: f32) -> FontId {
     FontId::new(size, FontFamily::Name("semibold".into()))
 }
 
+/// The typeface in medium, for what stands out from the text around it.
 pub fn medium(size: f32) -> FontId {
     FontId::new(size, FontFamily::Name("medium".into()))
 }
 
-/// Icons alone, centred in their own line.
+/// The typeface of the icons, for icons that stand alone in their line.
 pub fn icons(size: f32) -> FontId {
     FontId::new(size, FontFamily::Name("icons".into()))
 }
 
-/// Fonts and both themes: once, at the start.
+/// Installs fonts and both themes: once, at the start.
 pub fn install(ctx: &egui::Context) {
     ctx.set_fonts(fonts());
     for theme in [Theme::Dark, Theme::Light] {

@@ -5,11 +5,13 @@ use lucide_icons::Icon;
 
 use super::theme::{self, Tokens, tokens};
 use super::widgets::{Commands, card, glyph, icon_button, small};
-use crate::app::{Command, Entry, Overlay, Severity, State};
+use crate::app::command::WindowCommand;
+use crate::app::state::{Entry, Overlay, Severity, State};
 
 /// At most this many at once; the history has the rest.
 const MAX_SHOWN: usize = 4;
 
+/// Draws the newest notices that are still to be seen.
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
     if state.overlay == Some(Overlay::Notices) {
         return;
@@ -30,7 +32,7 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
                     ui.horizontal_top(|ui| {
                         row(ui, &tokens, entry);
                         if icon_button(ui, Icon::X, "Dismiss", false).clicked() {
-                            out.push(Command::DismissNotice(entry.id));
+                            out.push(WindowCommand::DismissNotice(entry.id));
                         }
                     });
                 });
@@ -38,7 +40,7 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
         });
 }
 
-/// Icon and text of one notice; also for the history.
+/// Draws icon and text of one notice; the list of messages has the same rows.
 pub fn row(ui: &mut Ui, tokens: &Tokens, entry: &Entry) {
     let (icon, colour) = look_of(entry.severity, tokens);
     ui.label(

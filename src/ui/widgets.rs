@@ -7,10 +7,28 @@ use eframe::egui::{
 use lucide_icons::Icon;
 
 use super::theme::{self, Tokens, tokens};
-use crate::app::{Command, State, text_for};
+use crate::app::command::{Command, keys_text};
+use crate::app::state::State;
 
-/// What panels ask for, in order.
-pub type Commands = Vec<Command>;
+/// What panels ask for while they are drawn, in order.
+#[derive(Debug, Default)]
+pub struct Commands(Vec<Command>);
+
+impl Commands {
+    /// Asks for one more.
+    pub fn push(&mut self, command: impl Into<Command>) {
+        self.0.push(command.into());
+    }
+}
+
+impl IntoIterator for Commands {
+    type Item = Command;
+    type IntoIter = std::vec::IntoIter<Command>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
 
 /// The icon's character, for painting with [`theme::icons`].
 pub fn glyph(icon: Icon) -> String {
@@ -27,7 +45,7 @@ pub fn tooltip(command: &Command, state: &State) -> String {
     let Some(spec) = command.spec() else {
         return String::new();
     };
-    match text_for(command, &state.settings) {
+    match keys_text(command, &state.settings) {
         Some(keys) => format!("{} ({keys})", spec.tooltip),
         None => spec.tooltip.to_owned(),
     }
@@ -45,8 +63,9 @@ pub fn command_button(
     ui: &mut Ui,
     state: &State,
     out: &mut Commands,
-    command: Command,
+    command: impl Into<Command>,
 ) -> Response {
+    let command = command.into();
     let Some(spec) = command.spec() else {
         return ui.label("");
     };
@@ -152,9 +171,10 @@ pub fn command_icon(
     ui: &mut Ui,
     state: &State,
     out: &mut Commands,
-    command: Command,
+    command: impl Into<Command>,
     is_on: bool,
 ) -> Response {
+    let command = command.into();
     let Some(spec) = command.spec() else {
         return ui.label("");
     };
@@ -167,6 +187,20 @@ pub fn command_icon(
         out.push(command);
     }
     response
+}
+
+/// An icon button for a command, grey while it can do nothing.
+pub fn possible_icon(
+    ui: &mut Ui,
+    state: &State,
+    out: &mut Commands,
+    command: impl Into<Command>,
+    is_on: bool,
+) {
+    let command = command.into();
+    ui.add_enabled_ui(command.is_possible(state), |ui| {
+        command_icon(ui, state, out, command, is_on);
+    });
 }
 
 /// Two or more choices in one strip.

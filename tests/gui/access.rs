@@ -2,7 +2,7 @@
 
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT, Queryable, by};
-use tessera::app::{Command, Overlay, Workspace};
+use tessera::app::{DatasetCommand, Overlay, WindowCommand, Workspace};
 use tessera::settings::{Folders, Settings};
 
 use crate::support::Window;
@@ -37,16 +37,13 @@ fn every_control_of_every_page_and_overlay_has_a_name() {
     tessera::engine::write_samples(&pictures).unwrap();
     let mut window = Window::open(folder.path(), &[]);
     window.until_paintable();
-    window
-        .harness
-        .state_mut()
-        .apply(Command::Import(vec![pictures]));
+    window.app().apply(DatasetCommand::Import(vec![pictures]));
     window.until("the imported pictures", |state| {
         state.is_idle() && state.session.gallery.row(0).is_some()
     });
     window.click("elephant.png");
-    for page in Workspace::ALL {
-        window.harness.state_mut().apply(Command::Show(page));
+    for page in Workspace::all() {
+        window.app().apply(WindowCommand::Show(page));
         window.harness.run_steps(4);
         let found = nameless(&window);
         assert!(found.is_empty(), "{page:?}: {found:?}");
@@ -60,7 +57,7 @@ fn every_control_of_every_page_and_overlay_has_a_name() {
         Overlay::Help,
         Overlay::About,
     ] {
-        window.harness.state_mut().apply(Command::Open(overlay));
+        window.app().apply(WindowCommand::Open(overlay));
         window.harness.run_steps(4);
         let found = nameless(&window);
         assert!(found.is_empty(), "{overlay:?}: {found:?}");

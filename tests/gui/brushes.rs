@@ -2,8 +2,8 @@
 
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
-use tessera::app::{Command, Overlay, Tool};
-use tessera::document::brushes::BrushPack;
+use tessera::app::{BrushCommand, FileCommand, Overlay, Tool, ToolCommand};
+use tessera::document::tools::brushes::BrushPack;
 use tessera::document::{DetailPolicy, Level};
 
 use crate::support::Window;
@@ -15,10 +15,10 @@ fn a_brush_is_saved_used_again_and_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = Window::open(folder.path(), &[]);
     window.until_paintable();
-    let app = window.harness.state_mut();
-    app.apply(Command::SelectCode(Level::Structure, 5));
-    app.apply(Command::SetBrushSize(7));
-    app.apply(Command::SetScatter(30));
+    let app = window.app();
+    app.apply(ToolCommand::SelectCode(Level::Structure, 5));
+    app.apply(ToolCommand::SetBrushSize(7));
+    app.apply(ToolCommand::SetScatter(30));
     window.click("Save as a brush");
     window.key(NONE, Key::B);
     let held = Modifiers::COMMAND.plus(Modifiers::SHIFT);
@@ -37,7 +37,7 @@ fn a_brush_is_saved_used_again_and_there_after_a_restart() {
     assert_eq!((paint.tool, paint.level), (Tool::Brush, Level::Structure));
     assert_eq!((paint.current_code(), paint.size.structure), (5, 7));
     assert_eq!(paint.scatter_percent, 30);
-    window.harness.state_mut().apply(Command::DeleteBrush(0));
+    window.app().apply(BrushCommand::Delete(0));
     assert_eq!(window.state().session.brushes.len(), 1);
 }
 
@@ -46,9 +46,9 @@ fn a_pack_for_another_codebook_is_refused_or_mapped_as_the_user_says() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = Window::open(folder.path(), &[]);
     window.until_paintable();
-    let app = window.harness.state_mut();
-    app.apply(Command::SelectCode(Level::Structure, 9));
-    app.apply(Command::SaveBrush);
+    let app = window.app();
+    app.apply(ToolCommand::SelectCode(Level::Structure, 9));
+    app.apply(BrushCommand::Save);
     let file = folder.path().join("mine");
     window.answers.lock().unwrap().push(file.clone());
     window.click("Export brushes…");
@@ -85,8 +85,8 @@ fn a_pack_for_another_codebook_is_refused_or_mapped_as_the_user_says() {
     assert_eq!(pack.brushes.len(), 1);
 
     for (answer, brushes) in [("Do not import", 2), ("Use the nearest codes", 3)] {
-        let app = window.harness.state_mut();
-        app.apply(Command::OpenFiles(vec![file.clone()]));
+        let app = window.app();
+        app.apply(FileCommand::OpenFiles(vec![file.clone()]));
         window.until("the question", |state| {
             state.overlay == Some(Overlay::BrushPack)
         });
@@ -96,12 +96,12 @@ fn a_pack_for_another_codebook_is_refused_or_mapped_as_the_user_says() {
         assert_eq!(window.state().overlay, None);
         assert_eq!(window.state().session.brushes.len(), brushes);
     }
-    window.harness.state_mut().apply(Command::UseBrush(2));
+    window.app().apply(BrushCommand::Use(2));
     assert_eq!(window.state().paint.current_code(), 300);
 
     std::fs::write(&file, "{}").unwrap();
-    let app = window.harness.state_mut();
-    app.apply(Command::OpenFiles(vec![file.clone()]));
+    let app = window.app();
+    app.apply(FileCommand::OpenFiles(vec![file.clone()]));
     window.until("the refusal", |state| {
         let told = state.notices.history().next();
         told.is_some_and(|entry| entry.text().contains("Could not read the brushes"))
@@ -113,8 +113,8 @@ fn pulled_textures_come_from_the_picture_and_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = Window::open(folder.path(), &[]);
     window.until_paintable();
-    let app = window.harness.state_mut();
-    app.apply(Command::SetDetailPolicy(DetailPolicy::Pull));
+    let app = window.app();
+    app.apply(ToolCommand::SetDetailPolicy(DetailPolicy::Pull));
     window.until("the table", |state| state.session.companions.is_some());
     let told = window
         .state()
@@ -126,9 +126,9 @@ fn pulled_textures_come_from_the_picture_and_say_so() {
     // The code of one cell, painted elsewhere, brings details that stood over it.
     let document = &window.canvas().document;
     let code = document.edited().structure.get(3, 9).unwrap();
-    let app = window.harness.state_mut();
-    app.apply(Command::SelectCode(Level::Structure, code));
-    app.apply(Command::SetBrushSize(1));
+    let app = window.app();
+    app.apply(ToolCommand::SelectCode(Level::Structure, code));
+    app.apply(ToolCommand::SetBrushSize(1));
     window.drag_cells(NONE, &[(12, 1), (14, 1)]);
     let codes = window.canvas().document.edited();
     assert_eq!(codes.structure.get(13, 1), Some(code));

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
-use tessera::app::{Command, Workspace};
+use tessera::app::{CodeCommand, ToolCommand, Workspace};
 use tessera::document::Level;
 
 use crate::support::Window;
@@ -80,10 +80,7 @@ fn a_muted_code_is_offered_nowhere_until_it_is_not_muted_any_more() {
     assert!(window.state().is_muted(LEVEL, 7));
     assert_eq!(window.state().paint.code.get(LEVEL), 7, "still shown");
     // The one most like it does not offer it; its own page shows others that are alike.
-    window
-        .harness
-        .state_mut()
-        .apply(Command::SelectCode(LEVEL, alike[0]));
+    window.app().apply(ToolCommand::SelectCode(LEVEL, alike[0]));
     window.harness.run_steps(3);
     let shown = swatches(&window, 7);
     assert_eq!(shown, 1, "only in the whole list, with its mark");
@@ -114,10 +111,7 @@ fn a_muted_code_is_not_what_a_new_window_begins_with() {
     let mut window = Window::open(folder.path(), &[]);
     window.until_paintable();
     let first = window.state().paint.code.get(LEVEL);
-    window
-        .harness
-        .state_mut()
-        .apply(Command::ToggleMuted(LEVEL, first));
+    window.app().apply(CodeCommand::ToggleMuted(LEVEL, first));
     window.harness.run_steps(2);
     window.close();
     let mut again = Window::open(folder.path(), &[]);
@@ -136,16 +130,10 @@ fn a_code_is_shown_where_it_is_used_and_replaced_everywhere() {
     };
     let other = if used == 9 { 10 } else { 9 };
     window.click("Codebook");
-    window
-        .harness
-        .state_mut()
-        .apply(Command::SelectCode(LEVEL, used));
+    window.app().apply(ToolCommand::SelectCode(LEVEL, used));
     window.harness.run_steps(3);
     window.click("Replace it everywhere…");
-    window
-        .harness
-        .state_mut()
-        .apply(Command::SelectCode(LEVEL, other));
+    window.app().apply(ToolCommand::SelectCode(LEVEL, other));
     window.harness.run_steps(3);
     window.click(&format!("Replace {used} by {other}"));
     let canvas = window.state().session.canvas.as_ref().unwrap();

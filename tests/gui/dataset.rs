@@ -4,7 +4,7 @@ use std::path::Path;
 
 use eframe::egui;
 use egui_kittest::kittest::{NodeT, Queryable};
-use tessera::app::{Command, Gallery, PictureRole, State, Workspace};
+use tessera::app::{DatasetCommand, Gallery, Overlay, PictureRole, Severity, State, Workspace};
 use tessera::project::Project;
 use tessera::settings::Folders;
 use tessera::window_thread::blocking_calls;
@@ -71,10 +71,7 @@ fn a_folder_of_nasty_files_comes_in_as_far_as_it_can_and_each_refusal_has_its_re
     let (flag, count) = flags.first_key_value().expect("some are flagged");
     let mut filter = window.state().session.gallery.filter.clone();
     filter.flag = Some(flag.clone());
-    window
-        .harness
-        .state_mut()
-        .apply(Command::FilterPictures(filter));
+    window.app().apply(DatasetCommand::Filter(filter));
     let count = *count;
     window.until("the flagged ones", |state| {
         state.session.gallery.total == Some(count)
@@ -325,7 +322,6 @@ fn keys_act_on_the_pictures_that_are_seen_and_not_on_the_canvas_behind() {
 #[test]
 fn a_path_that_is_not_there_is_told_and_stays_to_be_corrected() {
     use eframe::egui::{Key, Modifiers};
-    use tessera::app::{Overlay, Severity};
     let folder = tempfile::tempdir().unwrap();
     let pictures = folder.path().join("pictures");
     tessera::engine::write_samples(&pictures).unwrap();
@@ -358,7 +354,7 @@ fn a_path_that_is_not_there_is_told_and_stays_to_be_corrected() {
 
     // Named in any other way it is an error as well, and no import.
     let gone = folder.path().join("gone");
-    window.apply(Command::Import(vec![pictures, gone]));
+    window.apply(DatasetCommand::Import(vec![pictures, gone]));
     window.until("the other error", |state| {
         errors(state).len() == 2 && state.is_idle()
     });

@@ -3,8 +3,8 @@
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
 use tessera::app::{
-    ANIMATION_WRITERS, CheckpointChoice, Command, DocumentCommand, NewCanvas, Reframe,
-    TimelapseForm,
+    ANIMATION_WRITERS, CheckpointChoice, Command, DocumentCommand, ExportCommand, FileCommand,
+    NewCanvas, Reframe, TimelapseForm, ToolCommand,
 };
 use tessera::document::{Document, Level, Wrap};
 use tessera::engine::ReplaceJob;
@@ -25,9 +25,8 @@ fn id(window: &Window) -> DocumentId {
         .id
 }
 
-fn apply(window: &mut Window, command: DocumentCommand) {
-    let app = window.harness.state_mut();
-    app.apply(Command::Document(command));
+fn apply(window: &mut Window, command: impl Into<Command>) {
+    window.app().apply(command);
 }
 
 fn until_another_opens(window: &mut Window) {
@@ -48,8 +47,8 @@ fn two_pictures_in_tabs_keep_their_strokes_and_views() {
     window.until_paintable();
     window.drag(&[(0.3, 0.3), (0.6, 0.3)]);
     let (first, painted) = (id(&window), document(&window).edited().clone());
-    let app = window.harness.state_mut();
-    app.apply(Command::OpenSample("parrot.png"));
+    let app = window.app();
+    app.apply(FileCommand::OpenSample("parrot.png"));
     until_another_opens(&mut window);
     let second = id(&window);
     assert_eq!(window.state().session.tabs.order, [first, second]);
@@ -64,10 +63,7 @@ fn two_pictures_in_tabs_keep_their_strokes_and_views() {
     window.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::PageDown);
     assert_eq!((id(&window), window.strokes()), (second, 1));
     // A picture that is open is shown, not opened twice.
-    window
-        .harness
-        .state_mut()
-        .apply(Command::OpenDocument(first));
+    window.app().apply(DocumentCommand::Open(first));
     assert_eq!(id(&window), first);
     window.click("Close kitten-on-lawn");
     assert_eq!(
@@ -146,9 +142,8 @@ fn a_blank_canvas_is_painted_cropped_and_extended() {
             .all(|cell| *cell == code)
     );
     window
-        .harness
-        .state_mut()
-        .apply(Command::SelectCode(Level::Structure, code ^ 1));
+        .app()
+        .apply(ToolCommand::SelectCode(Level::Structure, code ^ 1));
     window.drag(&[(0.5, 0.5), (0.7, 0.5)]);
     let painted = document(&window).changed_cells(Level::Structure).count();
     assert!(painted > 0);
@@ -194,10 +189,7 @@ fn the_picture_is_seen_through_a_checkpoint_and_written_as_a_timelapse() {
     for y in [0.3, 0.5, 0.7] {
         window.drag(&[(0.3, y), (0.6, y)]);
     }
-    apply(
-        &mut window,
-        DocumentCommand::Reskin(Some(CheckpointChoice::Best)),
-    );
+    apply(&mut window, DocumentCommand::Reskin(CheckpointChoice::Best));
     window.until("the other model's picture", |state| {
         state
             .session
@@ -245,8 +237,8 @@ fn the_picture_is_seen_through_a_checkpoint_and_written_as_a_timelapse() {
         longest_px: 128,
         frames_per_second: 10.0,
     };
-    apply(&mut window, DocumentCommand::SetTimelapse(form));
-    apply(&mut window, DocumentCommand::WriteTimelapse);
+    apply(&mut window, ExportCommand::SetTimelapse(form));
+    apply(&mut window, ExportCommand::WriteTimelapse);
     window.until("the timelapse", |state| {
         let path = state.session.last_export.as_ref();
         path.is_some_and(|path| path.to_string_lossy().contains("timelapse"))
@@ -273,16 +265,13 @@ fn a_code_is_replaced_in_all_pictures_open_or_not() {
     // The same code is painted into three pictures; one is closed, one lies in a tab, one is shown.
     let from = window.unused_code(LEVEL);
     let to = from.checked_sub(1).unwrap_or(from + 1);
-    let app = window.harness.state_mut();
-    app.apply(Command::SelectCode(LEVEL, from));
-    app.apply(Command::SetBrushSize(2));
+    let app = window.app();
+    app.apply(ToolCommand::SelectCode(LEVEL, from));
+    app.apply(ToolCommand::SetBrushSize(2));
     let mut pictures = Vec::new();
     for sample in [None, Some("parrot.png"), Some("pig.png")] {
         if let Some(sample) = sample {
-            window
-                .harness
-                .state_mut()
-                .apply(Command::OpenSample(sample));
+            window.app().apply(FileCommand::OpenSample(sample));
             until_another_opens(&mut window);
         }
         window.drag(&[(0.3, 0.4), (0.6, 0.4)]);
@@ -311,8 +300,8 @@ fn a_code_is_replaced_in_all_pictures_open_or_not() {
 
     window.click("Paint");
     for picture in [pictures[1], pictures[0]] {
-        let open = Command::OpenDocument(picture);
-        window.harness.state_mut().apply(open);
+        let open = DocumentCommand::Open(picture);
+        window.app().apply(open);
         window.until("the picture", |state| {
             (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == picture)
         });
@@ -330,10 +319,7 @@ fn a_code_is_replaced_in_all_pictures_open_or_not() {
     let mut again = Window::open(folder.path(), &[]);
     again.until_paintable();
     for picture in pictures {
-        again
-            .harness
-            .state_mut()
-            .apply(Command::OpenDocument(picture));
+        again.app().apply(DocumentCommand::Open(picture));
         again.until("the picture", |state| {
             (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == picture)
         });

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
-use tessera::app::{Command, ImportJob, Preset, TrainForm, Workspace};
+use tessera::app::{DatasetCommand, ImportJob, Preset, TrainCommand, TrainForm, Workspace};
 use tessera::window_thread::blocking_calls;
 
 use crate::support::Window;
@@ -17,9 +17,8 @@ fn no_frame_does_file_or_model_work_while_everything_runs() {
     window.until_paintable();
 
     window
-        .harness
-        .state_mut()
-        .apply(Command::Import(vec![pictures.clone()]));
+        .app()
+        .apply(DatasetCommand::Import(vec![pictures.clone()]));
     window.until("the imported pictures", |state| {
         !state.has_job::<ImportJob>() && state.why_no_training().is_none()
     });
@@ -28,7 +27,7 @@ fn no_frame_does_file_or_model_work_while_everything_runs() {
         minutes: Some(2.0),
         ..window.state().session.training.form
     };
-    window.harness.state_mut().apply(Command::SetTraining(form));
+    window.app().apply(TrainCommand::SetForm(form));
     window.click("Fine-tune");
     window.click("Start");
     assert!(window.state().session.training.is_running());

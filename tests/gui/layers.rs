@@ -2,7 +2,7 @@
 
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
-use tessera::app::{Command, LayerCommand};
+use tessera::app::LayerCommand;
 use tessera::document::{Document, Level};
 
 use crate::support::Window;
@@ -106,16 +106,16 @@ fn opacity_follows_the_slider_and_is_one_step_of_the_history() {
         layer.look().opacity_percent
     };
     for percent in [90, 60, 30] {
-        let tried = Command::Layer(LayerCommand::TryOpacity(id, percent));
-        window.harness.state_mut().apply(tried);
+        let tried = LayerCommand::TryOpacity(id, percent);
+        window.app().apply(tried);
         assert_eq!(opacity(&window), percent);
     }
     until_drawn(&mut window);
     assert_eq!(window.strokes(), strokes);
     let mut look = document(&window).layers().get(id).unwrap().look().clone();
     look.opacity_percent = 25;
-    let set = Command::Layer(LayerCommand::Look(id, look));
-    window.harness.state_mut().apply(set);
+    let set = LayerCommand::SetLook(id, look);
+    window.app().apply(set);
     until_drawn(&mut window);
     assert_eq!((opacity(&window), window.strokes()), (25, strokes + 1));
     assert!(window.harness.query_all_by_label("Opacity").count() > 0);

@@ -4,7 +4,9 @@ use candle_core::{Device, Tensor};
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
 use serde_json::json;
-use tessera::app::{CheckpointChoice, CheckpointKind, Command, DocumentCommand};
+use tessera::app::{
+    CheckpointChoice, CheckpointKind, DocumentCommand, FileCommand, ToolCommand, TrainCommand,
+};
 use tessera::codec::Codec;
 use tessera::codec::checkpoint::Precision;
 use tessera::document::Level;
@@ -65,7 +67,7 @@ fn kind_name(kind: CheckpointKind) -> &'static str {
 
 fn open_sample(window: &mut Window, name: &'static str) -> DocumentId {
     let before = window.canvas().id;
-    window.apply(Command::OpenSample(name));
+    window.apply(FileCommand::OpenSample(name));
     window.until("the picture", |state| {
         (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id != before)
             && state.session.palette.is_some()
@@ -80,9 +82,9 @@ fn each_picture_has_the_codes_of_its_own_model_however_fast_tabs_change() {
     window.until_paintable();
     let first = window.canvas().id;
     let [best, _] = leave_checkpoints(&mut window);
-    window.apply(Command::UseModel(CheckpointChoice::Id(best)));
+    window.apply(TrainCommand::UseModel(CheckpointChoice::Id(best)));
     let before = window.canvas().id;
-    window.apply(Command::OpenSample("parrot.png"));
+    window.apply(FileCommand::OpenSample("parrot.png"));
     window.until("the picture", |state| {
         (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id != before)
     });
@@ -90,15 +92,12 @@ fn each_picture_has_the_codes_of_its_own_model_however_fast_tabs_change() {
     assert_ne!(window.canvas().model_hash(), "");
     // Its codes are being drawn: back and forth meanwhile.
     for to in [first, second, first, second, first] {
-        window
-            .harness
-            .state_mut()
-            .apply(Command::Document(DocumentCommand::SwitchTo(to)));
+        window.app().apply(DocumentCommand::SwitchTo(to));
         window.harness.run_steps(1);
     }
     for _ in 0..3 {
         for to in [second, first] {
-            window.apply(Command::Document(DocumentCommand::SwitchTo(to)));
+            window.apply(DocumentCommand::SwitchTo(to));
             window.until("its codes", |state| {
                 state.session.palette.is_some() && state.is_idle()
             });
@@ -115,19 +114,19 @@ fn new_codes_are_offered_only_where_they_are_missing_and_take_the_edits_along() 
     let mut window = Window::open(folder.path(), &[]);
     window.until_paintable();
     let code = window.unused_code(Level::Structure).max(1);
-    window.apply(Command::SelectCode(Level::Structure, code));
+    window.apply(ToolCommand::SelectCode(Level::Structure, code));
     window.drag_cells(Modifiers::NONE, &[(3, 3), (8, 3)]);
     let [_, last] = leave_checkpoints(&mut window);
     // Opened with the last checkpoint of the run, which is its best.
-    window.apply(Command::UseModel(CheckpointChoice::Id(last)));
+    window.apply(TrainCommand::UseModel(CheckpointChoice::Id(last)));
     let old = window.canvas().id;
     let new = open_sample(&mut window, "parrot.png");
-    window.apply(Command::UseModel(CheckpointChoice::Best));
-    window.harness.state_mut().state.session.training.has_news = true;
+    window.apply(TrainCommand::UseModel(CheckpointChoice::Best));
+    window.app().state.session.training.has_news = true;
     window.steps(3);
     let is_offered = |window: &Window| window.harness.query_by_label(NEWS).is_some();
     assert!(!is_offered(&window), "it has them");
-    window.apply(Command::Document(DocumentCommand::SwitchTo(old)));
+    window.apply(DocumentCommand::SwitchTo(old));
     assert!(is_offered(&window));
 
     let edited = window.canvas().document.edited().clone();
@@ -152,7 +151,7 @@ fn new_codes_are_offered_only_where_they_are_missing_and_take_the_edits_along() 
     assert!(!window.canvas().document.is_edited());
 
     // The picture itself is as it was, and the offer can be declined.
-    window.apply(Command::Document(DocumentCommand::SwitchTo(old)));
+    window.apply(DocumentCommand::SwitchTo(old));
     assert_eq!(window.canvas().document.edited(), &edited);
     assert!(is_offered(&window));
     window.click("Not now");

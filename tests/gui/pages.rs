@@ -115,9 +115,8 @@ fn an_exported_picture_dropped_on_the_window_brings_its_strokes_back() {
 
     let dropped: Vec<PathBuf> = vec![file];
     window
-        .harness
-        .state_mut()
-        .apply(tessera::app::Command::OpenFiles(dropped));
+        .app()
+        .apply(tessera::app::FileCommand::OpenFiles(dropped));
     window.until("the document in the file", |state| {
         state
             .session

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use eframe::egui::{Key, Modifiers};
 use tessera::app::{
-    CheckpointChoice, Command, DocumentCommand, Preset, RunStatus, State, TrainForm, Workspace,
+    CheckpointChoice, DatasetCommand, DocumentCommand, FileCommand, Preset, RunStatus, State,
+    ToolCommand, TrainCommand, TrainForm, WindowCommand, Workspace,
 };
 use tessera::document::{Level, Wrap};
 use tessera::engine::Storage;
@@ -30,8 +31,8 @@ fn is_open(state: &State, path: &Path) -> bool {
 fn import_samples(window: &mut Window, folder: &Path) {
     let pictures = folder.join("pictures");
     tessera::engine::write_samples(&pictures).expect("a folder to write to");
-    let import = Command::Import(vec![pictures]);
-    window.harness.state_mut().apply(import);
+    let import = DatasetCommand::Import(vec![pictures]);
+    window.app().apply(import);
 }
 
 /// What the file says once nobody has it open.
@@ -54,8 +55,8 @@ fn an_import_goes_on_into_the_project_that_was_left_and_shows_nothing_in_the_nex
     let folder = tempfile::tempdir().unwrap();
     let (mut window, first, second) = open(folder.path());
     import_samples(&mut window, folder.path());
-    let create = Command::CreateProjectAt(second.clone());
-    window.harness.state_mut().apply(create);
+    let create = FileCommand::CreateProjectAt(second.clone());
+    window.app().apply(create);
     window.until("the second project", |state| is_open(state, &second));
     assert!(window.state().session.import_report.is_none());
     window.until("the end of the import", State::is_idle);
@@ -79,11 +80,11 @@ fn a_picture_that_arrives_late_is_not_shown_in_the_next_project() {
     let folder = tempfile::tempdir().unwrap();
     let (mut window, first, second) = open(folder.path());
     // On one lane: the project is open when the picture comes.
-    let app = window.harness.state_mut();
-    app.apply(Command::CreateProjectAt(second.clone()));
+    let app = window.app();
+    app.apply(FileCommand::CreateProjectAt(second.clone()));
     let id = app.state.session.canvas.as_ref().unwrap().id;
     let wrap = Wrap { x: true, y: true };
-    app.apply(Command::Document(DocumentCommand::Rewrap(id, wrap)));
+    app.apply(DocumentCommand::Rewrap(id, wrap));
     window.until("the second project", |state| {
         is_open(state, &second) && state.session.canvas.is_some() && state.is_idle()
     });
@@ -119,14 +120,14 @@ fn a_fine_tune_is_paused_when_its_project_is_left_and_shows_nothing_in_the_next(
         seed: 3,
         starts_from: CheckpointChoice::Best,
     };
-    let app = window.harness.state_mut();
-    app.apply(Command::SetTraining(form));
-    app.apply(Command::StartTraining);
+    let app = window.app();
+    app.apply(TrainCommand::SetForm(form));
+    app.apply(TrainCommand::Start);
     window.until("the first look", |state| {
         !state.session.training.previews.is_empty()
     });
-    let create = Command::CreateProjectAt(second.clone());
-    window.harness.state_mut().apply(create);
+    let create = FileCommand::CreateProjectAt(second.clone());
+    window.app().apply(create);
     window.until("the second project", |state| is_open(state, &second));
     let nothing = |state: &State| {
         let training = &state.session.training;
@@ -149,8 +150,8 @@ fn a_fine_tune_is_paused_when_its_project_is_left_and_shows_nothing_in_the_next(
     );
 
     // Back in the first, the run can go on.
-    let open = Command::OpenProjectAt(first.clone());
-    window.harness.state_mut().apply(open);
+    let open = FileCommand::OpenProjectAt(first.clone());
+    window.app().apply(open);
     window.until("the first project again", |state| is_open(state, &first));
     let session = &window.state().session;
     let overview = session.project.as_ref().unwrap().overview.as_ref().unwrap();
@@ -165,9 +166,9 @@ fn a_project_is_opened_again_while_its_job_is_still_at_work() {
     let folder = tempfile::tempdir().unwrap();
     let (mut window, first, second) = open(folder.path());
     import_samples(&mut window, folder.path());
-    let app = window.harness.state_mut();
-    app.apply(Command::CreateProjectAt(second.clone()));
-    app.apply(Command::OpenProjectAt(first.clone()));
+    let app = window.app();
+    app.apply(FileCommand::CreateProjectAt(second.clone()));
+    app.apply(FileCommand::OpenProjectAt(first.clone()));
     window.until("the first project again", |state| {
         is_open(state, &first) && !state.has_job::<tessera::app::OpenProjectJob>()
     });
@@ -190,10 +191,10 @@ fn what_was_in_hand_stays_with_its_project() {
     let (mut window, first, second) = open(folder.path());
     window.key(Modifiers::COMMAND, Key::A);
     let code = window.unused_code(Level::Structure);
-    let app = window.harness.state_mut();
-    app.apply(Command::SelectCode(Level::Structure, code));
-    app.apply(Command::UseModel(CheckpointChoice::Last));
-    app.apply(Command::Show(Workspace::Paint));
+    let app = window.app();
+    app.apply(ToolCommand::SelectCode(Level::Structure, code));
+    app.apply(TrainCommand::UseModel(CheckpointChoice::Last));
+    app.apply(WindowCommand::Show(Workspace::Paint));
     window.key(Modifiers::NONE, Key::M);
     window.key(Modifiers::NONE, Key::B);
     assert_eq!(window.state().paint.current_code(), code);
@@ -204,8 +205,8 @@ fn what_was_in_hand_stays_with_its_project() {
     window.harness.drag_at(from);
     window.harness.run_steps(2);
     assert!(window.canvas().document.is_stroke_open());
-    let create = Command::CreateProjectAt(second.clone());
-    window.harness.state_mut().apply(create);
+    let create = FileCommand::CreateProjectAt(second.clone());
+    window.app().apply(create);
     window.until("the second project", |state| {
         is_open(state, &second) && state.session.canvas.is_some() && state.is_idle()
     });

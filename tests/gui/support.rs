@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use eframe::egui::{self, Pos2, Rect, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use tessera::app::{App, Canvas, Command, Options, Picker, Question, State};
+use tessera::app::{
+    App, Canvas, Command, MainWindow, Options, Picker, Question, State, WindowCommand,
+};
 use tessera::document::Level;
 use tessera::settings::{Folders, Settings};
 
@@ -19,7 +21,7 @@ use sweep::Sweep;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Window {
-    pub harness: Harness<'static, App>,
+    pub harness: Harness<'static, MainWindow>,
     sweep: Sweep,
     /// What the file dialogs answer next, newest last.
     pub answers: Arc<Mutex<Vec<PathBuf>>>,
@@ -50,7 +52,7 @@ impl Window {
         };
         let harness = Harness::builder()
             .with_size(Vec2::new(1280.0, 720.0))
-            .build_eframe(|cc| App::new(cc, options).expect("threads can be started"));
+            .build_eframe(|cc| MainWindow::new(cc, options).expect("threads can be started"));
         let sweep = Sweep::default();
         Self {
             harness,
@@ -60,7 +62,12 @@ impl Window {
     }
 
     pub fn state(&self) -> &State {
-        &self.harness.state().state
+        &self.harness.state().app.state
+    }
+
+    /// What does commands.
+    pub fn app(&mut self) -> &mut App {
+        &mut self.harness.state_mut().app
     }
 
     /// Steps frames until `done`, and tells what the window says where that takes too long.
@@ -88,15 +95,15 @@ impl Window {
     }
 
     /// Does a command as a menu would.
-    pub fn apply(&mut self, command: Command) {
-        self.harness.state_mut().apply(command);
+    pub fn apply(&mut self, command: impl Into<Command>) {
+        self.app().apply(command);
         self.steps(3);
     }
 
     /// Waits until all that was done has reached the screen and the file.
     pub fn settle(&mut self) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.harness.state().is_settled() {
+        while !self.harness.state().app.is_settled() {
             assert!(Instant::now() < deadline, "it does not come to rest");
             self.harness.step();
             std::thread::sleep(Duration::from_millis(2));
@@ -146,7 +153,7 @@ impl Window {
     pub fn dismiss_notices(&mut self) {
         let shown: Vec<u64> = self.state().notices.shown().map(|entry| entry.id).collect();
         for id in shown {
-            self.harness.state_mut().apply(Command::DismissNotice(id));
+            self.app().apply(WindowCommand::DismissNotice(id));
         }
         self.steps(3);
     }
@@ -261,8 +268,8 @@ impl Window {
     /// Closes as the title bar's button does.
     pub fn close(mut self) {
         self.sweep();
-        let mut app = self.harness.into_state();
-        eframe::App::on_exit(&mut app, None);
-        drop(app);
+        let mut window = self.harness.into_state();
+        eframe::App::on_exit(&mut window, None);
+        drop(window);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use eframe::egui::{self, Key, Modifiers, Vec2};
-use tessera::app::{Command, Tool};
+use tessera::app::{CodeCommand, Tool, ToolCommand, ToolOption};
 use tessera::document::{Level, Rect};
 
 use crate::support::Window;
@@ -44,9 +44,9 @@ fn undo(window: &mut Window) {
 /// A code that the picture does not use, so that every painted cell is a changed one.
 fn unused_code(window: &mut Window) -> u16 {
     let code = window.unused_code(Level::Structure);
-    let app = window.harness.state_mut();
-    app.apply(Command::SelectCode(Level::Structure, code));
-    app.apply(Command::SetBrushSize(1));
+    let app = window.app();
+    app.apply(ToolCommand::SelectCode(Level::Structure, code));
+    app.apply(ToolCommand::SetBrushSize(1));
     code
 }
 
@@ -118,10 +118,9 @@ fn lasso_ellipse_and_wand_select_what_the_bucket_fills() {
     assert!(!window.canvas().document.is_edited());
 
     // With everything alike the bucket fills the selection and nothing else.
-    use tessera::app::ToolOption;
-    let app = window.harness.state_mut();
-    app.apply(Command::SetOption(ToolOption::TolerancePercent(100)));
-    app.apply(Command::SetOption(ToolOption::Contiguous(false)));
+    let app = window.app();
+    app.apply(ToolCommand::SetOption(ToolOption::TolerancePercent(100)));
+    app.apply(ToolCommand::SetOption(ToolOption::Contiguous(false)));
     window.key(NONE, Key::G);
     window.drag_cells(NONE, &[(4, 4)]);
     let filled = changed(&window);
@@ -146,14 +145,14 @@ fn lines_symmetry_and_a_gradient() {
     let line: Vec<_> = (2..=8).map(|x| (x, 2)).collect();
     assert_eq!(changed(&window), line);
     undo(&mut window);
-    window.harness.state_mut().apply(Command::ToggleMirrorX);
+    window.app().apply(ToolCommand::ToggleMirrorX);
     window.drag_cells(NONE, &[(1, 3), (3, 3)]);
     let mirrored: Vec<_> = [1, 2, 3, columns - 4, columns - 3, columns - 2]
         .map(|x| (x, 3))
         .into();
     assert_eq!(changed(&window), mirrored);
     undo(&mut window);
-    window.harness.state_mut().apply(Command::ToggleMirrorX);
+    window.app().apply(ToolCommand::ToggleMirrorX);
 
     window.key(SHIFT, Key::G);
     assert_eq!(window.state().paint.tool, Tool::Gradient);
@@ -171,8 +170,8 @@ fn lines_symmetry_and_a_gradient() {
 
     // A muted code is not mixed in either.
     for code in &between {
-        let mute = Command::ToggleMuted(Level::Structure, *code);
-        window.harness.state_mut().apply(mute);
+        let mute = CodeCommand::ToggleMuted(Level::Structure, *code);
+        window.app().apply(mute);
     }
     window.drag_cells(NONE, &[(0, 0), (columns - 1, 0)]);
     let grid = &window.canvas().document.edited().structure;
@@ -203,7 +202,7 @@ fn a_block_is_picked_up_stamped_and_turned() {
     };
     assert!(fits(0) || fits(1));
     undo(&mut window);
-    window.harness.state_mut().apply(Command::TurnBlock);
+    window.app().apply(ToolCommand::TurnBlock);
     let laid = window.state().tools.laid_block().unwrap();
     assert_eq!((laid.width, laid.height), (2, 3));
     assert_eq!(laid.at(1, 0), block.at(0, 0));
@@ -214,7 +213,7 @@ fn clone_smudge_move_and_the_eraser_to_empty_detail() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = open(&folder);
     window.key(NONE, Key::K);
-    window.harness.state_mut().apply(Command::SetBrushSize(1));
+    window.app().apply(ToolCommand::SetBrushSize(1));
     window.drag_cells(NONE, &[(3, 3)]);
     assert_eq!(window.strokes(), 0, "nothing to clone from yet");
     window.drag_cells(CTRL, &[(2, 2)]);
@@ -234,11 +233,8 @@ fn clone_smudge_move_and_the_eraser_to_empty_detail() {
     window.drag_cells(NONE, &[(4, 4)]);
     window.key(NONE, Key::R);
     window
-        .harness
-        .state_mut()
-        .apply(Command::SetOption(tessera::app::ToolOption::SmudgePercent(
-            100,
-        )));
+        .app()
+        .apply(ToolCommand::SetOption(ToolOption::SmudgePercent(100)));
     window.drag_cells(NONE, &[(4, 4), (7, 4)]);
     let row = |window: &Window, x| window.canvas().document.edited().structure.get(x, 4);
     assert_eq!(
@@ -273,11 +269,8 @@ fn clone_smudge_move_and_the_eraser_to_empty_detail() {
     window.key(CTRL, Key::D);
     window.key(NONE, Key::E);
     window
-        .harness
-        .state_mut()
-        .apply(Command::SetOption(tessera::app::ToolOption::ErasesToEmpty(
-            true,
-        )));
+        .app()
+        .apply(ToolCommand::SetOption(ToolOption::ErasesToEmpty(true)));
     window.drag_cells(NONE, &[(4, 4), (5, 4)]);
     let document = &window.canvas().document;
     assert_eq!(document.changed_cells(Level::Structure).count(), 0);
@@ -335,7 +328,7 @@ fn a_pen_that_is_pressed_less_paints_narrower_and_a_mouse_paints_fully() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = open(&folder);
     unused_code(&mut window);
-    window.harness.state_mut().apply(Command::SetBrushSize(4));
+    window.app().apply(ToolCommand::SetBrushSize(4));
     let touch = |window: &mut Window, phase, cell, force| {
         let pos = window.on_cell(cell);
         window.harness.event(egui::Event::Touch {
@@ -365,10 +358,10 @@ fn structure_is_painted_together_with_the_detail_in_hand() {
     let mut window = open(&folder);
     let code = unused_code(&mut window);
     let detail = window.unused_code(Level::Detail);
-    let app = window.harness.state_mut();
-    app.apply(Command::SelectCode(Level::Detail, detail));
-    app.apply(Command::SetLevel(Level::Structure));
-    app.apply(Command::SetBrushSize(1));
+    let app = window.app();
+    app.apply(ToolCommand::SelectCode(Level::Detail, detail));
+    app.apply(ToolCommand::SetLevel(Level::Structure));
+    app.apply(ToolCommand::SetBrushSize(1));
     window.harness.run_steps(2);
     window.click("Texture under structure");
     window.harness.run_steps(2);

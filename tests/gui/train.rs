@@ -1,7 +1,7 @@
 //! The Fine-tune page: what a run shows from its first moment, and what can be done with runs.
 
 use egui_kittest::kittest::Queryable;
-use tessera::app::{Command, Preset, RunStatus, TrainForm};
+use tessera::app::{DatasetCommand, Preset, RunStatus, TrainCommand, TrainForm};
 
 use crate::support::Window;
 
@@ -18,10 +18,7 @@ fn a_run_shows_what_it_began_with_and_is_renamed_compared_pinned_used_and_delete
     tessera::engine::write_samples(&pictures).unwrap();
     let mut window = Window::open(folder.path(), &[]);
     window.until_paintable();
-    window
-        .harness
-        .state_mut()
-        .apply(Command::Import(vec![pictures]));
+    window.app().apply(DatasetCommand::Import(vec![pictures]));
     window.until("the imported pictures", |state| {
         state.is_idle() && state.why_no_training().is_none()
     });
@@ -30,7 +27,7 @@ fn a_run_shows_what_it_began_with_and_is_renamed_compared_pinned_used_and_delete
         minutes: Some(0.1),
         ..window.state().session.training.form
     };
-    window.harness.state_mut().apply(Command::SetTraining(form));
+    window.app().apply(TrainCommand::SetForm(form));
     window.click("Fine-tune");
     assert!(window.harness.query_by_label("Takes about 6 s").is_some());
     window.click("Start");

@@ -2,7 +2,10 @@
 //! them apart; [`crate::support::Window::sweep`] compares.
 
 use eframe::egui::{Key, Modifiers};
-use tessera::app::{Command, DocumentCommand, LayerCommand, Severity};
+use tessera::app::{
+    CodeCommand, Command, DocumentCommand, FileCommand, HistoryCommand, LayerCommand,
+    SelectionCommand, Severity, ToolCommand,
+};
 use tessera::document::{LayerLook, Level};
 use tessera::engine::{ReplaceJob, RewrapJob};
 use tessera::project::DocumentId;
@@ -26,7 +29,7 @@ fn id(window: &Window) -> DocumentId {
 /// A second picture, with its tab; the first one is parked.
 fn open_second(window: &mut Window) -> (DocumentId, DocumentId) {
     let first = id(window);
-    window.apply(Command::OpenSample("parrot.png"));
+    window.apply(FileCommand::OpenSample("parrot.png"));
     window.until("the second picture", |state| {
         (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id != first)
     });
@@ -57,12 +60,12 @@ fn told(window: &Window, text: &str) -> bool {
     history.any(|entry| entry.text().contains(text))
 }
 
-fn look(window: &Window, change: impl FnOnce(&mut LayerLook)) -> Command {
+fn look(window: &Window, change: impl FnOnce(&mut LayerLook)) -> LayerCommand {
     let document = &window.canvas().document;
     let id = document.active().layer;
     let mut look = document.layers().get(id).unwrap().look().clone();
     change(&mut look);
-    Command::Layer(LayerCommand::Look(id, look))
+    LayerCommand::SetLook(id, look)
 }
 
 #[test]
@@ -70,35 +73,36 @@ fn layer_edits_are_undone_and_redone_on_the_screen() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = open(&folder);
     window.drag_cells(NONE, &[(3, 3), (9, 3)]);
-    window.apply(Command::Layer(LayerCommand::Add));
+    window.apply(LayerCommand::Add);
     let code = window.unused_code(Level::Structure);
-    window.apply(Command::SelectCode(Level::Structure, code));
+    window.apply(ToolCommand::SelectCode(Level::Structure, code));
     window.drag_cells(NONE, &[(5, 2), (5, 8)]);
-    window.apply(Command::TakeSnapshot);
+    window.apply(HistoryCommand::TakeSnapshot);
     let hide = look(&window, |look| look.is_visible = false);
     let fade = look(&window, |look| look.opacity_percent = 40);
+    let back = Command::from(HistoryCommand::BackToSnapshot(1));
     for edit in [
-        hide,
-        fade,
-        Command::Layer(LayerCommand::Lower),
-        Command::Layer(LayerCommand::Delete),
-        Command::BackToSnapshot(1),
+        hide.into(),
+        fade.into(),
+        LayerCommand::Lower.into(),
+        LayerCommand::Delete.into(),
+        back.clone(),
     ] {
         let strokes = window.strokes();
         window.apply(edit.clone());
-        if edit != Command::BackToSnapshot(1) {
+        if edit != back {
             assert_eq!(window.strokes(), strokes + 1, "{edit:?}");
         }
         window.key(CTRL, Key::Z);
         window.key(REDO, Key::Z);
         window.key(CTRL, Key::Z);
     }
-    window.apply(Command::Layer(LayerCommand::Delete));
-    window.apply(Command::GoToHistory(0));
-    window.apply(Command::GoToHistory(
+    window.apply(LayerCommand::Delete);
+    window.apply(HistoryCommand::GoTo(0));
+    window.apply(HistoryCommand::GoTo(
         window.canvas().document.history().strokes().len(),
     ));
-    window.apply(Command::BackToSnapshot(1));
+    window.apply(HistoryCommand::BackToSnapshot(1));
     window.key(CTRL, Key::Z);
 }
 
@@ -173,26 +177,26 @@ fn a_tab_left_before_its_pixels_came_shows_them_when_it_is_back() {
     let mut window = open(&folder);
     let (first, second) = open_second(&mut window);
     let switch = |window: &mut Window, to| {
-        let app = window.harness.state_mut();
-        app.apply(Command::Document(DocumentCommand::SwitchTo(to)));
+        let app = window.app();
+        app.apply(DocumentCommand::SwitchTo(to));
     };
     switch(&mut window, first);
     window.steps(2);
     window.drag_cells(NONE, &[(2, 3), (9, 3)]);
     window.drag_cells(NONE, &[(2, 7), (9, 7)]);
     // Undone, and left at once: nothing has been decoded yet.
-    window.harness.state_mut().apply(Command::Undo);
+    window.app().apply(HistoryCommand::Undo);
     switch(&mut window, second);
     window.steps(2);
     switch(&mut window, first);
     window.steps(2);
     // The same with a stroke that is still in its tab.
-    window.harness.state_mut().apply(Command::Redo);
+    window.app().apply(HistoryCommand::Redo);
     switch(&mut window, second);
     window.harness.run_steps(1);
     switch(&mut window, first);
-    window.harness.state_mut().apply(Command::Undo);
-    window.harness.state_mut().apply(Command::Undo);
+    window.app().apply(HistoryCommand::Undo);
+    window.app().apply(HistoryCommand::Undo);
     switch(&mut window, second);
     switch(&mut window, first);
     window.steps(2);
@@ -205,18 +209,18 @@ fn a_code_replaced_in_a_picture_behind_is_seen_when_it_comes_forward() {
     let mut window = open(&folder);
     let encoded = window.canvas().document.encoded().structure.get(4, 4);
     let code = window.unused_code(Level::Structure);
-    window.apply(Command::SelectCode(Level::Structure, code));
-    window.apply(Command::SetBrushSize(1));
+    window.apply(ToolCommand::SelectCode(Level::Structure, code));
+    window.apply(ToolCommand::SetBrushSize(1));
     window.drag_cells(NONE, &[(4, 4)]);
     let (first, _) = open_second(&mut window);
     // Back to what it was encoded as: nothing differs from the source any more.
-    window.apply(Command::ReplaceInProject {
+    window.apply(CodeCommand::ReplaceInProject {
         level: Level::Structure,
         from: code,
         to: encoded.unwrap(),
     });
     window.until("the job's end", |state| !state.has_job::<ReplaceJob>());
-    window.apply(Command::Document(DocumentCommand::SwitchTo(first)));
+    window.apply(DocumentCommand::SwitchTo(first));
     assert_eq!(
         window
             .canvas()
@@ -237,11 +241,8 @@ fn nothing_is_changed_in_a_picture_that_is_being_wrapped() {
         document.changed_cells(Level::Structure).count()
     };
     let before = changed(&window);
-    window.apply(Command::SelectAll);
-    window
-        .harness
-        .state_mut()
-        .apply(Command::Document(DocumentCommand::ToggleWrapX));
+    window.apply(SelectionCommand::All);
+    window.app().apply(DocumentCommand::ToggleWrapX);
     let mut tries = 0;
     let level = Level::Structure;
     let from = window
@@ -254,18 +255,19 @@ fn nothing_is_changed_in_a_picture_that_is_being_wrapped() {
     let to = window.unused_code(level);
     while !window.canvas().document.wrap().x {
         window.harness.step();
-        if window.harness.state().is_settled() && window.state().has_job::<RewrapJob>() || tries > 0
+        if window.harness.state().app.is_settled() && window.state().has_job::<RewrapJob>()
+            || tries > 0
         {
             // From the moment it is encoded until it is on the canvas again.
             for command in [
-                Command::FillSelection,
-                Command::EraseSelection,
-                Command::ReplaceEverywhere { level, from, to },
-                Command::Layer(LayerCommand::Add),
-                Command::Undo,
+                Command::from(SelectionCommand::Fill),
+                SelectionCommand::Erase.into(),
+                CodeCommand::Replace { level, from, to }.into(),
+                LayerCommand::Add.into(),
+                HistoryCommand::Undo.into(),
             ] {
                 if !window.canvas().document.wrap().x {
-                    window.harness.state_mut().apply(command);
+                    window.app().apply(command);
                     tries += 1;
                 }
             }
@@ -277,7 +279,7 @@ fn nothing_is_changed_in_a_picture_that_is_being_wrapped() {
     assert_eq!((changed(&window), window.strokes()), (before, 1));
     assert!(told(&window, "being encoded anew"));
     // And afterwards it can.
-    window.apply(Command::EraseSelection);
+    window.apply(SelectionCommand::Erase);
     assert_eq!((changed(&window), window.strokes()), (0, 2));
 }
 
@@ -287,8 +289,8 @@ fn a_picture_that_opens_during_a_stroke_waits_for_its_end() {
     let mut window = open(&folder);
     let first = id(&window);
     press(&mut window, &[(3, 3), (6, 3)]);
-    let parrot = Command::OpenSample("parrot.png");
-    window.harness.state_mut().apply(parrot);
+    let parrot = FileCommand::OpenSample("parrot.png");
+    window.app().apply(parrot);
     let is_opening = |window: &Window| window.state().is_opening_document();
     while is_opening(&window) {
         window.harness.step();
@@ -324,28 +326,22 @@ fn a_stroke_is_done_when_its_tab_or_project_is_left() {
     let mut window = open(&folder);
     let (first, second) = open_second(&mut window);
     press(&mut window, &[(3, 3), (6, 3)]);
-    window
-        .harness
-        .state_mut()
-        .apply(Command::Document(DocumentCommand::SwitchTo(first)));
+    window.app().apply(DocumentCommand::SwitchTo(first));
     window.harness.run_steps(1);
     let_go(&mut window, (6, 3));
     assert_eq!((id(&window), window.strokes()), (first, 0));
-    window.apply(Command::Document(DocumentCommand::SwitchTo(second)));
+    window.apply(DocumentCommand::SwitchTo(second));
     assert_eq!(window.strokes(), 1, "what was painted is kept");
 
     press(&mut window, &[(3, 6), (6, 6)]);
-    window
-        .harness
-        .state_mut()
-        .apply(Command::Document(DocumentCommand::CloseTab(second)));
+    window.app().apply(DocumentCommand::CloseTab(second));
     window.harness.run_steps(1);
     let_go(&mut window, (6, 6));
     assert_eq!(
         (id(&window), window.state().session.tabs.order.len()),
         (first, 1)
     );
-    window.apply(Command::OpenDocument(second));
+    window.apply(DocumentCommand::Open(second));
     window.until("it is back", |state| {
         (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == second)
     });
@@ -354,8 +350,8 @@ fn a_stroke_is_done_when_its_tab_or_project_is_left() {
     press(&mut window, &[(8, 2), (8, 6)]);
     let at = window.on_cell((8, 6));
     let other = folder.path().join("other.tessera");
-    let app = window.harness.state_mut();
-    app.apply(Command::CreateProjectAt(other.clone()));
+    let app = window.app();
+    app.apply(FileCommand::CreateProjectAt(other.clone()));
     window.until("the other project", |state| {
         (state.session.project.as_ref()).is_some_and(|project| project.name() == "other")
     });
@@ -365,7 +361,7 @@ fn a_stroke_is_done_when_its_tab_or_project_is_left() {
     window.close();
     let mut window = Window::open(folder.path(), &[]);
     let path = tessera::settings::Folders::within(folder.path()).first_project();
-    window.apply(Command::OpenProjectAt(path.clone()));
+    window.apply(FileCommand::OpenProjectAt(path.clone()));
     window.until("the first project", |state| {
         (state.session.project.as_ref()).is_some_and(|project| project.path == path)
             && (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == second)
@@ -381,10 +377,10 @@ fn a_picture_that_could_not_be_decoded_is_whole_again_with_the_next_stroke() {
     // A code that the model does not have: a defect somewhere else.
     let code = window.unused_code(Level::Structure);
     {
-        let app = window.harness.state_mut();
-        app.apply(Command::SelectCode(Level::Structure, code));
+        let app = window.app();
+        app.apply(ToolCommand::SelectCode(Level::Structure, code));
         // Not decoded yet when it goes wrong.
-        app.apply(Command::FillSelection);
+        app.apply(SelectionCommand::Fill);
         let canvas = app.state.session.canvas.as_mut().unwrap();
         canvas.document.begin("defect").unwrap();
         let set = canvas.document.set_cell(Level::Structure, 0, Some(60_000));
@@ -392,8 +388,8 @@ fn a_picture_that_could_not_be_decoded_is_whole_again_with_the_next_stroke() {
         canvas.document.commit().unwrap();
         // Now it has to be looked at as a whole.
         let id = canvas.document.layers().layers()[0].id();
-        let app = window.harness.state_mut();
-        app.apply(Command::Layer(LayerCommand::TryOpacity(id, 50)));
+        let app = window.app();
+        app.apply(LayerCommand::TryOpacity(id, 50));
     }
     let errors = |window: &Window| {
         let history = window.state().notices.history();
@@ -403,24 +399,17 @@ fn a_picture_that_could_not_be_decoded_is_whole_again_with_the_next_stroke() {
     for _ in 0..200 {
         window.harness.step();
         std::thread::sleep(std::time::Duration::from_millis(5));
-        if errors(&window) > 0 && window.harness.state().is_settled() {
+        if errors(&window) > 0 && window.harness.state().app.is_settled() {
             break;
         }
     }
     assert!(errors(&window) > 0, "it is told");
-    let canvas = window
-        .harness
-        .state_mut()
-        .state
-        .session
-        .canvas
-        .as_mut()
-        .unwrap();
+    let canvas = window.app().state.session.canvas.as_mut().unwrap();
     canvas.document.undo().unwrap();
     // The next stroke, elsewhere, brings everything.
     let other = code.checked_sub(1).unwrap_or(1);
-    let app = window.harness.state_mut();
-    app.apply(Command::SelectCode(Level::Structure, other));
+    let app = window.app();
+    app.apply(ToolCommand::SelectCode(Level::Structure, other));
     window.drag_cells(NONE, &[(3, 7), (9, 7)]);
     for _ in 0..3 {
         window.key(CTRL, Key::Z);
@@ -432,7 +421,7 @@ fn a_picture_that_could_not_be_decoded_is_whole_again_with_the_next_stroke() {
 fn undo_goes_on_in_the_file_where_the_history_left_the_memory() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = open(&folder);
-    window.harness.state_mut().state.most_history_cells = 120;
+    window.app().state.most_history_cells = 120;
     let mut states = vec![window.canvas().document.edited().clone()];
     for row in 0..8 {
         window.drag_cells(NONE, &[(2, 1 + row), (8, 1 + row)]);

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use eframe::egui::TextureHandle;
 
-use super::super::command::Command;
-use super::super::dialogs::Question;
-use super::super::jobs::Ended;
-use super::super::state::{CropsView, Exclusion, Gallery, Workspace};
-use super::super::textures::Wanted;
-use super::super::{App, Severity};
+use super::App;
+use super::jobs::Ended;
+use crate::app::command::{DatasetCommand, Question};
+use crate::app::lanes::TextureRequest;
+use crate::app::state::{CropsView, Exclusion, Gallery, Severity, Workspace};
 use crate::engine::{
     CheckFilesJob, CropSheet, CropsJob, FilesChecked, ImportJob, ImportOptions, PageRequest,
     write_samples,
@@ -25,35 +24,33 @@ const MAX_CHOICES: usize = 1000;
 const FILES_AGE: Duration = Duration::from_secs(5);
 
 impl App {
-    pub(super) fn apply_dataset(&mut self, command: Command) {
+    pub(super) fn apply_dataset(&mut self, command: DatasetCommand) {
         match command {
-            Command::ImportFolder => self.ask(Question::ImportFolder),
-            Command::ImportFiles => self.ask(Question::ImportFiles),
-            Command::Import(paths) => self.import(paths),
-            Command::ImportSamples => {
+            DatasetCommand::ImportFolder => self.ask(Question::ImportFolder),
+            DatasetCommand::ImportFiles => self.ask(Question::ImportFiles),
+            DatasetCommand::Import(paths) => self.import(paths),
+            DatasetCommand::ImportSamples => {
                 // They have to be files to be trained on: samples live beside the first project.
                 let folder = self.state.folders.data.join("Sample pictures");
                 let to = folder.clone();
                 self.lanes.desk.run(move || write_samples(&to));
-                self.state
-                    .session
-                    .after_desk
-                    .push(Command::Import(vec![folder]));
+                self.after_desk
+                    .push(DatasetCommand::Import(vec![folder]).into());
             }
-            Command::FilterPictures(filter) => {
+            DatasetCommand::Filter(filter) => {
                 self.state.session.gallery.filter = filter;
                 self.state.session.gallery.total = None;
                 self.forget_rows();
             }
-            Command::ShowRows(rows) => self.show_rows(rows),
-            Command::Exclude(pictures, excluded) => self.choose(pictures, excluded),
-            Command::LeaveOut => {
+            DatasetCommand::ShowRows(rows) => self.show_rows(rows),
+            DatasetCommand::Exclude(pictures, excluded) => self.choose(pictures, excluded),
+            DatasetCommand::LeaveOut => {
                 let chosen = self.state.session.gallery.selected.as_ref();
                 if let Some(id) = chosen.filter(|row| !row.excluded).map(|row| row.id) {
                     self.choose(vec![id], true);
                 }
             }
-            Command::RemoveFromProject(pictures) => {
+            DatasetCommand::Remove(pictures) => {
                 let gallery = &mut self.state.session.gallery;
                 if (gallery.selected.as_ref()).is_some_and(|row| pictures.contains(&row.id)) {
                     gallery.selected = None;
@@ -61,13 +58,12 @@ impl App {
                 self.write(move |project| project.delete_pictures(&pictures));
                 self.forget_rows();
             }
-            Command::SelectPicture(picture) => self.select_picture(picture),
-            Command::OtherCrops => {
-                self.state.session.gallery.crops_round += 1;
+            DatasetCommand::Select(picture) => self.select_picture(picture),
+            DatasetCommand::OtherCrops => {
+                self.state.session.gallery.crops_draw += 1;
                 self.cut_crops();
             }
-            Command::FindPictures => self.ask(Question::FindPictures),
-            _ => {}
+            DatasetCommand::FindMissing => self.ask(Question::FindPictures),
         }
     }
 
@@ -151,7 +147,7 @@ impl App {
         });
         gallery.selected = row;
         gallery.crops = None;
-        gallery.crops_round = 0;
+        gallery.crops_draw = 0;
         self.cut_crops();
     }
 
@@ -170,16 +166,16 @@ impl App {
             return;
         };
         let form = self.state.session.training.form;
-        let (picture, round) = (row.id, gallery.crops_round);
+        let (picture, draw) = (row.id, gallery.crops_draw);
         if let Some(project) = self.storage() {
             let job = CropsJob {
                 project,
                 picture,
                 config: Box::new(form.preset.config(form.seed)),
-                round,
+                round: draw,
             };
             self.submit(job, |app, sheet| {
-                app.want(Wanted::Crops(sheet));
+                app.request_texture(TextureRequest::Crops(sheet));
             });
         }
     }

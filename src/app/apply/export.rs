@@ -2,26 +2,37 @@
 
 use std::path::PathBuf;
 
-use super::super::command::Command;
-use super::super::dialogs::Question;
-use super::super::state::{ExportForm, file_name};
-use super::super::{App, Severity};
-use crate::engine::{ExportTarget, Job, SnapshotJob};
-use crate::error::Notice;
-use crate::foundation::time::{local_date_and_time, now_ms};
+use super::App;
+use crate::app::command::{ExportCommand, Question};
+use crate::app::state::{Severity, file_name};
+use crate::engine::{
+    ExportReskinJob, ExportTarget, Job, SnapshotJob, TimelapseJob, TimelapseLook, TimelapseOf,
+};
+use crate::error::{Error, Notice};
 
 impl App {
-    pub(super) fn apply_export(&mut self, command: Command) {
+    pub(super) fn apply_export(&mut self, command: ExportCommand) {
         match command {
-            Command::SetExport(form) => self.state.export = form,
-            Command::ChooseExportFolder => self.ask(Question::ExportFolder),
-            Command::ExportFolder(folder) => {
+            ExportCommand::SetForm(form) => self.state.export = form,
+            ExportCommand::ChooseFolder => self.ask(Question::ExportFolder),
+            ExportCommand::SetFolder(folder) => {
                 self.state.export.folder.clone_from(&folder);
                 self.state.settings.export_folder = Some(folder);
                 self.save_settings();
             }
-            Command::Export => self.export(),
-            _ => {}
+            ExportCommand::Export => self.export(),
+            ExportCommand::ExportReskin => self.export_reskin(),
+            ExportCommand::SetTimelapse(form) => self.state.timelapse = form,
+            ExportCommand::WriteTimelapse => self.write_timelapse(),
+            ExportCommand::RevealInFolder(path) => self.lanes.desk.run(move || {
+                let folder = if path.is_dir() {
+                    path.as_path()
+                } else {
+                    path.parent().unwrap_or(&path)
+                };
+                open::that_detached(folder)
+                    .map_err(|source| Error::io("could not open the file manager", folder, &source))
+            }),
         }
     }
 
@@ -38,7 +49,7 @@ impl App {
             return;
         };
         let form = &self.state.export;
-        let path = file_path(form, &canvas.name, canvas.model_name());
+        let path = form.file_path(&canvas.name, canvas.model_name());
         let job = SnapshotJob {
             document: Box::new(canvas.document.clone()),
             model: canvas.model.clone(),
@@ -52,85 +63,71 @@ impl App {
     }
 
     /// Queues a job that writes a picture.
-    pub(super) fn submit_export(&mut self, job: impl Job<Output = PathBuf>) {
+    fn submit_export(&mut self, job: impl Job<Output = PathBuf>) {
         self.submit(job, |app, file| {
             let text = format!("Exported {}.", file_name(&file));
             app.state.notices.say(Severity::Success, text);
             app.state.session.last_export = Some(file);
         });
     }
-}
 
-/// Where an export goes.
-pub fn file_path(form: &ExportForm, name: &str, model: &str) -> PathBuf {
-    let (date, time) = local_date_and_time(now_ms());
-    let text = form
-        .pattern
-        .replace("{name}", name)
-        .replace("{date}", &date)
-        .replace("{time}", &time)
-        .replace("{model}", model);
-    let mut folder = form.folder.clone();
-    if form.has_dated_folder {
-        folder.push(&date);
-    }
-    folder.join(format!(
-        "{}.{}",
-        safe_file_name(&text),
-        form.writer.ending()
-    ))
-}
-
-/// The path without the extension that an export gave it.
-pub(super) fn free_of_extension(path: &std::path::Path) -> PathBuf {
-    path.with_extension("")
-}
-
-/// What every system takes as a file name.
-fn safe_file_name(text: &str) -> String {
-    const MAX_BYTES: usize = 120;
-    let mut safe = String::new();
-    for c in text.trim().chars() {
-        let allowed = !c.is_control() && !"<>:\"/\\|?*".contains(c);
-        let next = if allowed { c } else { '-' };
-        if safe.len() + next.len_utf8() > MAX_BYTES {
-            break;
+    fn export_reskin(&mut self) {
+        let Some(canvas) = &self.state.session.canvas else {
+            return;
+        };
+        let Some(reskin) = &canvas.reskin else { return };
+        let form = &self.state.export;
+        let name = format!("{} as {}", canvas.name, reskin.model);
+        let out = ExportTarget {
+            path: form.file_path(&name, &reskin.model),
+            existing: form.existing,
+            has_restore_data: false,
+        };
+        if let Some(reskin) = self.reskin_job(reskin.choice) {
+            self.submit_export(ExportReskinJob { reskin, out });
         }
-        safe.push(next);
     }
-    let trimmed = safe.trim_matches(['.', ' ']);
-    if trimmed.is_empty() {
-        "picture".into()
-    } else {
-        trimmed.into()
-    }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::{Existing, WRITERS};
-
-    #[test]
-    fn patterns_become_safe_names() {
-        let form = |pattern: &str| ExportForm {
-            folder: PathBuf::from("/out"),
-            writer: &WRITERS[0],
-            pattern: pattern.into(),
-            has_dated_folder: false,
-            has_restore_data: true,
-            existing: Existing::Refuse,
+    fn write_timelapse(&mut self) {
+        let Some(canvas) = &self.state.session.canvas else {
+            self.state.notices.push(
+                Severity::Warning,
+                Notice::new(
+                    "there is no timelapse to write",
+                    "no picture is open",
+                    "Open one first",
+                ),
+            );
+            return;
         };
-        let name = |pattern: &str| {
-            let path = file_path(&form(pattern), "my/cat", "Run 1");
-            assert_eq!(path.parent(), Some(std::path::Path::new("/out")));
-            path.file_name().unwrap().to_string_lossy().into_owned()
+        let form = self.state.timelapse;
+        let existing = self.state.export.existing;
+        let name = format!("{} timelapse", canvas.name);
+        let plain = (self.state.export)
+            .file_path(&name, canvas.model_name())
+            .with_extension("");
+        let path = match form.writer.endings.first() {
+            Some(ending) => plain.with_added_extension(ending),
+            None => plain,
         };
-        assert_eq!(name("{name}"), "my-cat.png");
-        assert_eq!(name("../{model}"), "-Run 1.png");
-        assert_eq!(name(" .. "), "picture.png");
-        assert!(name(&"ü".repeat(500)).len() < 130);
-        let dated = name("{date}_{time}");
-        assert_eq!(dated.len(), "2026-11-22_0840.png".len(), "{dated}");
+        let job = TimelapseJob {
+            of: TimelapseOf::Open {
+                name: canvas.name.clone(),
+                document: Box::new(canvas.document.clone()),
+                model: Box::new(canvas.model.clone()),
+            },
+            look: TimelapseLook {
+                longest_px: form.longest_px,
+                frames_per_second: form.frames_per_second,
+                ..TimelapseLook::default()
+            },
+            writer: Some(form.writer),
+            path,
+            existing,
+        };
+        self.submit(job, |app, written| {
+            (app.state.notices).say(Severity::Success, written.to_string());
+            app.state.session.last_export = Some(written.file);
+        });
     }
 }

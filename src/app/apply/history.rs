@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::super::command::Command;
-use super::super::state::{Canvas, Workspace};
-use super::super::textures::of_raster;
-use super::super::{App, Severity};
+use super::App;
+use crate::app::command::HistoryCommand;
+use crate::app::lanes::of_raster;
+use crate::app::state::{Canvas, Severity, Workspace};
 use crate::document::Stroke;
 use crate::engine::{Thumbnails, ThumbnailsJob};
 use crate::error::Result;
@@ -14,13 +14,18 @@ use crate::foundation::time::now_ms;
 use crate::project::{DocumentId, NamedState};
 
 impl App {
-    pub(super) fn apply_history(&mut self, command: Command) {
+    pub(super) fn apply_history(&mut self, command: HistoryCommand) {
         // The picture on the canvas is not seen there.
         if self.state.workspace == Workspace::Dataset {
             match command {
-                Command::Undo => self.step_choice(false),
-                Command::Redo => self.step_choice(true),
-                _ => {}
+                HistoryCommand::Undo => self.step_choice(false),
+                HistoryCommand::Redo => self.step_choice(true),
+                HistoryCommand::GoTo(_)
+                | HistoryCommand::ShowStrokes(_)
+                | HistoryCommand::TakeSnapshot
+                | HistoryCommand::BackToSnapshot(_)
+                | HistoryCommand::RenameSnapshot(..)
+                | HistoryCommand::DeleteSnapshot(_) => {}
             }
             return;
         }
@@ -32,22 +37,26 @@ impl App {
         };
         let cursor = canvas.document.history().cursor();
         match command {
-            // In the middle of a stroke that one is taken back.
-            Command::Undo if canvas.document.is_stroke_open() => self.abort(),
-            Command::Undo => match cursor.checked_sub(1) {
-                Some(to) => self.go_to_history(to),
-                None => self.read_older_strokes(),
-            },
-            Command::Redo => self.go_to_history(cursor + 1),
-            Command::GoToHistory(to) => self.go_to_history(to),
-            Command::ShowHistory(rows) => self.draw_history(rows),
-            Command::TakeSnapshot => self.take_snapshot(),
-            Command::BackToSnapshot(number) => {
+            HistoryCommand::Undo => {
+                if canvas.document.is_stroke_open() {
+                    // In the middle of a stroke that one is taken back.
+                    self.abort();
+                } else if let Some(to) = cursor.checked_sub(1) {
+                    self.go_to_history(to);
+                } else {
+                    self.read_older_strokes();
+                }
+            }
+            HistoryCommand::Redo => self.go_to_history(cursor + 1),
+            HistoryCommand::GoTo(to) => self.go_to_history(to),
+            HistoryCommand::ShowStrokes(rows) => self.draw_history(rows),
+            HistoryCommand::TakeSnapshot => self.take_snapshot(),
+            HistoryCommand::BackToSnapshot(number) => {
                 if let Err(error) = self.back_to_snapshot(number) {
                     self.tell(error);
                 }
             }
-            Command::RenameSnapshot(number, name) => {
+            HistoryCommand::RenameSnapshot(number, name) => {
                 let found = canvas.snapshots.iter_mut().find(|s| s.number == number);
                 let name = name.trim().to_owned();
                 if let Some(snapshot) = found.filter(|_| !name.is_empty()) {
@@ -56,14 +65,13 @@ impl App {
                     (self.lanes.desk).write(move |project| project.rename_state(id, number, &name));
                 }
             }
-            Command::DeleteSnapshot(number) => {
+            HistoryCommand::DeleteSnapshot(number) => {
                 canvas
                     .snapshots
                     .retain(|snapshot| snapshot.number != number);
                 let id = canvas.id;
                 (self.lanes.desk).write(move |project| project.delete_state(id, number));
             }
-            _ => {}
         }
     }
 
@@ -167,7 +175,7 @@ impl App {
         drop(canvases);
         let is_shown = (self.state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == id);
         if is_recalled && had_none && is_shown {
-            self.apply(Command::Undo);
+            self.apply(HistoryCommand::Undo);
         }
     }
 

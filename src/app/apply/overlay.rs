@@ -1,8 +1,7 @@
 //! What lies over the canvas: the selection's outline and tints, kept up to date cell by cell.
 
-use super::super::App;
-use super::super::state::Canvas;
-use super::super::tools::TintKind;
+use super::App;
+use crate::app::state::{Canvas, TintKind};
 use crate::document::{CellDelta, EMPTY, Level, Rect};
 use crate::render::Tint;
 

@@ -1,6 +1,6 @@
 //! The pixels of the picture on the canvas: what the decode lane is told, and what it brings.
 
-use super::super::App;
+use super::App;
 use crate::document::{CellDelta, Samples};
 use crate::engine::{DecodedPatch, Shown};
 

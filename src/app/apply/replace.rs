@@ -1,6 +1,7 @@
 //! One code for another: in the open picture, or in all of the project.
 
-use super::super::{App, Severity};
+use super::App;
+use crate::app::state::Severity;
 use crate::document::Level;
 use crate::document::tools::{self, Easel};
 use crate::engine::ReplaceJob;

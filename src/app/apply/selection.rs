@@ -2,12 +2,48 @@
 
 use std::sync::Arc;
 
-use super::super::App;
-use crate::document::Selection;
+use super::App;
+use crate::app::command::SelectionCommand;
 use crate::document::tools;
+use crate::document::{DETAIL_STRIDE_PX, Geometry, Selection, Wrap};
 use crate::error::Result;
 
 impl App {
+    pub(super) fn apply_selection(&mut self, command: SelectionCommand) {
+        // One cell of the level in hand, in detail cells.
+        let cell = self.state.paint.level.stride_px() / DETAIL_STRIDE_PX;
+        match command {
+            SelectionCommand::All => {
+                let geometry = self
+                    .state
+                    .session
+                    .canvas
+                    .as_ref()
+                    .map(|c| c.document.geometry());
+                self.select(geometry.map(Selection::all));
+            }
+            SelectionCommand::Nothing => self.select(None),
+            SelectionCommand::Again => {
+                let id = self.state.session.canvas.as_ref().map(|canvas| canvas.id);
+                if let Some((document, selection)) = &self.state.session.let_go
+                    && Some(*document) == id
+                {
+                    let selection = Selection::clone(selection);
+                    self.select(Some(selection));
+                }
+            }
+            SelectionCommand::Invert => {
+                self.change_selection(Some(Selection::none), |s, _| s.invert());
+            }
+            SelectionCommand::Grow => self.change_selection(None, |s, wrap| s.grow(cell, wrap)),
+            SelectionCommand::Shrink => {
+                self.change_selection(Some(Selection::all), |s, wrap| s.shrink(cell, wrap));
+            }
+            SelectionCommand::Fill => self.tell_failure(Self::fill_selection),
+            SelectionCommand::Erase => self.tell_failure(Self::erase_selection),
+        }
+    }
+
     /// From now on tools change only this; everything where it is `None`.
     pub(super) fn select(&mut self, selection: Option<Selection>) {
         let Some(canvas) = &self.state.session.canvas else {
@@ -26,10 +62,10 @@ impl App {
     }
 
     /// Changes the selection there is; without one `otherwise`.
-    pub(super) fn change_selection(
+    fn change_selection(
         &mut self,
-        otherwise: Option<fn(crate::document::Geometry) -> Selection>,
-        change: impl FnOnce(&mut Selection, crate::document::Wrap),
+        otherwise: Option<fn(Geometry) -> Selection>,
+        change: impl FnOnce(&mut Selection, Wrap),
     ) {
         let Some(canvas) = &self.state.session.canvas else {
             return;
@@ -48,7 +84,7 @@ impl App {
     }
 
     /// Fills what is selected, or everything.
-    pub(super) fn fill_selection(&mut self) -> Result<()> {
+    fn fill_selection(&mut self) -> Result<()> {
         if self.is_being_encoded() {
             return Ok(());
         }
@@ -62,7 +98,7 @@ impl App {
     }
 
     /// Brings the source back in what is selected, or everywhere.
-    pub(super) fn erase_selection(&mut self) -> Result<()> {
+    fn erase_selection(&mut self) -> Result<()> {
         if self.is_being_encoded() {
             return Ok(());
         }

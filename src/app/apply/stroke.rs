@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use super::super::tools::{Gesture, Hold, StrokeStep, Tool};
-use super::super::{App, Severity};
+use super::App;
+use crate::app::state::{Gesture, Severity, StrokeInput, StrokeStep, Tool};
 use crate::document::tools::{
     self, BrushStroke, Easel, Gradient, Medium, Outline, Path, Setup, Transfer, constrained,
     offset_between,
 };
 use crate::document::{Alphabet, Block, Level, Selection, Stroke, Turn};
 use crate::error::{Notice, Result};
+use crate::project::DocumentId;
 
 type Point = (f32, f32);
 
@@ -20,13 +21,13 @@ impl App {
             return Ok(());
         }
         match step {
-            StrokeStep::Begin(at, hold) => {
+            StrokeStep::Begin(at, input) => {
                 if self.state.tools.gesture.is_some() || self.is_being_encoded() {
                     return Ok(());
                 }
-                self.begin(at, hold)
+                self.begin(at, input)
             }
-            StrokeStep::To(at, hold) => self.go_on(at, hold),
+            StrokeStep::To(at, input) => self.go_on(at, input),
             StrokeStep::End => self.end(),
             StrokeStep::Abort => {
                 self.abort();
@@ -35,39 +36,39 @@ impl App {
         }
     }
 
-    fn begin(&mut self, at: Point, hold: Hold) -> Result<()> {
+    fn begin(&mut self, at: Point, input: StrokeInput) -> Result<()> {
         let level = self.state.paint.level;
-        let gesture = match self.state.paint.tool.with(hold) {
-            Tool::Eyedropper if hold.shift => Gesture::Block { from: at, to: at },
+        let gesture = match self.state.paint.tool.with(input) {
+            Tool::Eyedropper if input.shift => Gesture::Block { from: at, to: at },
             Tool::Eyedropper => {
                 self.pick(at);
                 Gesture::Pick
             }
-            Tool::Clone if hold.command || hold.alt => {
+            Tool::Clone if input.command || input.alt => {
                 self.state.tools.clone_source = Some(at);
                 self.state.tools.clone_offset = None;
                 return Ok(());
             }
             tool if tool.is_brush() => {
-                let Some(gesture) = self.begin_brush(tool, at, hold)? else {
+                let Some(gesture) = self.begin_brush(tool, at, input)? else {
                     return Ok(());
                 };
                 gesture
             }
             Tool::Bucket => return self.bucket(at),
             Tool::Gradient => Gesture::Gradient { from: at, to: at },
-            Tool::Wand => return self.wand(at, hold),
+            Tool::Wand => return self.wand(at, input),
             Tool::Move => Gesture::Move {
                 from: at,
                 to: at,
-                is_copy: hold.alt,
+                is_copy: input.alt,
             },
             tool => match tool.area_shape() {
                 Some(shape) => {
-                    let how = hold.combine(self.state.tools.combine);
+                    let how = input.combine(self.state.tools.combine);
                     Gesture::Outline {
                         outline: Outline::press(shape, level, how, at),
-                        began_with_shift: hold.shift,
+                        began_with_shift: input.shift,
                     }
                 }
                 None => return Ok(()),
@@ -77,7 +78,12 @@ impl App {
         Ok(())
     }
 
-    fn begin_brush(&mut self, tool: Tool, at: Point, hold: Hold) -> Result<Option<Gesture>> {
+    fn begin_brush(
+        &mut self,
+        tool: Tool,
+        at: Point,
+        input: StrokeInput,
+    ) -> Result<Option<Gesture>> {
         let Some(medium) = self.medium(tool, at) else {
             return Ok(None);
         };
@@ -88,7 +94,7 @@ impl App {
         let path = match tools.path {
             // A smudge along a line is a smudge all the same.
             _ if tool == Tool::Smudge => Path::Freehand,
-            Path::Freehand if hold.shift => Path::Line,
+            Path::Freehand if input.shift => Path::Line,
             path => path,
         };
         let mut brush = paint.brush();
@@ -102,7 +108,7 @@ impl App {
             detail: paint.detail(),
             symmetry: tools.symmetry,
             path,
-            pressure: hold.pressure(),
+            pressure: input.pressure(),
         };
         let label = match tool {
             Tool::Brush => format!("Brush, {} {}", paint.level, paint.current_code()),
@@ -117,7 +123,7 @@ impl App {
             stroke: Box::new(stroke),
             path,
             from: at,
-            began_with_shift: hold.shift,
+            began_with_shift: input.shift,
         }))
     }
 
@@ -170,7 +176,7 @@ impl App {
         None
     }
 
-    fn go_on(&mut self, at: Point, hold: Hold) -> Result<()> {
+    fn go_on(&mut self, at: Point, input: StrokeInput) -> Result<()> {
         let Some(mut gesture) = self.state.tools.gesture.take() else {
             return Ok(());
         };
@@ -183,17 +189,17 @@ impl App {
                 began_with_shift,
             } => {
                 // A line that Shift asked for is free; in a line or rectangle that was chosen, Shift makes it even.
-                let is_even = hold.shift && (!*began_with_shift || self.state.tools.path == *path);
+                let is_even = input.shift && (!*began_with_shift || self.state.tools.path == *path);
                 let to = if is_even {
                     constrained(*path, *from, at)
                 } else {
                     at
                 };
-                stroke.set_pressure(hold.pressure());
+                stroke.set_pressure(input.pressure());
                 done = self.on_easel(|easel| stroke.drag(easel, to)).map(drop);
             }
             Gesture::Gradient { from, to } => {
-                *to = if hold.shift {
+                *to = if input.shift {
                     constrained(Path::Line, *from, at)
                 } else {
                     at
@@ -202,9 +208,9 @@ impl App {
             Gesture::Outline {
                 outline,
                 began_with_shift,
-            } => outline.drag(at, hold.shift && !*began_with_shift),
+            } => outline.drag(at, input.shift && !*began_with_shift),
             Gesture::Block { to, .. } => *to = at,
-            Gesture::Move { to, is_copy, .. } => (*to, *is_copy) = (at, *is_copy || hold.alt),
+            Gesture::Move { to, is_copy, .. } => (*to, *is_copy) = (at, *is_copy || input.alt),
             Gesture::Pick => self.pick(at),
         }
         if done.is_ok() {
@@ -326,6 +332,20 @@ impl App {
         true
     }
 
+    /// Stores the newest stroke of an open document.
+    pub(super) fn journal(&mut self, id: DocumentId, stroke: Arc<Stroke>) {
+        let most = self.state.most_history_cells;
+        if let Some(canvas) = self.state.canvases_mut().find(|canvas| canvas.id == id) {
+            let journal = canvas.journal.clone();
+            journal.append(canvas.document.history().applied(), stroke);
+            canvas.document.forget_strokes(most, journal.stored());
+            (self.lanes.desk).write(move |project| journal.write(project));
+        }
+        if self.state.look.is_where_used_on {
+            self.refresh_mask();
+        }
+    }
+
     fn bucket(&mut self, at: Point) -> Result<()> {
         let (level, code) = (self.state.paint.level, self.state.paint.current_code());
         let detail = self.state.paint.detail();
@@ -360,10 +380,10 @@ impl App {
             .map(drop)
     }
 
-    fn wand(&mut self, at: Point, hold: Hold) -> Result<()> {
+    fn wand(&mut self, at: Point, input: StrokeInput) -> Result<()> {
         let level = self.state.paint.level;
         let (tolerance, is_contiguous) = self.takes();
-        let how = hold.combine(self.state.tools.combine);
+        let how = input.combine(self.state.tools.combine);
         let start = self.cell_at(level, at);
         let alphabet = self.alphabet();
         let Some(canvas) = &self.state.session.canvas else {

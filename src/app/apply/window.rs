@@ -4,19 +4,19 @@ use std::sync::PoisonError;
 
 use eframe::egui::ViewportCommand;
 
-use super::super::command::Command;
-use super::super::jobs::Ended;
-use super::super::state::{Overlay, Workspace};
-use super::super::{App, Severity};
+use super::App;
+use super::jobs::Ended;
+use crate::app::command::WindowCommand;
+use crate::app::state::{Overlay, Severity, Workspace};
 use crate::engine::DeviceJob;
 use crate::error::Notice;
 use crate::progress::Stop;
 use crate::settings::{Settings, ThemeChoice};
 
 impl App {
-    pub(super) fn apply_window(&mut self, command: Command) {
+    pub(super) fn apply_window(&mut self, command: WindowCommand) {
         match command {
-            Command::Show(workspace) => {
+            WindowCommand::Show(workspace) => {
                 self.state.overlay = None;
                 self.state.workspace = workspace;
                 if workspace == Workspace::Dataset && self.state.session.gallery.total.is_none() {
@@ -26,21 +26,21 @@ impl App {
                     self.check_files();
                 }
             }
-            Command::Open(overlay) => {
+            WindowCommand::Open(overlay) => {
                 let is_open = self.state.overlay == Some(overlay);
                 self.state.overlay = (!is_open).then_some(overlay);
             }
-            Command::CloseOverlay => {
+            WindowCommand::CloseOverlay => {
                 if self.state.overlay == Some(Overlay::Welcome) {
                     self.set(|settings| settings.welcome_seen = true);
                 }
                 self.state.overlay = None;
             }
-            Command::ToggleDock => self.set(|settings| settings.panels.dock ^= true),
-            Command::ToggleLayers => self.set(|settings| settings.panels.layers ^= true),
-            Command::ToggleHistory => self.set(|settings| settings.panels.history ^= true),
-            Command::SetTheme(theme) => self.set(|settings| settings.theme = theme),
-            Command::ToggleTheme => {
+            WindowCommand::ToggleDock => self.set(|settings| settings.panels.dock ^= true),
+            WindowCommand::ToggleLayers => self.set(|settings| settings.panels.layers ^= true),
+            WindowCommand::ToggleHistory => self.set(|settings| settings.panels.history ^= true),
+            WindowCommand::SetTheme(theme) => self.set(|settings| settings.theme = theme),
+            WindowCommand::ToggleTheme => {
                 let is_dark = self.ctx.global_style().visuals.dark_mode;
                 self.set(|settings| {
                     settings.theme = if is_dark {
@@ -50,28 +50,27 @@ impl App {
                     };
                 });
             }
-            Command::SetScale(scale) => self.set_scale(scale),
-            Command::ScaleUp => self.set_scale(self.state.settings.ui_scale + 0.1),
-            Command::ScaleDown => self.set_scale(self.state.settings.ui_scale - 0.1),
-            Command::SetDevice(device) => {
+            WindowCommand::ResetScale => self.set_scale(1.0),
+            WindowCommand::ScaleUp => self.set_scale(self.state.settings.ui_scale + 0.1),
+            WindowCommand::ScaleDown => self.set_scale(self.state.settings.ui_scale - 0.1),
+            WindowCommand::SetDevice(device) => {
                 self.set(|settings| settings.device = device);
                 self.find_device();
             }
-            Command::BindKey(id, keys) => self.set(|settings| {
+            WindowCommand::BindKey(id, keys) => self.set(|settings| {
                 match keys {
                     Some(keys) => settings.key_bindings.insert(id, keys),
                     None => settings.key_bindings.remove(&id),
                 };
             }),
-            Command::DismissNotice(id) => self.state.notices.dismiss(id),
-            Command::CancelJob => {
-                let shown = self.state.told_jobs().first().map(|job| job.key);
+            WindowCommand::DismissNotice(id) => self.state.notices.dismiss(id),
+            WindowCommand::CancelJob => {
+                let shown = self.state.shown_jobs().first().map(|job| job.key);
                 if let Some(key) = shown {
                     self.lanes.stop(key, Stop::Cancel);
                 }
             }
-            Command::Quit => self.ctx.send_viewport_cmd(ViewportCommand::Close),
-            _ => {}
+            WindowCommand::Quit => self.ctx.send_viewport_cmd(ViewportCommand::Close),
         }
     }
 

@@ -55,7 +55,7 @@ pub enum Command {
     /// what is done; the same command goes on from it.
     Index {
         project: PathBuf,
-        /// Of which checkpoint: best, last, or a number that `info` shows.
+        /// The checkpoint: best, last, or a number that `info` shows.
         #[arg(long, default_value = "best")]
         checkpoint: CheckpointChoice,
     },

@@ -22,7 +22,7 @@ const SHEET_ROWS: usize = 12;
 /// Does what was asked for.
 ///
 /// # Errors
-/// Of opening or making the project, and of the job.
+/// Whatever opening or making the project, and the job, return.
 pub fn run(args: &Args, runner: &Runner, printer: &mut Printer) -> Result<()> {
     let device = args.device;
     let existing = args.existing();

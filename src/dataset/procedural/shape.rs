@@ -26,7 +26,7 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// Of any kind, as in nature and in drawings.
+    /// A shape of any kind, in shares as in nature and in drawings.
     pub fn random(dice: &mut Dice) -> Self {
         match dice.weighted(&[3.0, 3.0, 2.0, 3.0, 1.2, 0.5, 0.6, 0.3, 0.4]) {
             0 => {
@@ -170,7 +170,7 @@ fn heart(x: f32, y: f32) -> f32 {
 pub(super) struct Place {
     pub x: f32,
     pub y: f32,
-    /// Of the unit, px.
+    /// Radius, px, of what is 1 in the shape's own measure.
     pub radius: f32,
     pub turn: f32,
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::{EraseTo, Operation, Pattern, StampDetail, Unit};
-use crate::document::coordinates::origin;
-use crate::document::geometry::{Geometry, Level, Rect, STRUCTURE_STRIDE_PX};
-use crate::document::selection::step;
+use crate::document::edit::detail_policy::DetailPolicy;
+use crate::document::edit::selection::step;
+use crate::document::grid::coordinates::origin;
+use crate::document::grid::geometry::DETAIL_STRIDE_PX;
+use crate::document::grid::geometry::{Geometry, Level, Rect, STRUCTURE_STRIDE_PX};
 use crate::document::tools::{self, Easel, Gradient, PlacedCode, Under};
-use crate::document::{DETAIL_STRIDE_PX, DetailPolicy};
 use crate::error::{Error, Result};
 
 /// Operations on areas, within an open stroke.

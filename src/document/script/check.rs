@@ -1,8 +1,8 @@
 //! What of a script can be checked without a document.
 
 use super::{Area, EditScript, Operation, StampDetail, describe, limit, malformed};
-use crate::document::brush::Brush;
-use crate::document::geometry::Level;
+use crate::document::grid::geometry::Level;
+use crate::document::tools::brush::Brush;
 use crate::error::Result;
 
 const MAX_POINTS: usize = 1_000_000;

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::DetailPolicy;
-use crate::document::block::{Block, Turn};
-use crate::document::brush::Brush;
-use crate::document::geometry::{Level, Rect};
-use crate::document::selection::Combine;
+use crate::document::edit::detail_policy::DetailPolicy;
+use crate::document::edit::selection::Combine;
+use crate::document::grid::geometry::{Level, Rect};
+use crate::document::tools::block::{Block, Turn};
+use crate::document::tools::brush::Brush;
 use crate::document::tools::{GradientShape, Layout, Path, Symmetry};
 
 /// What coordinates count.

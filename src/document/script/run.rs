@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::areas::{area, cell_at, inside, to_cells, to_px};
 use super::{Applied, Area, EraseTo, Operation, Unit, describe, limit};
-use crate::document::block::Block;
-use crate::document::brush::Brush;
-use crate::document::geometry::Level;
-use crate::document::selection::Selection;
-use crate::document::stroke::Stroke;
+use crate::document::alphabet::vectors::Alphabet;
+use crate::document::edit::selection::Selection;
+use crate::document::edit::stroke::Stroke;
+use crate::document::grid::geometry::DETAIL_STRIDE_PX;
+use crate::document::grid::geometry::Level;
+use crate::document::tools::block::Block;
+use crate::document::tools::brush::Brush;
 use crate::document::tools::{self, BrushStroke, Easel, Medium, Path, Setup, Symmetry, Transfer};
-use crate::document::vectors::Alphabet;
-use crate::document::{DETAIL_STRIDE_PX, DetailPolicy, Document};
+use crate::document::{DetailPolicy, Document};
 use crate::error::Result;
 
 /// Cells that the brush strokes of one script may look at.

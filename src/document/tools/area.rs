@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Easel, PlacedCode, Under};
-use crate::document::brush::mix;
-use crate::document::codes::{ABSENT, code_from_raw, raw_code};
-use crate::document::geometry::{Level, Rect};
+use crate::document::edit::selection::{Selection, like_cells, step};
+use crate::document::edit::stroke::Stroke;
+use crate::document::grid::codes::{ABSENT, code_from_raw, raw_code};
+use crate::document::grid::geometry::{Level, Rect};
 use crate::document::layers::BASE_LAYER;
-use crate::document::selection::{Selection, like_cells, step};
-use crate::document::stroke::Stroke;
+use crate::document::tools::brush::mix;
 use crate::document::{DetailPolicy, Document};
 use crate::error::{Error, Result};
 

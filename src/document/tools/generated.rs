@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{Easel, PlacedCode, Under};
-use crate::document::DetailPolicy;
-use crate::document::coordinates::{Coordinate, OWN_SOURCE, SourceRef};
-use crate::document::geometry::Level;
-use crate::document::stroke::Stroke;
+use crate::document::edit::detail_policy::DetailPolicy;
+use crate::document::edit::stroke::Stroke;
+use crate::document::grid::coordinates::{Coordinate, OWN_SOURCE, SourceRef};
+use crate::document::grid::geometry::Level;
 use crate::error::{Error, Result};
 
 /// A detail cell to put down.

@@ -4,6 +4,9 @@
 //! restricts it, and what is known of the codes. Positions are canvas pixels.
 
 mod area;
+pub(crate) mod block;
+pub(crate) mod brush;
+pub mod brushes;
 mod generated;
 mod outline;
 mod setup;
@@ -16,20 +19,22 @@ pub use area::{
     Gradient, GradientShape, Transfer, bucket, empty, erase, fill, gradient, replace,
     replace_stroke, transfer,
 };
+pub use block::{Block, Places, Turn};
+pub use brush::{Brush, Shape};
 pub use generated::{Generated, GeneratedDetail, put_generated};
 pub use outline::{AreaShape, Outline};
 pub use setup::{Layout, Medium, Path, Setup, constrained};
 pub use stroke::BrushStroke;
 pub use symmetry::Symmetry;
 
-use super::codes::raw_code;
-use super::companions::DETAILS_PER_CELL;
-use super::coordinates::Coordinate;
-use super::geometry::{Geometry, Level, Rect};
-use super::selection::{Selection, touched};
-use super::stroke::{CellDelta, Stroke};
-use super::vectors::Alphabet;
 use super::{DetailPolicy, Document};
+use crate::document::alphabet::companions::DETAILS_PER_CELL;
+use crate::document::alphabet::vectors::Alphabet;
+use crate::document::edit::selection::{Selection, touched};
+use crate::document::edit::stroke::{CellDelta, Stroke};
+use crate::document::grid::codes::raw_code;
+use crate::document::grid::coordinates::Coordinate;
+use crate::document::grid::geometry::{Geometry, Level, Rect};
 use crate::error::Result;
 
 /// What happens to the detail cells under a structure cell.
@@ -75,7 +80,7 @@ impl<'a> Easel<'a> {
     /// Does `work` as one stroke; where it fails, the document stays as it was.
     ///
     /// # Errors
-    /// Those of `work`; `Internal` when a stroke is open already.
+    /// Whatever `work` returns; `Internal` when a stroke is open already.
     pub fn stroke(
         &mut self,
         label: impl Into<String>,
@@ -165,7 +170,7 @@ impl<'a> Easel<'a> {
             Under::Policy(DetailPolicy::Pull) => {
                 let companions = self.alphabet.companions();
                 // Neighbours differ, and the same cell always gets the same.
-                let choice = super::brush::mix(u64::from(index));
+                let choice = crate::document::tools::brush::mix(u64::from(index));
                 let found = code.and_then(|code| companions?.over(code, choice));
                 worked_out = found.map_or([None; DETAILS_PER_CELL], |found| found.map(Some));
                 &worked_out

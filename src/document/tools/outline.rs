@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::setup::{Path, constrained};
-use crate::document::geometry::{Geometry, Level};
-use crate::document::selection::{Combine, Selection};
+use crate::document::edit::selection::{Combine, Selection};
+use crate::document::grid::geometry::{Geometry, Level};
 
 /// What is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Easel;
 use super::symmetry::Symmetry;
-use crate::document::DetailPolicy;
-use crate::document::block::Block;
-use crate::document::brush::Brush;
-use crate::document::geometry::Level;
+use crate::document::edit::detail_policy::DetailPolicy;
+use crate::document::grid::geometry::Level;
+use crate::document::tools::block::Block;
+use crate::document::tools::brush::Brush;
 use crate::error::{Error, Result};
 
 /// What the brush leaves behind.
@@ -69,6 +69,19 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// A freehand brush in full pressure, without symmetry; detail under structure cells becomes empty.
+    pub fn new(level: Level, brush: Brush, medium: Medium) -> Self {
+        Self {
+            level,
+            brush,
+            medium,
+            detail: DetailPolicy::default(),
+            symmetry: Symmetry::default(),
+            path: Path::Freehand,
+            pressure: 1.0,
+        }
+    }
+
     /// # Errors
     /// `Usage` for values out of range, codes that there are not, and a smudge without vectors.
     pub fn check(&self, easel: &Easel<'_>) -> Result<()> {

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use super::setup::{Layout, Medium, Path, Setup};
 use super::symmetry::Image;
 use super::{Easel, PlacedCode, Under};
-use crate::document::Document;
-use crate::document::block::Block;
-use crate::document::brush::Brush;
-use crate::document::codes::Codes;
-use crate::document::companions::DETAILS_PER_CELL;
-use crate::document::coordinates::{CoordinateGrid, origin};
-use crate::document::geometry::Level;
-use crate::document::selection::step;
-use crate::document::stroke::Stroke;
-use crate::document::vectors::blend;
+use crate::document::alphabet::companions::DETAILS_PER_CELL;
+use crate::document::alphabet::vectors::blend;
+use crate::document::edit::document::Document;
+use crate::document::edit::selection::step;
+use crate::document::edit::stroke::Stroke;
+use crate::document::grid::codes::Codes;
+use crate::document::grid::coordinates::{CoordinateGrid, origin};
+use crate::document::grid::geometry::Level;
+use crate::document::tools::block::Block;
+use crate::document::tools::brush::Brush;
 use crate::error::Result;
 
 /// A stroke in progress. Dropping it leaves the document's transaction open: release or abort it.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::geometry::{Geometry, Level};
+use crate::document::grid::geometry::{Geometry, Level};
 use crate::error::{Error, Result};
 
 /// Which images of each dab are painted too.

@@ -4,12 +4,15 @@
 mod area;
 
 use super::*;
-use crate::document::block::{Block, Turn};
-use crate::document::brush::{Brush, Shape};
-use crate::document::companions::Companions;
-use crate::document::selection::Combine;
-use crate::document::vectors::{CodeVectors, Vectors};
-use crate::document::{Codes, Document, Geometry, Source, Wrap};
+use crate::document::alphabet::companions::Companions;
+use crate::document::alphabet::vectors::{CodeVectors, Vectors};
+use crate::document::edit::document::Document;
+use crate::document::edit::selection::Combine;
+use crate::document::grid::codes::Codes;
+use crate::document::grid::geometry::{Geometry, Wrap};
+use crate::document::grid::source::Source;
+use crate::document::tools::block::{Block, Turn};
+use crate::document::tools::brush::{Brush, Shape};
 
 /// 10 × 6 structure cells: each row its own code (0 to 5), detail 1 everywhere.
 fn document() -> Document {

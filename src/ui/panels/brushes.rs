@@ -4,14 +4,16 @@ use eframe::egui::{self, Rect, Role, ScrollArea, Sense, TextEdit, Ui, WidgetInfo
 use lucide_icons::Icon;
 
 use super::palette::paint_swatch;
-use crate::app::{Command, PaletteView, State};
+use crate::app::command::BrushCommand;
+use crate::app::state::{PaletteView, State};
 use crate::document::Block;
-use crate::document::brushes::{BrushInk, SavedBrush};
+use crate::document::tools::brushes::{BrushInk, SavedBrush};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{Commands, command_icon, glyph, heading, small};
 
 const TILE: f32 = 34.0;
 
+/// The brushes, and the one whose name is being typed.
 #[derive(Default)]
 pub struct BrushesPanel {
     /// The name being typed, of the brush with this number.
@@ -25,9 +27,9 @@ impl BrushesPanel {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = 2.0;
                 for command in [
-                    Command::ImportBrushes,
-                    Command::ExportBrushes,
-                    Command::SaveBrush,
+                    BrushCommand::Import,
+                    BrushCommand::Export,
+                    BrushCommand::Save,
                 ] {
                     command_icon(ui, state, out, command, false);
                 }
@@ -87,7 +89,7 @@ impl BrushesPanel {
                 .rect_stroke(rect, 4, line, egui::StrokeKind::Inside);
         }
         if response.clicked() {
-            out.push(Command::UseBrush(index));
+            out.push(BrushCommand::Use(index));
         }
         response.context_menu(|ui| {
             ui.set_min_width(180.0);
@@ -97,11 +99,11 @@ impl BrushesPanel {
             };
             let field = ui.add(TextEdit::singleline(naming).desired_width(170.0));
             if field.lost_focus() && *naming != brush.name {
-                out.push(Command::RenameBrush(index, naming.clone()));
+                out.push(BrushCommand::Rename(index, naming.clone()));
                 ui.close();
             }
             if ui.button("Delete").clicked() {
-                out.push(Command::DeleteBrush(index));
+                out.push(BrushCommand::Delete(index));
                 self.naming = None;
                 ui.close();
             }

@@ -6,9 +6,10 @@ use eframe::egui::{
 };
 use lucide_icons::Icon;
 
-use super::gestures::Hand;
-use crate::app::{
-    Canvas, Command, Hold, OpenProjectJob, SAMPLES, State, StrokeStep, Tool, ViewWish, Workspace,
+use super::tool_preview::ToolPreview;
+use crate::app::command::{FileCommand, ToolCommand, ViewCommand};
+use crate::app::state::{
+    Canvas, OpenProjectJob, SAMPLES, State, StrokeInput, StrokeStep, Tool, ViewRequest, Workspace,
 };
 use crate::document::{self, Level};
 use crate::render::{Compare, Look, Placed, View};
@@ -30,6 +31,7 @@ pub struct HoveredCell {
     pub code: Option<u16>,
 }
 
+/// The canvas: its view, and the pointer on it.
 #[derive(Default)]
 pub struct CanvasPanel {
     view: Option<View>,
@@ -74,7 +76,7 @@ impl CanvasPanel {
         let seen = around(placed.visible(size), pointer_px);
         if seen != self.seen {
             self.seen = seen;
-            out.push(Command::LookAt(seen));
+            out.push(ViewCommand::LookAt(seen));
         }
 
         let is_before_held = response.hovered()
@@ -118,15 +120,15 @@ impl CanvasPanel {
             }
         } else {
             self.use_tool(ui, state, &placed, &response, out);
-            let hand = Hand {
+            let preview = ToolPreview {
                 state,
                 canvas,
                 placed: &placed,
                 painter: &painter,
             };
-            hand.gesture();
+            preview.gesture();
             if let Some(at) = pointer {
-                hand.cursor(ui, tool, at);
+                preview.cursor(ui, tool, at);
             }
         }
         let other = canvas.reskin.as_ref().map(|reskin| reskin.model.as_str());
@@ -155,13 +157,13 @@ impl CanvasPanel {
         }
         let now = self.view.unwrap_or(fit);
         match canvas.view {
-            ViewWish::Fit => fit,
-            ViewWish::Zoom(zoom) => View { zoom, ..now },
-            ViewWish::Step(factor) => View {
+            ViewRequest::Fit => fit,
+            ViewRequest::Zoom(zoom) => View { zoom, ..now },
+            ViewRequest::Step(factor) => View {
                 zoom: (now.zoom * factor).clamp(View::MIN_ZOOM, View::MAX_ZOOM),
                 ..now
             },
-            ViewWish::At(view) => view,
+            ViewRequest::At(view) => view,
         }
     }
 
@@ -200,7 +202,7 @@ impl CanvasPanel {
             }
         }
         if placed.view != before {
-            out.push(Command::SetView(placed.view));
+            out.push(ViewCommand::SetView(placed.view));
         } else if self.view.is_some_and(|view| view != placed.view) {
             // A wish was settled; from here on it is a view like any other, except that fitting stays.
             ui.ctx().request_repaint();
@@ -214,9 +216,9 @@ impl CanvasPanel {
         self.wheel += turn;
         if self.wheel.abs() >= STEP {
             out.push(if self.wheel > 0.0 {
-                Command::BrushLarger
+                ToolCommand::BrushLarger
             } else {
-                Command::BrushSmaller
+                ToolCommand::BrushSmaller
             });
             self.wheel = 0.0;
         }
@@ -227,7 +229,7 @@ impl CanvasPanel {
         if self.is_painting {
             tool
         } else {
-            tool.with(hold(ui))
+            tool.with(stroke_input(ui))
         }
     }
 
@@ -241,7 +243,7 @@ impl CanvasPanel {
         painter: &egui::Painter,
     ) {
         let (seconds, is_focused) = ui.input(|input| (input.time, input.focused));
-        let shift_px = Hand::shift_px(state);
+        let shift_px = ToolPreview::shift_px(state);
         state
             .tools
             .overlay
@@ -267,8 +269,8 @@ impl CanvasPanel {
                 input.key_pressed(Key::Enter),
             )
         });
-        let mut hold = hold(ui);
-        hold.pressure_percent = self.pressure_percent;
+        let mut stroke_input = stroke_input(ui);
+        stroke_input.pressure_percent = self.pressure_percent;
         let canvas_at = |at: Pos2| {
             let p = placed.canvas_from_screen(at);
             (p.x, p.y)
@@ -284,7 +286,7 @@ impl CanvasPanel {
                     let percent = |force: f32| (force.clamp(0.0, 1.0) * 100.0).round() as u8;
                     self.pressure_percent = force.filter(|_| !is_over).map(percent);
                     if !is_over {
-                        hold.pressure_percent = self.pressure_percent;
+                        stroke_input.pressure_percent = self.pressure_percent;
                     }
                 }
                 egui::Event::PointerButton {
@@ -295,7 +297,10 @@ impl CanvasPanel {
                 } if can_begin && !self.is_painting && placed.panel.contains(pos) => {
                     self.is_painting = true;
                     self.last_point = Some(pos);
-                    out.push(Command::Stroke(StrokeStep::Begin(canvas_at(pos), hold)));
+                    out.push(ToolCommand::Stroke(StrokeStep::Begin(
+                        canvas_at(pos),
+                        stroke_input,
+                    )));
                 }
                 egui::Event::PointerMoved(pos)
                 | egui::Event::PointerButton {
@@ -308,11 +313,14 @@ impl CanvasPanel {
                         (self.last_point).is_none_or(|last| (pos - last).length() >= STEP_POINTS);
                     if is_far {
                         self.last_point = Some(pos);
-                        out.push(Command::Stroke(StrokeStep::To(canvas_at(pos), hold)));
+                        out.push(ToolCommand::Stroke(StrokeStep::To(
+                            canvas_at(pos),
+                            stroke_input,
+                        )));
                     }
                     if matches!(event, egui::Event::PointerButton { .. }) {
                         self.is_painting = false;
-                        out.push(Command::Stroke(StrokeStep::End));
+                        out.push(ToolCommand::Stroke(StrokeStep::End));
                     }
                 }
                 _ => {}
@@ -320,10 +328,10 @@ impl CanvasPanel {
         }
         if self.is_painting && escape {
             self.is_painting = false;
-            out.push(Command::Stroke(StrokeStep::Abort));
+            out.push(ToolCommand::Stroke(StrokeStep::Abort));
         } else if self.is_painting && (!is_down || enter) {
             self.is_painting = false;
-            out.push(Command::Stroke(StrokeStep::End));
+            out.push(ToolCommand::Stroke(StrokeStep::End));
         }
     }
 
@@ -368,13 +376,13 @@ impl CanvasPanel {
                 .as_ref()
                 .map_or(0, |c| c.document.width());
             let column = placed.canvas_from_screen(at).x.clamp(0.0, width as f32);
-            out.push(Command::SetCompare(Compare::Split(column)));
+            out.push(ViewCommand::SetCompare(Compare::Split(column)));
         }
     }
 }
 
-fn hold(ui: &Ui) -> Hold {
-    ui.input(|input| Hold {
+fn stroke_input(ui: &Ui) -> StrokeInput {
+    ui.input(|input| StrokeInput {
         shift: input.modifiers.shift,
         alt: input.modifiers.alt,
         command: input.modifiers.command,
@@ -515,11 +523,11 @@ fn nothing_open(ui: &mut Ui, state: &State, out: &mut Commands) {
         "No picture is open",
         "Open one of yours, drop one on the window, or start with a sample.",
         |ui| {
-            command_button(ui, state, out, Command::OpenPicture);
+            command_button(ui, state, out, FileCommand::OpenPicture);
             if let Some((name, _)) = SAMPLES.first()
                 && ui.button("Open a sample").clicked()
             {
-                out.push(Command::OpenSample(name));
+                out.push(FileCommand::OpenSample(name));
             }
         },
     );

@@ -6,7 +6,8 @@ use eframe::egui::{
 };
 use lucide_icons::Icon;
 
-use crate::app::{CodeMarks, Command, CountUsageJob, PaletteView, State, Tool, Workspace};
+use crate::app::command::{CodeCommand, FileCommand, ToolCommand, ViewCommand, WindowCommand};
+use crate::app::state::{CodeMarks, CountUsageJob, PaletteView, State, Tool, Workspace};
 use crate::document::Level;
 use crate::ui::panels::palette::{
     Order, Sorted, counts_here, mute_mark, paint_swatch, swatch, swatch_grid,
@@ -30,6 +31,7 @@ enum Only {
     Muted,
 }
 
+/// The page with the codebook.
 #[derive(Default)]
 pub struct CodebookPanel {
     order: Order,
@@ -54,7 +56,7 @@ impl CodebookPanel {
                 "No codes yet",
                 "Open a picture: the codes of its model appear here.",
                 |ui| {
-                    command_button(ui, state, out, Command::OpenPicture);
+                    command_button(ui, state, out, FileCommand::OpenPicture);
                 },
             );
             return;
@@ -98,7 +100,7 @@ impl CodebookPanel {
             return;
         }
         swatch_grid(ui, state, view, &codes, code, |code| {
-            out.push(Command::SelectCode(level, code));
+            out.push(ToolCommand::SelectCode(level, code));
         });
     }
 
@@ -109,7 +111,7 @@ impl CodebookPanel {
                 (Level::Detail, "Detail", "Texture: one code per 4 × 4 px"),
             ];
             if let Some(level) = segmented(ui, state.paint.level, &levels) {
-                out.push(Command::SetLevel(level));
+                out.push(ToolCommand::SetLevel(level));
             }
             let orders = [
                 (None, "Map", "Alike codes near each other, in two directions"),
@@ -229,7 +231,7 @@ impl CodebookPanel {
                         .on_hover_text("Favourite")
                         .clicked()
                     {
-                        out.push(Command::ToggleFavourite(level, code));
+                        out.push(CodeCommand::ToggleFavourite(level, code));
                     }
                     let hint = if is_muted {
                         "Muted: it is offered nowhere. Click to offer it again"
@@ -240,20 +242,20 @@ impl CodebookPanel {
                         .on_hover_text(hint)
                         .clicked()
                     {
-                        out.push(Command::ToggleMuted(level, code));
+                        out.push(CodeCommand::ToggleMuted(level, code));
                     }
                 });
                 let field = TextEdit::singleline(&mut self.name)
                     .hint_text("Give it a name")
                     .desired_width(f32::INFINITY);
                 if named_field(ui.add(field), "Name of the code").lost_focus() {
-                    out.push(Command::NameCode(level, code, self.name.clone()));
+                    out.push(CodeCommand::Name(level, code, self.name.clone()));
                 }
                 let field = TextEdit::singleline(&mut self.tags)
                     .hint_text("Tags, with commas")
                     .desired_width(f32::INFINITY);
                 if named_field(ui.add(field), "Tags of the code").lost_focus() {
-                    out.push(Command::TagCode(level, code, self.tags.clone()));
+                    out.push(CodeCommand::Tag(level, code, self.tags.clone()));
                 }
             });
         });
@@ -266,8 +268,8 @@ impl CodebookPanel {
                     .on_disabled_hover_text("It is muted")
                     .clicked()
                 {
-                    out.push(Command::SetTool(Tool::Brush));
-                    out.push(Command::Show(Workspace::Paint));
+                    out.push(ToolCommand::SetTool(Tool::Brush));
+                    out.push(WindowCommand::Show(Workspace::Paint));
                 }
             });
             if icon_text_button(ui, Icon::ScanSearch, "Show where")
@@ -275,9 +277,9 @@ impl CodebookPanel {
                 .clicked()
             {
                 if !state.look.is_where_used_on {
-                    out.push(Command::ToggleWhereUsed);
+                    out.push(ViewCommand::ToggleWhereUsed);
                 }
-                out.push(Command::Show(Workspace::Paint));
+                out.push(WindowCommand::Show(Workspace::Paint));
             }
         });
         self.replace(ui, state, view, code, out);
@@ -288,7 +290,7 @@ impl CodebookPanel {
             let offers = |other| !state.is_muted(level, other);
             for other in view.palette.level(level).nearest(code, 14, offers) {
                 if swatch(ui, view, level, other, 34.0, false).clicked() {
-                    out.push(Command::SelectCode(level, other));
+                    out.push(ToolCommand::SelectCode(level, other));
                 }
             }
         });
@@ -317,7 +319,7 @@ impl CodebookPanel {
         ui.add_space(theme::GAP_XS);
         let is_counting = state.has_job::<CountUsageJob>();
         ui.add_enabled_ui(!is_counting, |ui| {
-            command_button(ui, state, out, Command::CountUsage);
+            command_button(ui, state, out, CodeCommand::CountUsage);
         });
     }
 
@@ -357,7 +359,7 @@ impl CodebookPanel {
             Some((_, from)) => {
                 swatch(ui, view, level, from, 24.0, false);
                 if ui.button(format!("Replace {from} by {code}")).clicked() {
-                    out.push(Command::ReplaceEverywhere {
+                    out.push(CodeCommand::Replace {
                         level,
                         from,
                         to: code,
@@ -368,7 +370,7 @@ impl CodebookPanel {
                     "Exchange it in every picture of the project; each can take it back by itself",
                 );
                 if everywhere.clicked() {
-                    out.push(Command::ReplaceInProject {
+                    out.push(CodeCommand::ReplaceInProject {
                         level,
                         from,
                         to: code,
@@ -443,7 +445,7 @@ fn map(ui: &mut Ui, state: &State, view: &PaletteView, chosen: u16, out: &mut Co
     if let Some((_, code)) = nearest {
         mark(code, side + 20.0, tokens.text);
         if response.clicked() {
-            out.push(Command::SelectCode(level, code));
+            out.push(ToolCommand::SelectCode(level, code));
         }
     }
 }

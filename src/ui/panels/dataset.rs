@@ -6,8 +6,9 @@ use eframe::egui::{
 };
 use lucide_icons::Icon;
 
-use crate::app::{
-    Command, ImportJob, PictureCounts, PictureFilter, PictureRole, PictureRow, State, Thumbnail,
+use crate::app::command::{DatasetCommand, FileCommand};
+use crate::app::state::{
+    ImportJob, PictureCounts, PictureFilter, PictureRole, PictureRow, State, Thumbnail,
 };
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
@@ -20,6 +21,7 @@ const TILE: f32 = 112.0;
 const EYE: f32 = 24.0;
 const DETAILS: f32 = 300.0;
 
+/// The page with the pictures to learn from.
 #[derive(Default)]
 pub struct DatasetPanel {
     text: String,
@@ -41,9 +43,9 @@ impl DatasetPanel {
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if primary_button(ui, Icon::FolderPlus, "Import folder…").clicked() {
-                    out.push(Command::ImportFolder);
+                    out.push(DatasetCommand::ImportFolder);
                 }
-                command_button(ui, state, out, Command::ImportFiles);
+                command_button(ui, state, out, DatasetCommand::ImportFiles);
             });
         });
         ui.add_space(theme::GAP_S);
@@ -100,7 +102,7 @@ impl DatasetPanel {
             }
         });
         if wanted != *filter {
-            out.push(Command::FilterPictures(wanted));
+            out.push(DatasetCommand::Filter(wanted));
         }
     }
 
@@ -178,7 +180,7 @@ impl DatasetPanel {
                         }
                     });
                 }
-                out.push(Command::ShowRows(shown));
+                out.push(DatasetCommand::ShowRows(shown));
             });
     }
 }
@@ -289,10 +291,10 @@ fn missing(ui: &mut Ui, state: &State, counts: &PictureCounts, out: &mut Command
         });
         ui.horizontal(|ui| {
             ui.add_enabled_ui(!state.has_job::<ImportJob>(), |ui| {
-                command_button(ui, state, out, Command::FindPictures);
+                command_button(ui, state, out, DatasetCommand::FindMissing);
             });
             if ui.button("Show which").clicked() {
-                out.push(Command::FilterPictures(PictureFilter {
+                out.push(DatasetCommand::Filter(PictureFilter {
                     missing: Some(true),
                     ..PictureFilter::default()
                 }));
@@ -327,8 +329,8 @@ fn nothing_yet(ui: &mut Ui, state: &State, out: &mut Commands) {
         "Drop a folder here, or choose one. 30 pictures are enough for a first try; they can be of any size and kind. \
          Your files are only read, never changed, and nothing leaves this computer.",
         |ui| {
-            command_button(ui, state, out, Command::ImportFolder);
-            command_button(ui, state, out, Command::ImportSamples);
+            command_button(ui, state, out, DatasetCommand::ImportFolder);
+            command_button(ui, state, out, DatasetCommand::ImportSamples);
         },
     );
 }
@@ -356,7 +358,7 @@ fn details(ui: &mut Ui, state: &State, row: &PictureRow, out: &mut Commands) {
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if icon_button(ui, Icon::X, "Close the details", false).clicked() {
-                out.push(Command::SelectPicture(None));
+                out.push(DatasetCommand::Select(None));
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let name = row.relative.rsplit(['/', '\\']).next();
@@ -400,18 +402,18 @@ fn details(ui: &mut Ui, state: &State, row: &PictureRow, out: &mut Commands) {
             (Icon::EyeOff, "Leave it out")
         };
         if icon_text_button(ui, icon, label).clicked() {
-            out.push(Command::Exclude(vec![row.id], !row.excluded));
+            out.push(DatasetCommand::Exclude(vec![row.id], !row.excluded));
         }
         ui.add_enabled_ui(!row.missing, |ui| {
             if icon_text_button(ui, Icon::Brush, "Paint on it").clicked() {
-                out.push(Command::OpenFiles(vec![row.path.clone()]));
+                out.push(FileCommand::OpenFiles(vec![row.path.clone()]));
             }
         });
         if icon_text_button(ui, Icon::Trash2, "Remove")
             .on_hover_text("Take it out of the project; the file stays where it is")
             .clicked()
         {
-            out.push(Command::RemoveFromProject(vec![row.id]));
+            out.push(DatasetCommand::Remove(vec![row.id]));
         }
     });
     ui.add_space(theme::GAP_M);
@@ -457,7 +459,7 @@ fn details(ui: &mut Ui, state: &State, row: &PictureRow, out: &mut Commands) {
     ui.add_space(theme::GAP_XS);
     ui.add_enabled_ui(crops.is_some(), |ui| {
         if icon_text_button(ui, Icon::Dices, "Other parts").clicked() {
-            out.push(Command::OtherCrops);
+            out.push(DatasetCommand::OtherCrops);
         }
     });
 }
@@ -531,14 +533,14 @@ fn tile(ui: &mut Ui, state: &State, index: u64, side: f32, out: &mut Commands) {
         "Leave it out of the learning"
     };
     if eye_response.on_hover_text(eye_hint).clicked() {
-        out.push(Command::Exclude(vec![row.id], !row.excluded));
+        out.push(DatasetCommand::Exclude(vec![row.id], !row.excluded));
         return;
     }
     let response = hints(response, row);
     if response.double_clicked() && !row.missing {
-        out.push(Command::OpenFiles(vec![row.path.clone()]));
+        out.push(FileCommand::OpenFiles(vec![row.path.clone()]));
     } else if response.clicked() {
-        out.push(Command::SelectPicture((!is_selected).then_some(row.id)));
+        out.push(DatasetCommand::Select((!is_selected).then_some(row.id)));
     }
 }
 

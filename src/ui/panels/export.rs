@@ -3,13 +3,15 @@
 use eframe::egui::{TextEdit, Ui};
 use lucide_icons::Icon;
 
-use crate::app::{Command, Existing, State, WRITERS, export_path};
+use crate::app::command::ExportCommand;
+use crate::app::state::{Existing, State, WRITERS};
 use crate::ui::theme;
 use crate::ui::widgets::{
     Commands, check_box, command_button, heading, named_field, primary_button, segmented, small,
     weak,
 };
 
+/// The panel for exporting.
 #[derive(Default)]
 pub struct ExportPanel {
     folder: String,
@@ -43,9 +45,9 @@ impl ExportPanel {
         let field = TextEdit::singleline(&mut self.folder).desired_width(f32::INFINITY);
         let response = named_field(ui.add(field), "Folder");
         if response.lost_focus() && self.folder != form.folder.display().to_string() {
-            out.push(Command::ExportFolder(self.folder.trim().into()));
+            out.push(ExportCommand::SetFolder(self.folder.trim().into()));
         }
-        command_button(ui, state, out, Command::ChooseExportFolder);
+        command_button(ui, state, out, ExportCommand::ChooseFolder);
         check_box(ui, &mut form.has_dated_folder, "A folder for each day");
         ui.add_enabled_ui(form.writer.restores, |ui| {
             check_box(
@@ -64,23 +66,23 @@ impl ExportPanel {
             Existing::Refuse
         };
         ui.add_space(theme::GAP_M);
-        let path = export_path(&form, &canvas.name, canvas.model_name());
+        let path = form.file_path(&canvas.name, canvas.model_name());
         small(ui, format!("Goes to {}", path.display()));
         ui.add_space(theme::GAP_S);
         let is_busy = state.is_exporting();
         ui.add_enabled_ui(!is_busy, |ui| {
             if primary_button(ui, Icon::Download, "Export").clicked() {
-                out.push(Command::Export);
+                out.push(ExportCommand::Export);
             }
         });
         if let Some(path) = &state.session.last_export {
             ui.add_space(theme::GAP_M);
             weak(ui, format!("Written: {}", path.display()));
-            command_button(ui, state, out, Command::RevealInFolder(path.clone()));
+            command_button(ui, state, out, ExportCommand::RevealInFolder(path.clone()));
         }
         super::timelapse::show(ui, state, out);
         if form != state.export {
-            out.push(Command::SetExport(form));
+            out.push(ExportCommand::SetForm(form));
         }
     }
 }

@@ -8,7 +8,8 @@ use eframe::egui::{
 };
 use lucide_icons::Icon;
 
-use crate::app::{Canvas, Command, State};
+use crate::app::command::HistoryCommand;
+use crate::app::state::{Canvas, State};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
     Commands, command_icon, heading, icon_text, list_row, sized_icon_button, small,
@@ -19,6 +20,7 @@ const REST_S: f32 = 0.7;
 /// Side of the picture of a stroke, points.
 const PICTURE: f32 = 22.0;
 
+/// The list of strokes and snapshots.
 #[derive(Default)]
 pub struct HistoryPanel {
     last_cursor: usize,
@@ -55,7 +57,7 @@ impl HistoryPanel {
                         },
                     );
                     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                        command_icon(ui, state, out, Command::TakeSnapshot, false);
+                        command_icon(ui, state, out, HistoryCommand::TakeSnapshot, false);
                     });
                 });
                 ui.spacing_mut().item_spacing.y = 1.0;
@@ -66,7 +68,7 @@ impl HistoryPanel {
                     ui.menu_button("Older snapshots", |ui| {
                         for snapshot in canvas.snapshots.iter().rev().skip(4) {
                             if ui.button(&snapshot.name).clicked() {
-                                out.push(Command::BackToSnapshot(snapshot.number));
+                                out.push(HistoryCommand::BackToSnapshot(snapshot.number));
                                 ui.close();
                             }
                         }
@@ -100,7 +102,7 @@ impl HistoryPanel {
                 // Pictures can wait until the hand rests: strokes need the processor more.
                 let rest = ui.input(|input| input.pointer.time_since_last_movement());
                 if rest >= REST_S {
-                    out.push(Command::ShowHistory(strokes));
+                    out.push(HistoryCommand::ShowStrokes(strokes));
                 } else {
                     let wait = Duration::from_secs_f32(REST_S - rest);
                     ui.ctx().request_repaint_after(wait);
@@ -127,7 +129,7 @@ impl HistoryPanel {
                     ui.label(RichText::new(&label).color(colour));
                 });
                 if response.clicked() {
-                    out.push(Command::GoToHistory(index));
+                    out.push(HistoryCommand::GoTo(index));
                 }
             }
         });
@@ -152,7 +154,7 @@ impl HistoryPanel {
                 let name = std::mem::take(text);
                 self.renamed = None;
                 if !ui.input(|input| input.key_pressed(egui::Key::Escape)) {
-                    out.push(Command::RenameSnapshot(number, name));
+                    out.push(HistoryCommand::RenameSnapshot(number, name));
                 }
             } else {
                 response.request_focus();
@@ -168,7 +170,7 @@ impl HistoryPanel {
                 let name = format!("Delete {}", snapshot.name);
                 let delete = sized_icon_button(ui, Icon::X, &name, false, 22.0);
                 if delete.on_hover_text(&name).clicked() {
-                    out.push(Command::DeleteSnapshot(number));
+                    out.push(HistoryCommand::DeleteSnapshot(number));
                 }
             });
         });
@@ -176,7 +178,7 @@ impl HistoryPanel {
         if response.double_clicked() {
             self.renamed = Some((number, snapshot.name.clone()));
         } else if response.clicked() {
-            out.push(Command::BackToSnapshot(number));
+            out.push(HistoryCommand::BackToSnapshot(number));
         }
     }
 }

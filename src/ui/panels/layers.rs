@@ -6,14 +6,15 @@ use eframe::egui::{
 };
 use lucide_icons::Icon;
 
-use crate::app::{Canvas, Command, LayerCommand, State};
+use crate::app::command::LayerCommand;
+use crate::app::state::{Canvas, State};
 use crate::document::{Layer, LayerId, LayerLook, Target};
-use crate::ui::bars::is_possible;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{Commands, command_icon, heading, sized_icon_button, small};
+use crate::ui::widgets::{Commands, heading, possible_icon, sized_icon_button, small};
 
 const ROW_POINTS: f32 = 28.0;
 
+/// The list of layers.
 #[derive(Default)]
 pub struct LayersPanel {
     /// The layer that is being renamed, with the text so far.
@@ -72,7 +73,7 @@ impl LayersPanel {
             if is_over {
                 let to = layers.len() - 1 - to_above.min(layers.len() - 1);
                 if to != from {
-                    out.push(Command::Layer(LayerCommand::MoveTo(dragged, to)));
+                    out.push(LayerCommand::MoveTo(dragged, to));
                 }
             } else {
                 let y = first.top() + gap as f32 * step - 0.5;
@@ -107,7 +108,7 @@ impl LayersPanel {
         ui.painter()
             .rect_filled(rect, CornerRadius::same(theme::RADIUS), fill);
         if response.clicked() {
-            out.push(Command::Layer(LayerCommand::Select(layer.id())));
+            out.push(LayerCommand::Select(layer.id()));
         }
         if response.drag_started() {
             self.dragged = Some(layer.id());
@@ -155,7 +156,7 @@ impl LayersPanel {
                         name,
                         ..look.clone()
                     };
-                    out.push(Command::Layer(LayerCommand::Look(layer.id(), look)));
+                    out.push(LayerCommand::SetLook(layer.id(), look));
                 }
             } else {
                 response.request_focus();
@@ -179,7 +180,7 @@ fn switches(ui: &mut Ui, layer: &Layer, out: &mut Commands) {
     let name = &look.name;
     let mut change = |response: Response, hint: String, look: LayerLook| {
         if response.on_hover_text(hint).clicked() {
-            out.push(Command::Layer(LayerCommand::Look(layer.id(), look)));
+            out.push(LayerCommand::SetLook(layer.id(), look));
         }
     };
     let (icon, verb) = if look.is_visible {
@@ -232,7 +233,7 @@ fn mask_mark(ui: &mut Ui, active: Target, layer: &Layer, out: &mut Commands) {
             is_mask_on: !look.is_mask_on,
             ..look.clone()
         };
-        out.push(Command::Layer(LayerCommand::Look(layer.id(), look)));
+        out.push(LayerCommand::SetLook(layer.id(), look));
     }
 }
 
@@ -251,10 +252,7 @@ fn header(ui: &mut Ui, state: &State, canvas: &Canvas, out: &mut Commands) {
                 (LayerCommand::Duplicate, false),
                 (LayerCommand::Add, false),
             ] {
-                let command = Command::Layer(command);
-                ui.add_enabled_ui(is_possible(state, &command), |ui| {
-                    command_icon(ui, state, out, command, is_on);
-                });
+                possible_icon(ui, state, out, command, is_on);
             }
         });
     });
@@ -277,9 +275,9 @@ fn opacity(ui: &mut Ui, canvas: &Canvas, out: &mut Commands) {
                 opacity_percent: percent,
                 ..layer.look().clone()
             };
-            out.push(Command::Layer(LayerCommand::Look(id, look)));
+            out.push(LayerCommand::SetLook(id, look));
         } else if response.changed() {
-            out.push(Command::Layer(LayerCommand::TryOpacity(id, percent)));
+            out.push(LayerCommand::TryOpacity(id, percent));
         }
     });
 }

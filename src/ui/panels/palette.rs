@@ -10,7 +10,8 @@ use eframe::egui::{
 use lucide_icons::Icon;
 
 use super::brushes::BrushesPanel;
-use crate::app::{Command, PaletteView, State};
+use crate::app::command::{DocumentCommand, ToolCommand, TrainCommand, ViewCommand};
+use crate::app::state::{PaletteView, State};
 use crate::document::Level;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
@@ -79,6 +80,7 @@ impl Sorted {
     }
 }
 
+/// The codes beside the canvas.
 #[derive(Default)]
 pub struct PalettePanel {
     order: Order,
@@ -113,7 +115,7 @@ impl PalettePanel {
         let codes = self.sorted.offered(self.order, state, view);
         let chosen = state.paint.code.get(level);
         swatch_grid(ui, state, view, codes, chosen, |code| {
-            out.push(Command::SelectCode(level, code));
+            out.push(ToolCommand::SelectCode(level, code));
         });
     }
 }
@@ -129,7 +131,7 @@ fn news(ui: &mut Ui, state: &State, out: &mut Commands) {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let close = sized_icon_button(ui, Icon::X, "Not now", false, 22.0);
                 if close.on_hover_text("Not now").clicked() {
-                    out.push(Command::DismissNews);
+                    out.push(TrainCommand::DismissNews);
                 }
             });
         });
@@ -138,7 +140,7 @@ fn news(ui: &mut Ui, state: &State, out: &mut Commands) {
             "This picture has the codes it was opened with. The copy takes your edits along, with the nearest new codes.",
         );
         if primary_button(ui, Icon::RefreshCw, "Open a copy with the new codes").clicked() {
-            out.push(Command::ReopenWithModel);
+            out.push(DocumentCommand::ReopenWithModel);
         }
     });
     ui.add_space(theme::GAP_S);
@@ -158,7 +160,7 @@ fn recent(ui: &mut Ui, state: &State, view: &PaletteView, out: &mut Commands) {
         for code in codes {
             let is_chosen = code == state.paint.current_code();
             if swatch(ui, view, level, code, 24.0, is_chosen).clicked() {
-                out.push(Command::SelectCode(level, code));
+                out.push(ToolCommand::SelectCode(level, code));
             }
         }
     });
@@ -240,7 +242,7 @@ fn current(ui: &mut Ui, state: &State, view: &PaletteView, out: &mut Commands) {
         ui.painter()
             .rect_stroke(front, CornerRadius::same(4), line, StrokeKind::Outside);
         if response.on_hover_text("Click to exchange (X)").clicked() {
-            out.push(Command::SwapCodes);
+            out.push(ToolCommand::SwapCodes);
         }
         ui.vertical(|ui| {
             let name = (state.session.project.as_ref())
@@ -257,7 +259,7 @@ fn current(ui: &mut Ui, state: &State, view: &PaletteView, out: &mut Commands) {
         });
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let is_on = state.look.is_where_used_on;
-            command_icon(ui, state, out, Command::ToggleWhereUsed, is_on);
+            command_icon(ui, state, out, ViewCommand::ToggleWhereUsed, is_on);
         });
     });
 }

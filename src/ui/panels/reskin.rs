@@ -2,17 +2,19 @@
 
 use eframe::egui::{self, Frame, Margin, Slider, Ui};
 
-use crate::app::{Command, DocumentCommand, ReskinJob, State};
+use crate::app::command::{DocumentCommand, ExportCommand, ViewCommand};
+use crate::app::state::{ReskinJob, State};
 use crate::render::Compare;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{Commands, command_button, segmented, small};
 
 #[derive(Clone, Copy, PartialEq)]
-enum How {
+enum Comparison {
     Split,
     Blend,
 }
 
+/// Draws the strip, while there is another model's picture to compare with.
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
     let Some(canvas) = &state.session.canvas else {
         return;
@@ -34,28 +36,31 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
                     ui.spinner();
                 }
                 let how = match state.look.compare {
-                    Compare::Blend(_) => How::Blend,
-                    _ => How::Split,
+                    Compare::Blend(_) => Comparison::Blend,
+                    _ => Comparison::Split,
                 };
                 let choices = [
                     (
-                        How::Split,
+                        Comparison::Split,
                         "Split",
                         "A line to drag: the other model on the left",
                     ),
-                    (How::Blend, "Blend", "Both over each other, by the slider"),
+                    (
+                        Comparison::Blend,
+                        "Blend",
+                        "Both over each other, by the slider",
+                    ),
                 ];
                 if let Some(how) = segmented(ui, how, &choices) {
                     let middle = canvas.document.width() as f32 / 2.0;
-                    out.push(Command::SetCompare(match how {
-                        How::Split => Compare::Split(middle),
-                        How::Blend => Compare::Blend(0.5),
+                    out.push(ViewCommand::SetCompare(match how {
+                        Comparison::Split => Compare::Split(middle),
+                        Comparison::Blend => Compare::Blend(0.5),
                     }));
                 }
                 // Before the slider, not at the right end: that is where notifications come up.
-                for command in [DocumentCommand::ExportReskin, DocumentCommand::Reskin(None)] {
-                    command_button(ui, state, out, Command::Document(command));
-                }
+                command_button(ui, state, out, ExportCommand::ExportReskin);
+                command_button(ui, state, out, DocumentCommand::CloseReskin);
                 if let Compare::Blend(share) = state.look.compare {
                     let mut percent = (share * 100.0).round();
                     let label = small(ui, "Other model");
@@ -63,7 +68,7 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
                         .suffix(" %")
                         .fixed_decimals(0);
                     if ui.add(slider).labelled_by(label.id).changed() {
-                        out.push(Command::SetCompare(Compare::Blend(percent / 100.0)));
+                        out.push(ViewCommand::SetCompare(Compare::Blend(percent / 100.0)));
                     }
                 }
             });

@@ -5,13 +5,14 @@ use eframe::egui::{
 };
 use lucide_icons::Icon;
 
-use crate::app::{Canvas, Command, DocumentCommand, State};
+use crate::app::command::DocumentCommand;
+use crate::app::state::{Canvas, State};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{Commands, sized_icon_button};
 
 const TAB_POINTS: f32 = 168.0;
 
-/// Nothing where only one picture is open.
+/// Draws the tabs; none where only one picture is open.
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
     if state.session.tabs.order.len() < 2 {
         return;
@@ -80,7 +81,7 @@ fn tab(ui: &mut Ui, canvas: &Canvas, is_on: bool, out: &mut Commands) {
                 .on_hover_text("Close; every stroke is saved")
                 .clicked()
             {
-                out.push(Command::Document(DocumentCommand::CloseTab(canvas.id)));
+                out.push(DocumentCommand::CloseTab(canvas.id));
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.add(egui::Label::new(&canvas.name).truncate().selectable(false));
@@ -88,6 +89,6 @@ fn tab(ui: &mut Ui, canvas: &Canvas, is_on: bool, out: &mut Commands) {
         });
     });
     if response.on_hover_text(&canvas.name).clicked() && !is_on {
-        out.push(Command::Document(DocumentCommand::SwitchTo(canvas.id)));
+        out.push(DocumentCommand::SwitchTo(canvas.id));
     }
 }

@@ -2,10 +2,12 @@
 
 use eframe::egui::{Slider, Ui};
 
-use crate::app::{ANIMATION_WRITERS, Command, DocumentCommand, State};
+use crate::app::command::ExportCommand;
+use crate::app::state::{ANIMATION_WRITERS, State};
 use crate::ui::theme;
 use crate::ui::widgets::{Commands, command_button, heading, segmented, small};
 
+/// Draws the form for a timelapse.
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
     let Some(canvas) = &state.session.canvas else {
         return;
@@ -35,17 +37,12 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
         .labelled_by(label.id);
     let can = canvas.document.history().can_undo() && !state.is_exporting();
     ui.add_enabled_ui(can, |ui| {
-        command_button(
-            ui,
-            state,
-            out,
-            Command::Document(DocumentCommand::WriteTimelapse),
-        );
+        command_button(ui, state, out, ExportCommand::WriteTimelapse);
     });
     if !canvas.document.history().can_undo() {
         small(ui, "This picture has no strokes yet.");
     }
     if form != state.timelapse {
-        out.push(Command::Document(DocumentCommand::SetTimelapse(form)));
+        out.push(ExportCommand::SetTimelapse(form));
     }
 }

@@ -4,16 +4,18 @@ use eframe::egui::{self, DragValue, Frame, Margin, Role, Slider, Ui, WidgetInfo,
 use lucide_icons::Icon;
 
 use super::brushes::paint_block;
-use crate::app::{Command, Paint, State, TintKind, Tool, ToolOption};
+use crate::app::command::{Command, HistoryCommand, SelectionCommand, ToolCommand, ViewCommand};
+use crate::app::state::{Paint, State, TintKind, Tool, ToolOption};
 use crate::document::tools::{GradientShape, Layout, Path, Symmetry};
 use crate::document::{Combine, DetailPolicy, Level, Shape};
 use crate::render::Compare;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    Commands, command_icon, icon_button, icon_text, name_choice, segmented, sized_icon_button,
-    small, tooltip,
+    Commands, command_icon, icon_button, icon_text, name_choice, possible_icon, segmented,
+    sized_icon_button, small, tooltip,
 };
 
+/// Draws the rail and the strip.
 pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
     rail(ui, state, out);
     strip(ui, state, out);
@@ -32,34 +34,45 @@ fn rail(ui: &mut Ui, state: &State, out: &mut Commands) {
         )
         .show(ui, |ui| {
             ui.spacing_mut().item_spacing = vec2(3.0, 3.0);
-            let tools = Tool::ALL.map(|tool| (Command::SetTool(tool), state.paint.tool == tool));
-            pairs(ui, state, out, &tools);
+            let tools =
+                Tool::all().map(|tool| (ToolCommand::SetTool(tool), state.paint.tool == tool));
+            pairs(ui, state, out, tools);
             ui.separator();
             let views = [
-                (Command::ToggleGrid, state.look.has_grid),
-                (Command::ToggleWhereUsed, state.look.is_where_used_on),
+                (ViewCommand::ToggleGrid, state.look.has_grid),
+                (ViewCommand::ToggleWhereUsed, state.look.is_where_used_on),
                 (
-                    Command::ToggleSplit,
+                    ViewCommand::ToggleSplit,
                     matches!(state.look.compare, Compare::Split(_)),
                 ),
                 (
-                    Command::ToggleDifference,
+                    ViewCommand::ToggleDifference,
                     state.look.compare == Compare::Difference,
                 ),
                 (
-                    Command::ToggleCodeTint,
+                    ViewCommand::ToggleCodeTint,
                     state.tools.tint == Some(TintKind::Codes),
                 ),
                 (
-                    Command::ToggleChangedCells,
+                    ViewCommand::ToggleChangedCells,
                     state.tools.tint == Some(TintKind::Changed),
                 ),
             ];
-            pairs(ui, state, out, &views);
+            pairs(ui, state, out, views);
         });
 }
 
-fn pairs(ui: &mut Ui, state: &State, out: &mut Commands, buttons: &[(Command, bool)]) {
+/// Buttons in two columns, each with whether what it stands for is on.
+fn pairs<C: Into<Command>>(
+    ui: &mut Ui,
+    state: &State,
+    out: &mut Commands,
+    buttons: impl IntoIterator<Item = (C, bool)>,
+) {
+    let buttons = buttons.into_iter();
+    let buttons: Vec<(Command, bool)> = buttons
+        .map(|(command, is_on)| (command.into(), is_on))
+        .collect();
     for pair in buttons.chunks(2) {
         ui.horizontal(|ui| {
             for (command, is_on) in pair {
@@ -96,16 +109,14 @@ fn strip(ui: &mut Ui, state: &State, out: &mut Commands) {
                     (Level::Detail, "Detail", "Texture: cells of 4 px (D)"),
                 ];
                 if let Some(level) = segmented(ui, state.paint.level, &levels) {
-                    out.push(Command::SetLevel(level));
+                    out.push(ToolCommand::SetLevel(level));
                 }
                 options(ui, state, out);
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                     ui.spacing_mut().item_spacing.x = 2.0;
-                    for command in [Command::ZoomFit, Command::Redo, Command::Undo] {
-                        ui.add_enabled_ui(crate::ui::bars::is_possible(state, &command), |ui| {
-                            command_icon(ui, state, out, command, false);
-                        });
-                    }
+                    possible_icon(ui, state, out, ViewCommand::Fit, false);
+                    possible_icon(ui, state, out, HistoryCommand::Redo, false);
+                    possible_icon(ui, state, out, HistoryCommand::Undo, false);
                 });
             });
         });
@@ -137,7 +148,7 @@ fn options(ui: &mut Ui, state: &State, out: &mut Commands) {
                 ),
             ];
             if let Some(empties) = segmented(ui, tools.erases_to_empty, &targets) {
-                out.push(Command::SetOption(ToolOption::ErasesToEmpty(empties)));
+                out.push(ToolCommand::SetOption(ToolOption::ErasesToEmpty(empties)));
             }
         }
         Tool::Pattern => {
@@ -151,14 +162,16 @@ fn options(ui: &mut Ui, state: &State, out: &mut Commands) {
                 ),
             ];
             if let Some(layout) = segmented(ui, tools.layout, &layouts) {
-                out.push(Command::SetOption(ToolOption::Layout(layout)));
+                out.push(ToolCommand::SetOption(ToolOption::Layout(layout)));
             }
             let hint = "Aligned: on a grid of whole blocks, so that strokes meet";
             if icon_button(ui, Icon::Grid2x2, "Aligned", tools.is_aligned)
                 .on_hover_text(hint)
                 .clicked()
             {
-                out.push(Command::SetOption(ToolOption::Aligned(!tools.is_aligned)));
+                out.push(ToolCommand::SetOption(ToolOption::Aligned(
+                    !tools.is_aligned,
+                )));
             }
             if tools.layout == Layout::Tile {
                 size(ui, state, out);
@@ -185,7 +198,7 @@ fn options(ui: &mut Ui, state: &State, out: &mut Commands) {
                 5..=100,
                 hint,
                 |percent| {
-                    out.push(Command::SetOption(ToolOption::SmudgePercent(percent)));
+                    out.push(ToolCommand::SetOption(ToolOption::SmudgePercent(percent)));
                 },
             );
             footprint(ui, state, out);
@@ -206,7 +219,7 @@ fn options(ui: &mut Ui, state: &State, out: &mut Commands) {
                 ),
             ];
             if let Some(shape) = segmented(ui, tools.gradient_shape, &shapes) {
-                out.push(Command::SetOption(ToolOption::GradientShape(shape)));
+                out.push(ToolCommand::SetOption(ToolOption::GradientShape(shape)));
             }
             scatter(ui, state, out, "How far neighbouring steps mingle");
             detail(ui, state, out);
@@ -217,14 +230,12 @@ fn options(ui: &mut Ui, state: &State, out: &mut Commands) {
                 takes(ui, state, out);
             }
             for command in [
-                Command::InvertSelection,
-                Command::GrowSelection,
-                Command::ShrinkSelection,
-                Command::SelectNone,
+                SelectionCommand::Invert,
+                SelectionCommand::Grow,
+                SelectionCommand::Shrink,
+                SelectionCommand::Nothing,
             ] {
-                ui.add_enabled_ui(crate::ui::bars::is_possible(state, &command), |ui| {
-                    command_icon(ui, state, out, command, false);
-                });
+                possible_icon(ui, state, out, command, false);
             }
         }
         Tool::Move => {
@@ -276,7 +287,7 @@ fn size(ui: &mut Ui, state: &State, out: &mut Commands) {
     let slider = Slider::new(&mut size, 1..=Paint::MAX_SIZE).logarithmic(true);
     let hint = "In cells  ([ and ], Ctrl and the wheel)";
     if ui.add(slider).on_hover_text(hint).changed() {
-        out.push(Command::SetBrushSize(size));
+        out.push(ToolCommand::SetBrushSize(size));
     }
 }
 
@@ -289,7 +300,7 @@ fn scatter(ui: &mut Ui, state: &State, out: &mut Commands, hint: &str) {
         0..=95,
         hint,
         |percent| {
-            out.push(Command::SetScatter(percent));
+            out.push(ToolCommand::SetScatter(percent));
         },
     );
 }
@@ -305,7 +316,7 @@ fn footprint(ui: &mut Ui, state: &State, out: &mut Commands) {
                 .on_hover_text(format!("{name} brush"))
                 .clicked()
             {
-                out.push(Command::SetShape(shape));
+                out.push(ToolCommand::SetShape(shape));
             }
         }
     });
@@ -338,7 +349,7 @@ fn path(ui: &mut Ui, state: &State, out: &mut Commands) {
                 .on_hover_text(format!("{name}\n{hint}"))
                 .clicked()
             {
-                out.push(Command::SetOption(ToolOption::Path(path)));
+                out.push(ToolCommand::SetOption(ToolOption::Path(path)));
             }
         }
     });
@@ -348,8 +359,8 @@ fn symmetry(ui: &mut Ui, state: &State, out: &mut Commands) {
     let symmetry = state.tools.symmetry;
     ui.scope(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
-        command_icon(ui, state, out, Command::ToggleMirrorX, symmetry.x);
-        command_icon(ui, state, out, Command::ToggleMirrorY, symmetry.y);
+        command_icon(ui, state, out, ToolCommand::ToggleMirrorX, symmetry.x);
+        command_icon(ui, state, out, ToolCommand::ToggleMirrorY, symmetry.y);
     });
     let hint = "Radial symmetry: how many times around the middle";
     let range = 1..=Symmetry::MAX_TURNS;
@@ -361,7 +372,7 @@ fn symmetry(ui: &mut Ui, state: &State, out: &mut Commands) {
         hint,
         |turns| {
             let symmetry = Symmetry { turns, ..symmetry };
-            out.push(Command::SetOption(ToolOption::Symmetry(symmetry)));
+            out.push(ToolCommand::SetOption(ToolOption::Symmetry(symmetry)));
         },
     );
 }
@@ -417,7 +428,7 @@ fn detail(ui: &mut Ui, state: &State, out: &mut Commands) {
                     .on_hover_text(hint)
                     .clicked()
                 {
-                    out.push(Command::SetDetailPolicy(policy));
+                    out.push(ToolCommand::SetDetailPolicy(policy));
                 }
             }
         })
@@ -438,7 +449,9 @@ fn takes(ui: &mut Ui, state: &State, out: &mut Commands) {
         0..=100,
         hint,
         |percent| {
-            out.push(Command::SetOption(ToolOption::TolerancePercent(percent)));
+            out.push(ToolCommand::SetOption(ToolOption::TolerancePercent(
+                percent,
+            )));
         },
     );
     let reach = [
@@ -450,7 +463,9 @@ fn takes(ui: &mut Ui, state: &State, out: &mut Commands) {
         (false, "Everywhere", "All such cells of the picture"),
     ];
     if let Some(is_contiguous) = segmented(ui, tools.is_contiguous, &reach) {
-        out.push(Command::SetOption(ToolOption::Contiguous(is_contiguous)));
+        out.push(ToolCommand::SetOption(ToolOption::Contiguous(
+            is_contiguous,
+        )));
     }
 }
 
@@ -477,7 +492,7 @@ fn combine(ui: &mut Ui, state: &State, out: &mut Commands) {
                 .on_hover_text(format!("{name}{keys}"))
                 .clicked()
             {
-                out.push(Command::SetOption(ToolOption::Combine(how)));
+                out.push(ToolCommand::SetOption(ToolOption::Combine(how)));
             }
         }
     });
@@ -498,7 +513,7 @@ fn block(ui: &mut Ui, state: &State, out: &mut Commands) {
     ));
     ui.scope(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
-        command_icon(ui, state, out, Command::TurnBlock, false);
-        command_icon(ui, state, out, Command::MirrorBlock, false);
+        command_icon(ui, state, out, ToolCommand::TurnBlock, false);
+        command_icon(ui, state, out, ToolCommand::MirrorBlock, false);
     });
 }

@@ -11,9 +11,10 @@ use eframe::egui::{
 use egui_plot::{Legend, Line, Plot, PlotPoints};
 use lucide_icons::Icon;
 
-use crate::app::{
-    CheckpointChoice, CheckpointKind, CheckpointRow, Command, Overview, PreviewView, RunRow,
-    RunStatus, State,
+use crate::app::command::{DatasetCommand, TrainCommand};
+use crate::app::state::{
+    CheckpointChoice, CheckpointKind, CheckpointRow, Overview, PreviewView, RunRow, RunStatus,
+    State,
 };
 use crate::foundation::time::local_text;
 use crate::ui::theme::{self, tokens};
@@ -27,6 +28,7 @@ use form::{form, running};
 /// Columns of a preview: source, structure alone, all codes.
 const PREVIEW_COLUMNS: f32 = 3.0;
 
+/// The page for fine-tuning.
 #[derive(Default)]
 pub struct TrainPanel {
     /// Which held-out preview is shown, counted from the newest.
@@ -94,7 +96,7 @@ impl TrainPanel {
         };
         if let Some(newest) = overview.runs.iter().max_by_key(|run| run.id) {
             self.compared.insert(newest.id);
-            out.push(Command::SelectRun(newest.id));
+            out.push(TrainCommand::SelectRun(newest.id));
         }
     }
 
@@ -118,7 +120,7 @@ impl TrainPanel {
             };
             empty_state(ui, Icon::ChartSpline, "Nothing to show yet", text, |ui| {
                 if !is_starting && state.why_no_training().is_some() {
-                    command_button(ui, state, out, Command::ImportFolder);
+                    command_button(ui, state, out, DatasetCommand::ImportFolder);
                 }
             });
             return;
@@ -282,7 +284,7 @@ impl TrainPanel {
                 if response.on_hover_text("Show its figures").changed() {
                     if is_shown {
                         self.compared.insert(run.id);
-                        out.push(Command::SelectRun(run.id));
+                        out.push(TrainCommand::SelectRun(run.id));
                     } else {
                         self.compared.remove(&run.id);
                     }
@@ -295,7 +297,7 @@ impl TrainPanel {
                             let name = text.trim().to_owned();
                             let is_given_up = ui.input(|i| i.key_pressed(egui::Key::Escape));
                             if !name.is_empty() && !is_given_up {
-                                out.push(Command::RenameRun(run.id, name));
+                                out.push(TrainCommand::RenameRun(run.id, name));
                             }
                             self.renamed = None;
                         } else {
@@ -328,7 +330,7 @@ impl TrainPanel {
                     .on_hover_text("Open pictures with the codes of this run from now on")
                     .clicked()
                 {
-                    out.push(Command::UseModel(choice));
+                    out.push(TrainCommand::UseModel(choice));
                 }
             }
         });
@@ -355,7 +357,7 @@ impl TrainPanel {
             {
                 if is_doomed {
                     self.compared.remove(&run.id);
-                    out.push(Command::DeleteRun(run.id));
+                    out.push(TrainCommand::DeleteRun(run.id));
                     self.doomed = None;
                 } else {
                     self.doomed = Some(run.id);
@@ -373,7 +375,7 @@ impl TrainPanel {
                 .on_hover_text("Keep its model for good")
                 .clicked()
         {
-            out.push(Command::PinCheckpoint(best.id, !best.pinned));
+            out.push(TrainCommand::PinCheckpoint(best.id, !best.pinned));
         }
     }
 }

@@ -3,8 +3,9 @@
 use eframe::egui::{self, ComboBox, DragValue, ProgressBar, RichText, Ui};
 use lucide_icons::Icon;
 
-use crate::app::{
-    CheckpointChoice, CheckpointKind, CheckpointRow, Command, Overview, Preset, State, TrainForm,
+use crate::app::command::TrainCommand;
+use crate::app::state::{
+    CheckpointChoice, CheckpointKind, CheckpointRow, Overview, Preset, State, TrainForm,
 };
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
@@ -50,11 +51,11 @@ pub(super) fn form(ui: &mut Ui, state: &State, out: &mut Commands) {
     ui.horizontal(|ui| {
         ui.add_enabled_ui(why.is_none(), |ui| {
             if primary_button(ui, Icon::Play, "Start").clicked() {
-                out.push(Command::StartTraining);
+                out.push(TrainCommand::Start);
             }
         });
         if resumable.is_some() {
-            command_button(ui, state, out, Command::ResumeTraining);
+            command_button(ui, state, out, TrainCommand::Resume);
         }
     });
     if let Some(run) = resumable {
@@ -75,7 +76,7 @@ pub(super) fn form(ui: &mut Ui, state: &State, out: &mut Commands) {
         small(ui, text);
     }
     if form != state.session.training.form {
-        out.push(Command::SetTraining(form));
+        out.push(TrainCommand::SetForm(form));
     }
 }
 
@@ -180,8 +181,8 @@ pub(super) fn running(ui: &mut Ui, state: &State, out: &mut Commands) {
     ui.add_space(theme::GAP_XS);
     ui.horizontal(|ui| {
         ui.add_enabled_ui(!state.session.training.is_stopping, |ui| {
-            command_button(ui, state, out, Command::PauseTraining);
-            command_button(ui, state, out, Command::CancelTraining);
+            command_button(ui, state, out, TrainCommand::Pause);
+            command_button(ui, state, out, TrainCommand::Cancel);
         });
     });
     if state.session.training.is_stopping {

@@ -1,0 +1,199 @@
+//! File dialogs: they block, so each has a thread of its own, and the answer comes back as a command.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::app::command::{
+    BrushCommand, Command, DatasetCommand, ExportCommand, FileCommand, Question,
+};
+use crate::app::state::SessionId;
+use crate::dataset::readable_endings;
+use crate::document::tools::brushes::PACK_EXTENSION;
+use crate::engine::Wake;
+use crate::error::{Error, Result};
+use crate::project::EXTENSION;
+
+/// Nobody sees a dialog and cancels it so fast: the system could not show one, and says no more than that.
+const TOO_FAST: Duration = Duration::from_millis(150);
+
+/// Who answers: the system's dialogs, or a script in tests. Runs on a thread of its own; `None` is a cancel.
+pub type Picker = Arc<dyn Fn(&Question) -> Option<Vec<PathBuf>> + Send + Sync>;
+
+/// What was answered, and in which session it was asked.
+type Answer = (SessionId, Command);
+
+/// The file dialogs of a window.
+pub struct Dialogs {
+    picker: Picker,
+    wake: Wake,
+    answers: (Sender<Answer>, Receiver<Answer>),
+}
+
+impl Dialogs {
+    pub fn new(picker: Picker, wake: Wake) -> Self {
+        Self {
+            picker,
+            wake,
+            answers: bounded(16),
+        }
+    }
+
+    /// Opens a dialog; [`take`](Self::take) gives its answer.
+    ///
+    /// # Errors
+    /// `Io` where the system gives no thread.
+    pub fn ask(&self, session: SessionId, question: Question) -> Result<()> {
+        let (picker, wake, sender) = (
+            self.picker.clone(),
+            self.wake.clone(),
+            self.answers.0.clone(),
+        );
+        std::thread::Builder::new()
+            .name("tessera-dialog".into())
+            .spawn(move || {
+                let asked = Instant::now();
+                let command = match picker(&question) {
+                    Some(paths) => command_for(&question, paths),
+                    None if asked.elapsed() < TOO_FAST => {
+                        Some(FileCommand::DialogFailed(question).into())
+                    }
+                    None => None,
+                };
+                if let Some(command) = command {
+                    // Nobody is left to answer when the window has closed.
+                    let _ = sender.send((session, command));
+                    wake();
+                }
+            })
+            .map(drop)
+            .map_err(|source| Error::io("could not open the file dialog", "", &source))
+    }
+
+    /// The answers since the last call. Those that were asked for another project than the one of `session` are left out, unless they are of
+    /// none.
+    pub fn take(&self, session: SessionId) -> Vec<Command> {
+        let answers = self.answers.1.try_iter();
+        let answers =
+            answers.filter(|(asked_in, command)| *asked_in == session || !is_of_project(command));
+        answers.map(|(_, command)| command).collect()
+    }
+}
+
+/// Whether an answer is meant for the project that was open when the question was asked.
+fn is_of_project(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::File(
+            FileCommand::OpenProjectAt(_)
+                | FileCommand::CreateProjectAt(_)
+                | FileCommand::DialogFailed(_)
+        ) | Command::Export(ExportCommand::SetFolder(_))
+    )
+}
+
+fn command_for(question: &Question, paths: Vec<PathBuf>) -> Option<Command> {
+    let first = paths.first()?.clone();
+    Some(match question {
+        Question::Picture => FileCommand::OpenFiles(vec![first]).into(),
+        Question::ImportFolder | Question::ImportFiles | Question::FindPictures => {
+            DatasetCommand::Import(paths).into()
+        }
+        Question::OpenProject => FileCommand::OpenProjectAt(first).into(),
+        Question::NewProject => {
+            FileCommand::CreateProjectAt(with_extension(first, EXTENSION)).into()
+        }
+        Question::SaveCopy { .. } => {
+            FileCommand::SaveCopyAs(with_extension(first, EXTENSION)).into()
+        }
+        Question::ExportFolder => ExportCommand::SetFolder(first).into(),
+        Question::ImportBrushes => BrushCommand::ImportFrom(first).into(),
+        Question::ExportBrushes { .. } => {
+            BrushCommand::ExportTo(with_extension(first, PACK_EXTENSION)).into()
+        }
+    })
+}
+
+fn with_extension(mut path: PathBuf, extension: &str) -> PathBuf {
+    if path.extension().is_none() {
+        path.set_extension(extension);
+    }
+    path
+}
+
+/// The system's own dialogs.
+pub fn system_picker() -> Picker {
+    Arc::new(|question| {
+        let dialog = rfd::AsyncFileDialog::new();
+        let one = |handle: rfd::FileHandle| vec![handle.path().to_path_buf()];
+        let many = |handles: Vec<rfd::FileHandle>| {
+            handles
+                .iter()
+                .map(|handle| handle.path().to_path_buf())
+                .collect()
+        };
+        pollster::block_on(async {
+            match question {
+                Question::Picture => dialog
+                    .set_title("Open a picture")
+                    .add_filter("Pictures", &readable_endings())
+                    .pick_file()
+                    .await
+                    .map(one),
+                Question::ImportFolder => dialog
+                    .set_title("Import folders of pictures")
+                    .pick_folders()
+                    .await
+                    .map(many),
+                Question::FindPictures => dialog
+                    .set_title("Where are the pictures now?")
+                    .pick_folders()
+                    .await
+                    .map(many),
+                Question::ImportFiles => dialog
+                    .set_title("Import pictures")
+                    .add_filter("Pictures", &readable_endings())
+                    .pick_files()
+                    .await
+                    .map(many),
+                Question::OpenProject => dialog
+                    .set_title("Open a project")
+                    .add_filter("Tessera projects", &[EXTENSION])
+                    .pick_file()
+                    .await
+                    .map(one),
+                Question::NewProject => dialog
+                    .set_title("Make a new project")
+                    .set_file_name(format!("Untitled.{EXTENSION}"))
+                    .save_file()
+                    .await
+                    .map(one),
+                Question::SaveCopy { name } => dialog
+                    .set_title("Save a copy of the project")
+                    .set_file_name(format!("{name}.{EXTENSION}"))
+                    .save_file()
+                    .await
+                    .map(one),
+                Question::ImportBrushes => dialog
+                    .set_title("Import brushes")
+                    .add_filter("Brush packs", &[PACK_EXTENSION])
+                    .pick_file()
+                    .await
+                    .map(one),
+                Question::ExportBrushes { name } => dialog
+                    .set_title("Export brushes")
+                    .set_file_name(format!("{name}.{PACK_EXTENSION}"))
+                    .save_file()
+                    .await
+                    .map(one),
+                Question::ExportFolder => dialog
+                    .set_title("Choose where exported pictures go")
+                    .pick_folder()
+                    .await
+                    .map(one),
+            }
+        })
+    })
+}
