@@ -27,7 +27,7 @@ pub use command::{
 };
 pub use lanes::Picker;
 pub use state::{
-    ANIMATION_WRITERS, Canvas, CheckpointChoice, CheckpointKind, Gallery, ImportJob,
+    ANIMATION_WRITERS, Canvas, CheckpointChoice, CheckpointKind, Gallery, Gesture, ImportJob,
     OpenProjectJob, Overlay, Overview, PictureCounts, PictureRole, Preset, Reframe, RunStatus,
     Severity, State, TimelapseForm, Tool, ToolOption, TrainForm, Workspace,
 };

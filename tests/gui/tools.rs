@@ -379,7 +379,7 @@ fn the_texture_brush_makes_new_cells_beside_the_window_s_thread() {
     window.key(NONE, Key::T);
     assert_eq!(window.state().paint.tool, Tool::Texture);
     assert_eq!(window.state().paint.level, Level::Structure);
-    window.apply(Command::SetBrushSize(2));
+    window.app().apply(ToolCommand::SetBrushSize(2));
     window.drag_cells(NONE, &[(3, 3), (7, 4)]);
     window.settle();
     assert_eq!(window.strokes(), 1, "one step, whatever the dabs");
@@ -422,7 +422,9 @@ fn the_texture_brush_makes_new_cells_beside_the_window_s_thread() {
         .flat_map(|i| [grain(i), 90, 40, 255])
         .collect();
     image::save_buffer(&other, &rgba, 96, 96, image::ExtendedColorType::Rgba8).unwrap();
-    window.apply(Command::TextureFrom(Some(other.clone())));
+    window
+        .app()
+        .apply(ToolCommand::TextureFrom(Some(other.clone())));
     window.drag_cells(NONE, &[(5, 5), (6, 5)]);
     window.settle();
     let document = &window.canvas().document;
@@ -431,7 +433,9 @@ fn the_texture_brush_makes_new_cells_beside_the_window_s_thread() {
     assert!(document.sources().picture(1).is_some());
 
     // A file that is none is said, and leaves no open stroke.
-    window.apply(Command::TextureFrom(Some(folder.path().join("none.png"))));
+    window.app().apply(ToolCommand::TextureFrom(Some(
+        folder.path().join("none.png"),
+    )));
     let before = window.strokes();
     window.drag_cells(NONE, &[(8, 8)]);
     window.settle();

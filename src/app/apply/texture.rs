@@ -49,7 +49,7 @@ impl App {
     }
 
     /// Takes in what the texture lane has made.
-    pub(in crate::app) fn take_textures(&mut self) {
+    pub(in crate::app) fn take_new_texture(&mut self) {
         for (number, reply) in self.lanes.texture.take() {
             self.take_texture(number, reply);
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::command::{
-    BrushCommand, Command, DatasetCommand, ExportCommand, FileCommand, Question,
+    BrushCommand, Command, DatasetCommand, ExportCommand, FileCommand, Question, ToolCommand,
 };
 use crate::app::state::SessionId;
 use crate::dataset::readable_endings;

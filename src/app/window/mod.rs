@@ -69,7 +69,7 @@ impl MainWindow {
             ctx.request_repaint();
         }
         frame_times.did("replies");
-        app.take_textures();
+        app.take_new_texture();
         frame_times.did("new texture");
         app.take_patches();
         frame_times.did("patches");

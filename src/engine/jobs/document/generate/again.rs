@@ -71,6 +71,9 @@ impl Job for GenerateAgainJob {
         if recipe.what.has_surroundings() {
             let made = made.as_deref().unwrap_or_default();
             gathered.add_own(&document, made, &model, context)?;
+            if let Some(own) = sources.first() {
+                gathered.rename_own(&own.picture);
+            }
             sources = sources.get(1..).unwrap_or_default();
         }
         gathered.add_again(sources, made.as_deref(), &self.project, &model, context)?;

@@ -277,7 +277,8 @@ pub fn blank(
     let rgba = vec![0; geometry.bounds().area() as usize * 4];
     let source = Source::from_rgba8(geometry.width(), geometry.height(), rgba)?;
     let codes = blank_codes(model, geometry, observer)?;
-    with_name(Document::new(source, codes, wrap, &model.hash)?)
+    let document = Document::new(source, codes, wrap, &model.hash)?;
+    with_name(document, std::path::Path::new("canvas"))
 }
 
 /// Codes of a transparent picture: those of the middle of a small one, everywhere.
@@ -306,9 +307,9 @@ fn blank_codes(model: &Model, geometry: Geometry, observer: &dyn Observer) -> Re
 }
 
 /// A document that comes from no file, named after the file that its picture would be.
-fn with_name(mut document: Document) -> Result<Document> {
+fn with_name(mut document: Document, name: &std::path::Path) -> Result<Document> {
     let bytes = own_bytes(&document)?;
-    let named = reference(&document, &bytes, std::path::Path::new("canvas"));
+    let named = reference(&document, &bytes, name);
     document.name_source(named)?;
     Ok(document)
 }
@@ -319,7 +320,7 @@ pub fn own_bytes(document: &Document) -> Result<Vec<u8>> {
     encode_png(&raster, &Metadata::default())
 }
 
-/// A transparent canvas around the whole cells of a picture, and which of its cells are new. The picture's cells have its codes.
+/// A canvas around the whole cells of a picture, and which of its cells are new. The picture's cells have its codes.
 fn extended(
     model: &Model,
     loaded: &Loaded,
@@ -340,9 +341,11 @@ fn extended(
         width.saturating_mul(STRUCTURE_STRIDE_PX),
         height.saturating_mul(STRUCTURE_STRIDE_PX),
     )?;
-    let source = placed(&loaded.source, geometry, (top, left))?;
+    // What is new begins as a mirror image: a picture that ended at a transparent border would show that border for good.
+    let placed = placed(&loaded.source, geometry, (top, left))?;
+    let source = mirrored_around(&placed, (columns, rows), (top, left))?;
     let found = canvas::encode(&model.codec, &loaded.source, Wrap::default(), observer)?;
-    let mut codes = blank_codes(model, geometry, observer)?;
+    let mut codes = canvas::encode(&model.codec, &source, Wrap::default(), observer)?;
     for level in Level::ALL {
         let scale = STRUCTURE_STRIDE_PX / level.stride_px();
         let grid = found.level(level);
@@ -359,7 +362,7 @@ fn extended(
     };
     let made = (0..width * height).map(is_made).collect();
     let document = Document::new(source, codes, Wrap::default(), &model.hash)?;
-    Ok((with_name(document)?, made))
+    Ok((with_name(document, &loaded.path)?, made))
 }
 
 /// The whole cells of a picture on a transparent canvas, its first at a structure cell (row, column) of that.
@@ -390,5 +393,48 @@ pub fn placed(picture: &Source, canvas: Geometry, (top, left): (u32, u32)) -> Re
     match picture.rgba16() {
         Some(rgba16) => Source::from_rgba16(width, height, rows(rgba16, size, canvas, at)),
         None => Source::from_rgba8(width, height, rows(picture.rgba8(), size, canvas, at)),
+    }
+}
+
+/// Fills what lies around the cells (columns, rows) at a structure cell (row, column) of a canvas with their mirror images.
+fn mirrored_around(
+    canvas: &Source,
+    (columns, rows): (u32, u32),
+    (top, left): (u32, u32),
+) -> Result<Source> {
+    fn pixels<T: Copy>(from: &[T], width: u32, height: u32, x: Span, y: Span) -> Vec<T> {
+        let of = |(column, row): (u32, u32)| {
+            let at = (y.mirrored(row) as usize * width as usize + x.mirrored(column) as usize) * 4;
+            from[at..at + 4].iter().copied()
+        };
+        (0..height)
+            .flat_map(|row| (0..width).map(move |column| (column, row)))
+            .flat_map(of)
+            .collect()
+    }
+    let side = STRUCTURE_STRIDE_PX;
+    let (width, height) = (canvas.width(), canvas.height());
+    if columns == 0 || rows == 0 {
+        return Ok(canvas.clone());
+    }
+    let x = Span(left * side, columns * side);
+    let y = Span(top * side, rows * side);
+    match canvas.rgba16() {
+        Some(rgba16) => Source::from_rgba16(width, height, pixels(rgba16, width, height, x, y)),
+        None => Source::from_rgba8(width, height, pixels(canvas.rgba8(), width, height, x, y)),
+    }
+}
+
+/// A stretch of an axis: its start and its length, above 0.
+#[derive(Clone, Copy)]
+struct Span(u32, u32);
+
+impl Span {
+    /// The place within it that a place on the axis mirrors.
+    fn mirrored(self, at: u32) -> u32 {
+        let Span(start, length) = self;
+        let period = 2 * i64::from(length);
+        let at = (i64::from(at) - i64::from(start)).rem_euclid(period) as u32;
+        start + if at < length { at } else { 2 * length - 1 - at }
     }
 }

@@ -94,6 +94,13 @@ impl Gathered {
         Ok(())
     }
 
+    /// Calls the own picture as it was called when a result was made the first time.
+    pub fn rename_own(&mut self, name: &str) {
+        if let Some(own) = self.pictures.first_mut().filter(|_| self.has_own) {
+            own.reference.name = name.to_owned();
+        }
+    }
+
     /// A picture in memory.
     pub fn add(
         &mut self,
@@ -165,7 +172,8 @@ impl Gathered {
                 Err(error) => context.warning(*error.notice),
             }
         }
-        if self.pictures.len() == before && !has_skipped {
+        let is_needed = label.is_some() || self.pictures.is_empty();
+        if self.pictures.len() == before && !has_skipped && is_needed {
             return Err(Error::new(
                 Kind::NoPictures,
                 "could not take from the project",
