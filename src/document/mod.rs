@@ -27,9 +27,10 @@ pub use grid::geometry::{
 pub use grid::raster::{Raster, Samples, SamplesMut, to_16_bit};
 pub use grid::source::{Source, to_8_bit};
 pub use grid::sparse::SparseGrid;
+pub use grid::turn::Turn;
 pub use layers::{
     BASE_LAYER, Layer, LayerEdit, LayerId, LayerLook, LayerStack, MAX_LAYER_NAME_BYTES, MAX_LAYERS,
     Pass, Target,
 };
-pub use tools::block::{Block, Places, Turn};
+pub use tools::block::{Block, Places};
 pub use tools::brush::{Brush, Shape};

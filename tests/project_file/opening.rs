@@ -50,7 +50,7 @@ fn a_new_project_opens_again_and_leaves_nothing_beside_it() {
     assert_eq!(contents(folder.path()).len(), 1);
     let header = std::fs::read(&path).unwrap();
     assert_eq!(&header[68..72], b"TSRA");
-    assert_eq!(header[60..64], 4_u32.to_be_bytes());
+    assert_eq!(header[60..64], 5_u32.to_be_bytes());
     assert_eq!(header[18..20], [2, 2], "write-ahead log");
 }
 
@@ -178,7 +178,7 @@ fn a_newer_format_in_the_log_is_refused_too() {
     newer.pragma_update(None, "user_version", 77).unwrap();
     drop(newer);
     std::fs::remove_file(folder.path().join("full.tessera-shm")).unwrap();
-    assert_eq!(std::fs::read(&path).unwrap()[60..64], 4_u32.to_be_bytes());
+    assert_eq!(std::fs::read(&path).unwrap()[60..64], 5_u32.to_be_bytes());
     let error = refused(folder.path(), &path);
     assert_eq!(error.kind, Kind::Newer);
     assert!(error.notice.why.contains("77"), "{error}");

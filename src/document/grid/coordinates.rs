@@ -12,7 +12,7 @@ use crate::document::grid::codes::Codes;
 use crate::document::grid::geometry::{Geometry, Level, Wrap};
 use crate::document::grid::source::Source;
 use crate::document::grid::sparse::SparseGrid;
-use crate::document::tools::block::Turn;
+use crate::document::grid::turn::Turn;
 use crate::error::{Error, Kind, Result};
 
 /// Most pictures, beside its own, that the cells of a document can come from.

@@ -7,3 +7,4 @@ pub mod geometry;
 pub mod raster;
 pub mod source;
 pub mod sparse;
+pub mod turn;

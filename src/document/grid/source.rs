@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::document::grid::geometry::Geometry;
-use crate::document::tools::block::Turn;
+use crate::document::grid::turn::Turn;
 use crate::error::{Error, Kind, Result};
 
 /// Straight-alpha sRGB pixels, row by row, four values per pixel; shared, never changed.

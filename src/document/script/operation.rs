@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::document::edit::detail_policy::DetailPolicy;
 use crate::document::edit::selection::Combine;
 use crate::document::grid::geometry::{Level, Rect};
-use crate::document::tools::block::{Block, Turn};
+use crate::document::grid::turn::Turn;
+use crate::document::tools::block::Block;
 use crate::document::tools::brush::Brush;
 use crate::document::tools::{GradientShape, Layout, Path, Symmetry, TextureLook};
 

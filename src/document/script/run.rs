@@ -157,7 +157,7 @@ impl Run<'_> {
             Error::usage(
                 "could not run the edit script",
                 "textures need a model, and there is none here",
-                "Apply the script with `tessera-cli edit`",
+                "Open the document with its model first",
             )
         })
     }

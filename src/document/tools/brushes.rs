@@ -11,8 +11,9 @@ use crate::document::alphabet::vectors::{Alphabet, CodeVectors};
 use crate::document::edit::detail_policy::DetailPolicy;
 use crate::document::grid::codes::Codebooks;
 use crate::document::grid::geometry::Level;
+use crate::document::grid::turn::Turn;
 use crate::document::tools::Layout;
-use crate::document::tools::block::{Block, Turn};
+use crate::document::tools::block::Block;
 use crate::document::tools::brush::{Brush, Shape};
 use crate::error::{Error, Kind, Result};
 

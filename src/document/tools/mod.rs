@@ -20,7 +20,7 @@ pub use area::{
     Gradient, GradientShape, Transfer, bucket, empty, erase, fill, gradient, replace,
     replace_stroke, transfer,
 };
-pub use block::{Block, Places, Turn};
+pub use block::{Block, Places};
 pub use brush::{Brush, Shape};
 pub use generated::{Generated, GeneratedDetail, put_generated, put_in_stroke};
 pub use outline::{AreaShape, Outline};

@@ -11,7 +11,8 @@ use crate::document::edit::selection::Combine;
 use crate::document::grid::codes::Codes;
 use crate::document::grid::geometry::{Geometry, Wrap};
 use crate::document::grid::source::Source;
-use crate::document::tools::block::{Block, Turn};
+use crate::document::grid::turn::Turn;
+use crate::document::tools::block::Block;
 use crate::document::tools::brush::{Brush, Shape};
 
 /// 10 × 6 structure cells: each row its own code (0 to 5), detail 1 everywhere.
