@@ -385,13 +385,8 @@ impl CustomOp3 for ChainOp {
             extent = result;
         }
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = all_kept;
-        let shape = match layout.dims() {
-            [_, _, _, _] => vec![extent.n, extent.height, extent.width, extent.channels],
-            [positions @ .., _] => [positions, &[extent.channels]].concat(),
-            [] => vec![],
-        };
         let y = y.map_or_else(|| x.to_vec(), Buffer::into_vec);
-        Ok((CpuStorage::F32(y), shape.into()))
+        Ok((CpuStorage::F32(y), extent.shape_like(layout.shape())))
     }
 
     fn bwd(

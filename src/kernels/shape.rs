@@ -35,6 +35,15 @@ impl Extent {
         }
     }
 
+    /// The shape of this extent where the argument had `shape`: an image stays one, positions in rows stay as they are.
+    pub(super) fn shape_like(self, shape: &Shape) -> Shape {
+        match shape.dims() {
+            [_, _, _, _] => (self.n, self.height, self.width, self.channels).into(),
+            [positions @ .., _] => [positions, &[self.channels]].concat().into(),
+            [] => ().into(),
+        }
+    }
+
     pub(super) fn positions(self) -> usize {
         self.n * self.height * self.width
     }

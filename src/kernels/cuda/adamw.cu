@@ -63,20 +63,8 @@ KERNEL __launch_bounds__(256) adamw(const Entry *__restrict__ entries, const uns
 
 // The square root of a sum of parts, in double precision; one block of 256 threads.
 KERNEL root_of_total(const float *__restrict__ parts, float *__restrict__ to, int count) {
-    __shared__ double shared[256];
-    double sum = 0.0;
-    for (int i = threadIdx.x; i < count; i += blockDim.x) {
-        sum += parts[i];
-    }
-    shared[threadIdx.x] = sum;
-    __syncthreads();
-    for (int half = blockDim.x / 2; half > 0; half /= 2) {
-        if ((int)threadIdx.x < half) {
-            shared[threadIdx.x] += shared[threadIdx.x + half];
-        }
-        __syncthreads();
-    }
+    const double sum = total_of(parts, count);
     if (threadIdx.x == 0) {
-        to[0] = (float)sqrt(shared[0]);
+        to[0] = (float)sqrt(sum);
     }
 }

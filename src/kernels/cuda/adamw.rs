@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{Device, Result, Tensor};
 
 use super::machine::{Arg, Grid, Kernel, Machine, Memory, View};
+use super::rows::total;
 use super::{Operator, machine, view};
 
 /// Values that a block looks after, as CHUNK in adamw.cu.
@@ -112,9 +113,7 @@ pub(in crate::kernels) fn norm(device: &Device, grads: &[&Tensor]) -> Result<Opt
         Grid::blocks(count, 1, THREADS),
         &args,
     )?;
-    let norm = machine.alloc(1)?;
-    let args: [Arg; 3] = [(&parts).into(), (&norm).into(), count.into()];
-    machine.launch(Kernel::RootOfTotal, Grid::blocks(1, 1, THREADS), &args)?;
+    let norm = total(&*machine, Kernel::RootOfTotal, &parts, count)?;
     machine.tensor(norm, ()).map(Some)
 }
 

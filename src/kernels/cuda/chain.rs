@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{
-    CpuStorage, CudaStorage, CustomOp3, DType, Device, Layout, Result, Shape, Storage, Tensor, Var,
-};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Tensor, Var};
 
 use super::block::{self, Kept as BlockKept};
-use super::machine::{Machine, Memory, Values, View, view_on_host};
+use super::machine::{Machine, Memory, Values, View, on_host, view_on_host};
 use super::rows::{self, Columns, Linear};
 use super::{Operator, machine, machine_of, view};
 use crate::kernels::chain::takes_second;
@@ -299,13 +299,8 @@ impl ChainOp {
             extent = result;
         }
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = all_kept;
-        let shape = match shape.dims() {
-            [_, _, _, _] => vec![extent.n, extent.height, extent.width, extent.channels],
-            [positions @ .., _] => [positions, &[extent.channels]].concat(),
-            [] => vec![],
-        };
         match y {
-            Some(y) => Ok((y, shape.into())),
+            Some(y) => Ok((y, extent.shape_like(shape))),
             None => candle_core::bail!("a chain has layers"),
         }
     }
@@ -331,10 +326,8 @@ impl CustomOp3 for ChainOp {
             (view_on_host(x, layout)?, layout.shape()),
             (view_on_host(second, second_layout)?, second_layout.shape()),
         )?;
-        match machine.storage(y, Values::F32)? {
-            Storage::Cpu(storage) => Ok((storage, shape)),
-            _ => candle_core::bail!("the result is elsewhere"),
-        }
+        let result = on_host(machine.storage(y, Values::F32)?)?;
+        Ok((result, shape))
     }
 
     #[cfg(feature = "cuda")]
@@ -356,23 +349,8 @@ impl CustomOp3 for ChainOp {
                 second_layout.shape(),
             ),
         )?;
-        match machine.storage(y, Values::F32)? {
-            Storage::Cuda(storage) => Ok((storage, shape)),
-            _ => candle_core::bail!("the result is elsewhere"),
-        }
-    }
-
-    #[cfg(not(feature = "cuda"))]
-    fn cuda_fwd(
-        &self,
-        _: &CudaStorage,
-        _: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        candle_core::bail!("this build has no CUDA support")
+        let result = super::device::on_card(machine.storage(y, Values::F32)?)?;
+        Ok((result, shape))
     }
 
     fn bwd(

@@ -1,10 +1,10 @@
 //! A linear map of a picture's four channels.
 
-use candle_core::{
-    CpuStorage, CudaStorage, CustomOp1, DType, Device, Layout, Result, Shape, Storage, Tensor,
-};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Storage, Tensor};
 
-use super::machine::{Arg, Grid, Kernel, Values, View, view_on_host};
+use super::machine::{Arg, Grid, Kernel, Values, View, on_host, view_on_host};
 use super::{Operator, machine, machine_of};
 
 const CHANNELS: usize = 4;
@@ -42,24 +42,15 @@ impl CustomOp1 for MapChannels {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        match self.run(&Device::Cpu, view_on_host(x, layout)?)? {
-            Storage::Cpu(y) => Ok((y, layout.shape().clone())),
-            _ => candle_core::bail!("the result is elsewhere"),
-        }
+        let result = on_host(self.run(&Device::Cpu, view_on_host(x, layout)?)?)?;
+        Ok((result, layout.shape().clone()))
     }
 
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
         let device = Device::Cuda(x.device.clone());
-        match self.run(&device, super::device::view(x, layout)?)? {
-            Storage::Cuda(y) => Ok((y, layout.shape().clone())),
-            _ => candle_core::bail!("the result is elsewhere"),
-        }
-    }
-
-    #[cfg(not(feature = "cuda"))]
-    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
-        candle_core::bail!("this build has no CUDA support")
+        let result = super::device::on_card(self.run(&device, super::device::view(x, layout)?)?)?;
+        Ok((result, layout.shape().clone()))
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {

@@ -44,6 +44,24 @@ __device__ __forceinline__ float block_sum(float value) {
     return total;
 }
 
+// The sum of `count` values in double precision, in thread 0; for a single block of 256 threads.
+__device__ __forceinline__ double total_of(const float *__restrict__ values, int count) {
+    __shared__ double shared[256];
+    double sum = 0.0;
+    for (int i = threadIdx.x; i < count; i += blockDim.x) {
+        sum += values[i];
+    }
+    shared[threadIdx.x] = sum;
+    __syncthreads();
+    for (int half = blockDim.x / 2; half > 0; half /= 2) {
+        if ((int)threadIdx.x < half) {
+            shared[threadIdx.x] += shared[threadIdx.x + half];
+        }
+        __syncthreads();
+    }
+    return shared[0];
+}
+
 // 0 at 0 and NaN for NaN, as candle's gradient of `abs` has it.
 __device__ __forceinline__ float sign_of(float x) {
     return x == 0.0f ? 0.0f : copysignf(1.0f, x) + 0.0f * x;

@@ -73,6 +73,14 @@ pub fn prepare(device: &Device) -> Result<()> {
     .map_err(Error::wrap)
 }
 
+/// The memory of a result that was worked out on a card.
+pub(super) fn on_card(result: Storage) -> Result<CudaStorage> {
+    match result {
+        Storage::Cuda(result) => Ok(result),
+        _ => candle_core::bail!("the result is elsewhere"),
+    }
+}
+
 /// The values of a contiguous tensor.
 pub(super) fn view(storage: &CudaStorage, layout: &Layout) -> Result<View> {
     let (at, size) = match &storage.slice {

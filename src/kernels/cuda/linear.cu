@@ -142,21 +142,9 @@ KERNEL __launch_bounds__(WARP *WARPS) sum_parts(const float *__restrict__ parts,
 
 // The sum of `count` values, in double precision; one block.
 KERNEL total(const float *__restrict__ values, float *__restrict__ to, int count) {
-    __shared__ double shared[256];
-    double sum = 0.0;
-    for (int i = threadIdx.x; i < count; i += blockDim.x) {
-        sum += values[i];
-    }
-    shared[threadIdx.x] = sum;
-    __syncthreads();
-    for (int half = blockDim.x / 2; half > 0; half /= 2) {
-        if ((int)threadIdx.x < half) {
-            shared[threadIdx.x] += shared[threadIdx.x + half];
-        }
-        __syncthreads();
-    }
+    const double sum = total_of(values, count);
     if (threadIdx.x == 0) {
-        to[0] = (float)shared[0];
+        to[0] = (float)sum;
     }
 }
 

@@ -251,6 +251,14 @@ fn from_storage(storage: Storage, shape: impl Into<Shape>) -> Tensor {
     Tensor::from_storage(storage, shape, candle_core::op::BackpropOp::none(), false)
 }
 
+/// The memory of a result that was worked out on the CPU.
+pub(super) fn on_host(result: Storage) -> Result<CpuStorage> {
+    match result {
+        Storage::Cpu(result) => Ok(result),
+        _ => candle_core::bail!("the result is elsewhere"),
+    }
+}
+
 /// The values of a contiguous tensor on the CPU.
 pub(super) fn view_on_host(storage: &CpuStorage, layout: &Layout) -> Result<View> {
     let (at, size) = match storage {

@@ -2,16 +2,17 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{
-    CpuStorage, CudaStorage, CustomOp2, DType, Layout, Result, Shape, Storage, Tensor,
-};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Storage, Tensor};
 
-use super::machine::{Arg, Grid, Kernel, Machine, Memory, Values, View, int, view_on_host};
+use super::machine::{
+    Arg, Grid, Kernel, Machine, Memory, Values, View, int, on_host, view_on_host,
+};
+use super::rows::total;
 use super::{Operator, machine, machine_of};
 
 const CHANNELS: usize = 4;
-/// Threads of the block that adds up the parts of the loss.
-const TOTAL_THREADS: u32 = 256;
 
 /// The weights of its terms.
 #[derive(Debug, Clone, Copy)]
@@ -177,9 +178,7 @@ impl PyramidTerms {
             machine.launch(Kernel::PyramidBack, Grid::over(level.len()), &args)?;
             coarser = here;
         }
-        let loss = machine.alloc(1)?;
-        let args: [Arg; 3] = [(&parts).into(), (&loss).into(), count.into()];
-        machine.launch(Kernel::Total, Grid::blocks(1, 1, TOTAL_THREADS), &args)?;
+        let loss = total(machine, Kernel::Total, &parts, count)?;
         Ok((loss, coarser))
     }
 }
@@ -229,10 +228,9 @@ impl CustomOp2 for PyramidOp {
             view_on_host(x, layout)?,
             view_on_host(target, target_layout)?,
         );
-        match self.forward(&candle_core::Device::Cpu, x, target, layout.shape())? {
-            Storage::Cpu(loss) => Ok((loss, Shape::from(()))),
-            _ => candle_core::bail!("the result is elsewhere"),
-        }
+        let result =
+            on_host(self.forward(&candle_core::Device::Cpu, x, target, layout.shape())?)?;
+        Ok((result, Shape::from(())))
     }
 
     #[cfg(feature = "cuda")]
@@ -246,21 +244,8 @@ impl CustomOp2 for PyramidOp {
         use super::device::view;
         let device = candle_core::Device::Cuda(x.device.clone());
         let (x, target) = (view(x, layout)?, view(target, target_layout)?);
-        match self.forward(&device, x, target, layout.shape())? {
-            Storage::Cuda(loss) => Ok((loss, Shape::from(()))),
-            _ => candle_core::bail!("the result is elsewhere"),
-        }
-    }
-
-    #[cfg(not(feature = "cuda"))]
-    fn cuda_fwd(
-        &self,
-        _: &CudaStorage,
-        _: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        candle_core::bail!("this build has no CUDA support")
+        let result = super::device::on_card(self.forward(&device, x, target, layout.shape())?)?;
+        Ok((result, Shape::from(())))
     }
 
     fn bwd(

@@ -276,5 +276,19 @@ pub(super) fn shuffle(
     Ok(y)
 }
 
+/// What [`Kernel::Total`] or [`Kernel::RootOfTotal`] makes of `count` values: one.
+pub(super) fn total(
+    machine: &dyn Machine,
+    kernel: Kernel,
+    values: &Memory,
+    count: usize,
+) -> Result<Memory> {
+    const THREADS: u32 = 256;
+    let sum = machine.alloc(1)?;
+    let args: [Arg; 3] = [values.into(), (&sum).into(), count.into()];
+    machine.launch(kernel, Grid::blocks(1, 1, THREADS), &args)?;
+    Ok(sum)
+}
+
 /// Threads of a block that reduces one row.
 pub(super) const ROW_THREADS: u32 = THREADS;

@@ -2,15 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{
-    CpuStorage, CudaStorage, CustomOp3, DType, Device, Layout, Result, Shape, Storage, Tensor,
-};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Storage, Tensor};
 
-use super::machine::{Arg, Grid, Kernel, Values, View, int, view_on_host};
+use super::machine::{Arg, Grid, Kernel, Values, View, int, on_host, view_on_host};
+use super::rows::total;
 use super::{Operator, machine, machine_of};
-
-/// Threads of the block that adds up the parts of the loss.
-const TOTAL_THREADS: u32 = 256;
 
 /// The sum over cells of `side`² positions and channels of `|strength of x − strength of target|·kept`; a strength is the root mean
 /// square of the cell's 4-neighbour Laplacians. `x` and `target` are `[n, h, w, c]` with sides that `side` divides, `kept`
@@ -75,9 +73,7 @@ impl TextureOp {
             Grid::over(shape.elem_count()),
             &args,
         )?;
-        let loss = machine.alloc(1)?;
-        let args: [Arg; 3] = [(&parts).into(), (&loss).into(), grid.x.into()];
-        machine.launch(Kernel::Total, Grid::blocks(1, 1, TOTAL_THREADS), &args)?;
+        let loss = total(&*machine, Kernel::Total, &parts, grid.x)?;
         let gradient = machine.tensor(gradient, shape)?;
         *self.gradient.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradient);
         machine.storage(loss, Values::F32)
@@ -103,10 +99,8 @@ impl CustomOp3 for TextureOp {
             view_on_host(target, target_layout)?,
             view_on_host(kept, kept_layout)?,
         ];
-        match self.run(&Device::Cpu, views, layout.shape())? {
-            Storage::Cpu(loss) => Ok((loss, Shape::from(()))),
-            _ => candle_core::bail!("the result is elsewhere"),
-        }
+        let result = on_host(self.run(&Device::Cpu, views, layout.shape())?)?;
+        Ok((result, Shape::from(())))
     }
 
     #[cfg(feature = "cuda")]
@@ -126,23 +120,8 @@ impl CustomOp3 for TextureOp {
             view(target, target_layout)?,
             view(kept, kept_layout)?,
         ];
-        match self.run(&device, views, layout.shape())? {
-            Storage::Cuda(loss) => Ok((loss, Shape::from(()))),
-            _ => candle_core::bail!("the result is elsewhere"),
-        }
-    }
-
-    #[cfg(not(feature = "cuda"))]
-    fn cuda_fwd(
-        &self,
-        _: &CudaStorage,
-        _: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        candle_core::bail!("this build has no CUDA support")
+        let result = super::device::on_card(self.run(&device, views, layout.shape())?)?;
+        Ok((result, Shape::from(())))
     }
 
     fn bwd(
