@@ -11,10 +11,9 @@ const NONE: u32 = u32::MAX;
 /// Most pictures compared in one search: keeps it short among many thousands of one layout.
 const MAX_COMPARED: usize = 4096;
 
-/// The values of a band that differ from `value` in at most one bit. The unchanged one comes first: that is where most near
-/// pictures are.
-fn with_one_bit_changed(value: u16) -> impl Iterator<Item = u16> {
-    std::iter::once(value).chain((0..16).map(move |bit| value ^ (1 << bit)))
+/// What the value of a band is looked up with: nothing changed, which is where most near pictures are, then one bit.
+fn changes() -> impl Iterator<Item = u16> {
+    std::iter::once(0).chain((0..16).map(|bit| 1 << bit))
 }
 
 /// For each fingerprint, the number of the earliest one before it that is near; the same as looking each up in a
@@ -34,10 +33,9 @@ pub(super) fn earliest_near(prints: &[Fingerprint]) -> Vec<Option<usize>> {
             let mut best = index as u32;
             let mut compared = 0;
             let values: Vec<u16> = print.bands().collect();
-            for changed in 0..=16 {
+            for change in changes() {
                 for (band, value) in bands.iter().zip(&values) {
-                    let value = with_one_bit_changed(*value).nth(changed).unwrap_or(*value);
-                    for candidate in band.prints(value) {
+                    for candidate in band.prints(value ^ change) {
                         if *candidate >= best || compared == MAX_COMPARED {
                             break;
                         }
@@ -131,11 +129,9 @@ impl NearIndex {
         self.searches = self.searches.wrapping_add(1);
         let mut best = NONE;
         let mut compared = 0;
-        // Unchanged bands first: that is where most near pictures are.
-        for changed_bit in std::iter::once(None).chain((0..16).map(Some)) {
+        for change in changes() {
             for (band, value) in print.bands().enumerate() {
-                let value = value ^ changed_bit.map_or(0, |bit| 1u16 << bit);
-                let mut at = self.ends[band * BAND_VALUES + usize::from(value)].0;
+                let mut at = self.ends[band * BAND_VALUES + usize::from(value ^ change)].0;
                 // Chains run from the earliest on, so the first hit is this chain's best.
                 while at < best && compared < MAX_COMPARED {
                     let candidate = at as usize;
