@@ -13,8 +13,8 @@ use tessera::canvas::{self, LiveCanvas};
 use tessera::codec::{Codec, CodecConfig};
 use tessera::dataset::{self, Limits};
 use tessera::document::tools::{
-    BrushStroke, Easel, Generated, GeneratedDetail, Layout, Medium, Path, Setup, Symmetry,
-    Transfer, put_generated, transfer,
+    BrushStroke, Easel, Generated, GeneratedDetail, Layout, Medium, Setup, Transfer, put_generated,
+    transfer,
 };
 use tessera::document::{
     Alphabet, Block, Brush, Codebooks, Coordinate, DetailPolicy, Document, LayerLook, Level,
@@ -100,15 +100,7 @@ fn brush(size: u32) -> Brush {
 }
 
 fn setup(level: Level, size: u32, medium: Medium) -> Setup {
-    Setup {
-        level,
-        brush: brush(size),
-        medium,
-        detail: DetailPolicy::Empty,
-        symmetry: Symmetry::default(),
-        path: Path::Freehand,
-        pressure: 1.0,
-    }
+    Setup::new(level, brush(size), medium)
 }
 
 fn stroke(document: &mut Document, setup: Setup, at_px: (f32, f32)) -> Option<Arc<Stroke>> {

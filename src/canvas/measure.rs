@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::live::LiveCanvas;
 use crate::codec::Codec;
-use crate::document::tools::{BrushStroke, Easel, Medium, Path, Setup, Symmetry};
+use crate::document::tools::{BrushStroke, Easel, Medium, Setup};
 use crate::document::{
-    Alphabet, Brush, Codebooks, Codes, DetailPolicy, Document, Geometry, Level, Rect, Selection,
-    Shape, Source, Wrap,
+    Alphabet, Brush, Codebooks, Codes, Document, Geometry, Level, Rect, Selection, Shape, Source,
+    Wrap,
 };
 use crate::error::Result;
 use crate::progress::Observer;
@@ -59,15 +59,8 @@ pub fn dab_times(
         let angle = i as f32 * 0.05;
         let place = |phase: f32| corner as f32 + view as f32 * (0.5 + 0.4 * phase.sin());
         let centre = (place(angle * 0.9), place(angle * 0.7 + 1.0));
-        let setup = Setup {
-            level,
-            brush,
-            medium: Medium::Code(Some((i as usize * 7 % codes) as u16)),
-            detail: DetailPolicy::Empty,
-            symmetry: Symmetry::default(),
-            path: Path::Freehand,
-            pressure: 1.0,
-        };
+        let medium = Medium::Code(Some((i as usize * 7 % codes) as u16));
+        let setup = Setup::new(level, brush, medium);
         let started = Instant::now();
         let mut easel = Easel::new(&mut document, Some(&selection), &alphabet);
         BrushStroke::press(&mut easel, setup, "measured", centre)?.release(&mut easel)?;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use tessera::document::tools::{
-    BrushStroke, Easel, Generated, GeneratedDetail, Medium, Path as StrokePath, Setup, Symmetry,
-    put_generated,
+    BrushStroke, Easel, Generated, GeneratedDetail, Medium, Setup, put_generated,
 };
 use tessera::document::{
     Alphabet, Brush, Coordinate, DetailPolicy, Document, Level, NoPictures, Source, SourceRef,
@@ -27,13 +26,8 @@ fn clone_at(document: &mut Document, level: Level, x: f32, offset: (i64, i64)) {
     let alphabet = Alphabet::plain(CODEBOOKS);
     let mut easel = Easel::new(document, None, &alphabet);
     let setup = Setup {
-        level,
-        brush: Brush::default(),
-        medium: Medium::Clone { offset },
         detail: DetailPolicy::Keep,
-        symmetry: Symmetry::default(),
-        path: StrokePath::Freehand,
-        pressure: 1.0,
+        ..Setup::new(level, Brush::default(), Medium::Clone { offset })
     };
     let stroke = BrushStroke::press(&mut easel, setup, "Clone", (x, 20.0)).unwrap();
     stroke.release(&mut easel).unwrap();

@@ -39,15 +39,7 @@ fn alphabet() -> Alphabet {
 }
 
 fn setup(level: Level, medium: Medium) -> Setup {
-    Setup {
-        level,
-        brush: Brush::default(),
-        medium,
-        detail: DetailPolicy::Empty,
-        symmetry: Symmetry::default(),
-        path: Path::Freehand,
-        pressure: 1.0,
-    }
+    Setup::new(level, Brush::default(), medium)
 }
 
 /// The middle of a structure cell, in pixels.
