@@ -22,7 +22,7 @@ pub use jobs::document::companions::CompanionsJob;
 pub use jobs::document::edit::{EditJob, ExportJob, ExportTarget, OpenJob, SnapshotJob};
 pub use jobs::document::generate::{
     FromPictures, FromProject, GenerateAgainJob, GenerateJob, GenerateLook, Generated,
-    GeneratedPicture, Making, SourceShare,
+    GeneratedPicture, Making, SourceShare, parse_code,
 };
 pub use jobs::document::replace::ReplaceJob;
 pub use jobs::document::reskin::{ExportReskinJob, Reskin, ReskinJob};

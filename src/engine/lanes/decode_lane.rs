@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::codec::Codec;
 use crate::document::{
     CellDelta, Dirty, Document, EMPTY, LayerStack, Level, Rect, Samples, Sources,
 };
+use crate::engine::lanes::monitor::Monitor;
 use crate::engine::lanes::queue::Wake;
 use crate::engine::lanes::thread;
 use crate::engine::lanes::worker::{free_unused_memory, from_panic};
@@ -44,8 +45,7 @@ pub struct DecodeLane {
 }
 
 struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Monitor<State>,
     wake: Wake,
 }
 
@@ -105,8 +105,7 @@ impl DecodeLane {
     /// `Io` where the system gives no thread.
     pub fn start(wake: Wake) -> Result<Self> {
         let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            state: Monitor::default(),
             wake,
         });
         let thread = thread::start("tessera-decode", "the decode thread", {
@@ -122,7 +121,7 @@ impl DecodeLane {
     /// Shows a document with its edits from now on; what waited for the one before is dropped. After a patch that
     /// is an error nothing more comes until this is called again.
     pub fn open(&self, codec: Arc<Codec>, document: &Document, shown: Shown) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         state.opened = Some(Box::new(Opened {
             codec,
             document: document.clone(),
@@ -138,13 +137,13 @@ impl DecodeLane {
         state.revision = document.revision();
         state.arrangement = document.arrangement();
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.state.notify();
     }
 
     /// Takes over that these cells of the document, or its layers, have changed: by a dab, a stroke, an undo.
     /// Never waits for a decode.
     pub fn change(&self, deltas: &[CellDelta], document: &Document) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         let cells = deltas.iter().map(|delta| (delta.level, delta.index));
         let is_rearranged = state.arrangement != document.arrangement();
         let is_large = deltas.len() > MANY_CELLS;
@@ -177,44 +176,37 @@ impl DecodeLane {
         state.arrangement = document.arrangement();
         state.is_idle = false;
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.state.notify();
     }
 
     /// Says what the window shows, so that the first dab there is as fast as the others.
     pub fn look_at(&self, view: Rect) {
-        self.shared.lock().view = Some(view);
-        self.shared.changed.notify_all();
+        self.shared.state.lock().view = Some(view);
+        self.shared.state.notify();
     }
 
     /// Whether every change so far has been decoded and its patches taken.
     pub fn is_settled(&self) -> bool {
-        let state = self.shared.lock();
+        let state = self.shared.state.lock();
         state.is_idle && state.out.is_empty()
     }
 
     /// All patches that are ready, oldest first.
     pub fn take(&self) -> Vec<DecodedPatch> {
-        let out = std::mem::take(&mut self.shared.lock().out);
-        self.shared.changed.notify_all();
+        let out = std::mem::take(&mut self.shared.state.lock().out);
+        self.shared.state.notify();
         out
     }
 }
 
 impl Drop for DecodeLane {
     fn drop(&mut self) {
-        self.shared.lock().is_closed = true;
-        self.shared.changed.notify_all();
+        self.shared.state.lock().is_closed = true;
+        self.shared.state.notify();
         if let Some(thread) = self.thread.take() {
             // Work cannot unwind the thread: panics become errors in it.
             let _ = thread.join();
         }
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is a few whole assignments, so a panicked holder leaves it sound.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -293,7 +285,7 @@ fn lane(shared: &Shared) {
                     match canvas.warm(view, &UntilNeeded(shared)) {
                         Err(error) if error.is_cancelled() => {
                             // What is warm already costs nothing the next time.
-                            shared.lock().view.get_or_insert(view);
+                            shared.state.lock().view.get_or_insert(view);
                         }
                         other => {
                             other?;
@@ -331,7 +323,7 @@ struct UntilNeeded<'a>(&'a Shared);
 
 impl Observer for UntilNeeded<'_> {
     fn stop(&self) -> Option<Stop> {
-        let state = self.0.lock();
+        let state = self.0.state.lock();
         let is_needed = state.is_closed || state.opened.is_some() || state.now.is_some();
         is_needed.then_some(Stop::Cancel)
     }
@@ -339,7 +331,7 @@ impl Observer for UntilNeeded<'_> {
 
 /// Waits for something to do: opening first, then a patch that is owed, changes, other patches, and warming.
 fn next(shared: &Shared, is_open: bool, is_dirty: bool, patch_first: bool) -> Option<Work> {
-    let mut state = shared.lock();
+    let mut state = shared.state.lock();
     loop {
         if state.is_closed {
             return None;
@@ -370,10 +362,7 @@ fn next(shared: &Shared, is_open: bool, is_dirty: bool, patch_first: bool) -> Op
         {
             return Some(Work::Warm(view));
         }
-        state = shared
-            .changed
-            .wait(state)
-            .unwrap_or_else(PoisonError::into_inner);
+        state = shared.state.wait(state);
     }
 }
 
@@ -413,7 +402,7 @@ fn add(waiting: &mut Vec<Rect>, dirty: &Dirty) {
 }
 
 fn give(shared: &Shared, patch: Result<Patch>, revision: u64) {
-    let mut state = shared.lock();
+    let mut state = shared.state.lock();
     // A document opened meanwhile has no use for it.
     if state.opened.is_none() {
         state.out.push(DecodedPatch { revision, patch });

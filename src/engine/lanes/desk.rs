@@ -6,13 +6,14 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use serde_json::Value;
 
 use crate::dataset::{Limits, decode_bytes};
 use crate::document::{Raster, Samples, Stroke};
+use crate::engine::lanes::monitor::Monitor;
 use crate::engine::lanes::queue::Wake;
 use crate::engine::lanes::storage::Storage;
 use crate::engine::lanes::thread;
@@ -105,8 +106,7 @@ pub struct Desk {
 }
 
 struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Monitor<State>,
     wake: Wake,
 }
 
@@ -149,8 +149,7 @@ impl Desk {
     /// `Io` where the system gives no thread.
     pub fn start(wake: Wake) -> Result<Self> {
         let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            state: Monitor::default(),
             wake,
         });
         let thread = thread::start("tessera-desk", "the thread for the project's lists", {
@@ -165,7 +164,7 @@ impl Desk {
 
     /// Reads from and writes to this project from now on. Writes for the one before are still made.
     pub fn turn_to(&self, project: Option<Storage>) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         let before = std::mem::replace(&mut state.project, project);
         state.turn += 1;
         // Closing a file is disk work.
@@ -182,31 +181,31 @@ impl Desk {
         (state.out).retain(|reply| matches!(reply, DeskReply::Failed(_)));
         state.wants_overview = state.project.is_some();
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.state.notify();
     }
 
     /// Changes the open project, after all that was asked for before. Without a project nothing happens.
     pub fn write(&self, work: impl FnOnce(&mut Project) -> Result<()> + Send + 'static) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         if let Some(project) = state.project.clone() {
             state
                 .errands
                 .push_back(Box::new(move || project.call(work)));
         }
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.state.notify();
     }
 
     /// Any other short disk work, in its turn.
     pub fn run(&self, errand: impl FnOnce() -> Result<()> + Send + 'static) {
-        self.shared.lock().errands.push_back(Box::new(errand));
-        self.shared.changed.notify_all();
+        self.shared.state.lock().errands.push_back(Box::new(errand));
+        self.shared.state.notify();
     }
 
     /// Looks whether there is something at a path: [`DeskReply::Found`], or `Failed` with `what` in its notice.
     pub fn look_for(&self, path: PathBuf, what: &'static str) {
         let shared = self.shared.clone();
-        let turn = shared.lock().turn;
+        let turn = shared.state.lock().turn;
         self.run(move || {
             std::fs::metadata(&path).map_err(|source| match source.kind() {
                 std::io::ErrorKind::NotFound => Error::new(
@@ -224,29 +223,29 @@ impl Desk {
     }
 
     pub fn read_overview(&self) {
-        self.shared.lock().wants_overview = true;
-        self.shared.changed.notify_all();
+        self.shared.state.lock().wants_overview = true;
+        self.shared.state.notify();
     }
 
     pub fn read_page(&self, request: PageRequest) {
-        self.shared.lock().page = Some(request);
-        self.shared.changed.notify_all();
+        self.shared.state.lock().page = Some(request);
+        self.shared.state.notify();
     }
 
     pub fn read_metrics(&self, run: RunId) {
-        self.shared.lock().metrics = Some(run);
-        self.shared.changed.notify_all();
+        self.shared.state.lock().metrics = Some(run);
+        self.shared.state.notify();
     }
 
     /// The strokes up to the one of this number, as far back as they change at most `cells` cells.
     pub fn read_strokes(&self, document: DocumentId, last: u64, cells: usize) {
-        self.shared.lock().strokes = Some((document, last, cells));
-        self.shared.changed.notify_all();
+        self.shared.state.lock().strokes = Some((document, last, cells));
+        self.shared.state.notify();
     }
 
     /// The thumbnails wanted now, most wanted first; what was asked for before is forgotten.
     pub fn read_thumbnails(&self, pictures: impl IntoIterator<Item = PictureId>) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         // Those that are being read, or wait to be taken, are on their way already.
         let on_its_way = |picture: &PictureId| {
             state.thumbnail == Some(*picture)
@@ -260,32 +259,32 @@ impl Desk {
         state.thumbnails = wanted;
         drop(state);
         if has_work {
-            self.shared.changed.notify_all();
+            self.shared.state.notify();
         }
     }
 
     pub fn read_memory(&self) {
-        self.shared.lock().wants_memory = true;
-        self.shared.changed.notify_all();
+        self.shared.state.lock().wants_memory = true;
+        self.shared.state.notify();
     }
 
     /// At most so many replies, oldest first, and whether there are more.
     pub fn take(&self, most: usize) -> (Vec<DeskReply>, bool) {
-        let out = &mut self.shared.lock().out;
+        let out = &mut self.shared.state.lock().out;
         let taken = out.drain(..most.min(out.len())).collect();
         (taken, !out.is_empty())
     }
 
     /// Whether every write asked for so far has been made.
     pub fn is_settled(&self) -> bool {
-        self.shared.lock().errands.is_empty()
+        self.shared.state.lock().errands.is_empty()
     }
 }
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        self.shared.lock().is_closed = true;
-        self.shared.changed.notify_all();
+        self.shared.state.lock().is_closed = true;
+        self.shared.state.notify();
         if let Some(thread) = self.thread.take() {
             // Errands cannot unwind the thread: panics become replies.
             let _ = thread.join();
@@ -294,14 +293,9 @@ impl Drop for Desk {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is a few whole assignments, so a panicked holder leaves it sound.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Hands over what was read in this `turn`; of another project only failures matter, which may be of writes.
     fn reply(&self, turn: u64, reply: DeskReply) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.turn == turn && matches!(reply, DeskReply::Thumbnail(..)) {
             state.thumbnail = None;
         }
@@ -324,7 +318,7 @@ fn lane(shared: &Shared) {
             Err(error) => shared.reply(turn, DeskReply::Failed(*error.notice)),
         }
         if is_errand {
-            shared.lock().errands.pop_front();
+            shared.state.lock().errands.pop_front();
             (shared.wake)();
         }
     }
@@ -332,7 +326,7 @@ fn lane(shared: &Shared) {
 
 /// Waits for something to do: writes in their order, then reads.
 fn next(shared: &Shared) -> Option<(u64, Work)> {
-    let mut state = shared.lock();
+    let mut state = shared.state.lock();
     loop {
         let turn = state.turn;
         if let Some(errand) = state.errands.front_mut() {
@@ -364,10 +358,7 @@ fn next(shared: &Shared) -> Option<(u64, Work)> {
                 return Some((turn, Work::Thumbnail(project, picture)));
             }
         }
-        state = shared
-            .changed
-            .wait(state)
-            .unwrap_or_else(PoisonError::into_inner);
+        state = shared.state.wait(state);
     }
 }
 
@@ -493,7 +484,7 @@ mod tests {
             offset: 0,
             limit: 10,
         });
-        while desk.shared.lock().page.is_some() {
+        while desk.shared.state.lock().page.is_some() {
             std::thread::yield_now();
         }
         desk.turn_to(Some(second));

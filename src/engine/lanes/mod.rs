@@ -6,6 +6,7 @@ pub mod desk;
 pub mod event;
 pub mod job;
 pub mod journal;
+mod monitor;
 pub mod queue;
 pub mod storage;
 pub mod texture_lane;

@@ -1,10 +1,11 @@
 //! The way events leave the worker: bounded, lossless for what matters, latest-wins for what is only news.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::lanes::event::Event;
+use crate::engine::lanes::monitor::Monitor;
 
 /// Lossless events that may wait before a job is held up.
 const CAPACITY: usize = 1024;
@@ -19,8 +20,7 @@ pub struct EventQueue {
 }
 
 struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Monitor<State>,
     wake: Wake,
 }
 
@@ -34,8 +34,7 @@ impl EventQueue {
     pub fn new(wake: Wake) -> Self {
         Self {
             shared: Arc::new(Shared {
-                state: Mutex::default(),
-                changed: Condvar::new(),
+                state: Monitor::default(),
                 wake,
             }),
         }
@@ -44,7 +43,7 @@ impl EventQueue {
     /// Waits while the queue is full, unless `event` can take the place of an older one of its kind.
     /// After [`close`](Self::close) events are dropped: nobody is left to read them.
     pub fn push(&self, event: Event) {
-        let mut state = self.lock();
+        let mut state = self.shared.state.lock();
         if event.kind.is_latest_wins()
             && let Some(old) = state.events.iter_mut().rev().find(|old| {
                 old.job == event.job
@@ -54,7 +53,7 @@ impl EventQueue {
             *old = event;
         } else {
             while state.events.len() >= CAPACITY && !state.is_closed {
-                state = self.wait(state);
+                state = self.shared.state.wait(state);
             }
             if state.is_closed {
                 return;
@@ -62,14 +61,14 @@ impl EventQueue {
             state.events.push_back(event);
         }
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.state.notify();
         (self.shared.wake)();
     }
 
     pub fn try_pop(&self) -> Option<Event> {
-        let event = self.lock().events.pop_front();
+        let event = self.shared.state.lock().events.pop_front();
         if event.is_some() {
-            self.shared.changed.notify_all();
+            self.shared.state.notify();
         }
         event
     }
@@ -77,41 +76,21 @@ impl EventQueue {
     /// `None` after `timeout` without an event.
     pub fn pop(&self, timeout: Duration) -> Option<Event> {
         let deadline = Instant::now() + timeout;
-        let mut state = self.lock();
+        let mut state = self.shared.state.lock();
         loop {
             if let Some(event) = state.events.pop_front() {
-                self.shared.changed.notify_all();
+                self.shared.state.notify();
                 return Some(event);
             }
             let left = deadline.checked_duration_since(Instant::now())?;
-            state = self
-                .shared
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = self.shared.state.wait_for(state, left);
         }
     }
 
     /// The reader is gone: writers no longer wait.
     pub fn close(&self) {
-        self.lock().is_closed = true;
-        self.shared.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is a single push or pop, so a panicked holder leaves it sound.
-        self.shared
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.shared
-            .changed
-            .wait(state)
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock().is_closed = true;
+        self.shared.state.notify();
     }
 }
 

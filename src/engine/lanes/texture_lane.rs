@@ -4,12 +4,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::document::tools::{Easel, Generated, TextureLook, TextureMaker, TextureStroke};
 use crate::document::{Alphabet, Brush, Document, Selection, Vectors};
+use crate::engine::lanes::monitor::Monitor;
 use crate::engine::lanes::queue::Wake;
 use crate::engine::lanes::storage::WeakStorage;
 use crate::engine::lanes::thread;
@@ -60,8 +61,7 @@ pub struct TextureLane {
 }
 
 struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Monitor<State>,
     /// The stroke that is worked on; those before it are not wanted any more.
     current: AtomicU64,
     wake: Wake,
@@ -87,8 +87,7 @@ impl TextureLane {
     /// `Io` where the system gives no thread.
     pub fn start(wake: Wake) -> Result<Self> {
         let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            state: Monitor::default(),
             current: AtomicU64::new(0),
             wake,
         });
@@ -104,35 +103,35 @@ impl TextureLane {
 
     /// Begins a stroke and gives its number, which its replies carry; one before it is dropped.
     pub fn begin(&self, start: TextureStart) -> u64 {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         let number = self.shared.current.fetch_add(1, Ordering::SeqCst) + 1;
         state.asked.clear();
         state.out.clear();
         state.asked.push_back(Ask::Begin(number, Box::new(start)));
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.state.notify();
         number
     }
 
     /// Goes on to a point, in canvas pixels.
     pub fn go_on(&self, to_px: (f32, f32)) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         if state.asked.len() < WAITING_POINTS {
             state.asked.push_back(Ask::To(to_px));
         }
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.state.notify();
     }
 
     /// No more points will come: after what is still to be made comes [`TextureReply::Done`].
     pub fn end(&self) {
-        self.shared.lock().asked.push_back(Ask::End);
-        self.shared.changed.notify_all();
+        self.shared.state.lock().asked.push_back(Ask::End);
+        self.shared.state.notify();
     }
 
     /// Drops the stroke; nothing more comes of it.
     pub fn cancel(&self) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         self.shared.current.fetch_add(1, Ordering::SeqCst);
         state.asked.clear();
         state.out.clear();
@@ -140,15 +139,15 @@ impl TextureLane {
 
     /// All replies so far of the stroke that is worked on, oldest first.
     pub fn take(&self) -> Vec<(u64, TextureReply)> {
-        std::mem::take(&mut self.shared.lock().out)
+        std::mem::take(&mut self.shared.state.lock().out)
     }
 }
 
 impl Drop for TextureLane {
     fn drop(&mut self) {
         self.cancel();
-        self.shared.lock().is_closed = true;
-        self.shared.changed.notify_all();
+        self.shared.state.lock().is_closed = true;
+        self.shared.state.notify();
         if let Some(thread) = self.thread.take() {
             // Work cannot unwind the thread: panics become errors in it.
             let _ = thread.join();
@@ -157,14 +156,9 @@ impl Drop for TextureLane {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is a few whole assignments, so a panicked holder leaves it sound.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The next thing to do; `None` when the lane is closed.
     fn next(&self) -> Option<Ask> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         loop {
             if state.is_closed {
                 return None;
@@ -172,12 +166,12 @@ impl Shared {
             if let Some(ask) = state.asked.pop_front() {
                 return Some(ask);
             }
-            state = (self.changed.wait(state)).unwrap_or_else(PoisonError::into_inner);
+            state = self.state.wait(state);
         }
     }
 
     fn reply(&self, number: u64, reply: TextureReply) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if self.current.load(Ordering::SeqCst) == number {
             state.out.push((number, reply));
         }
