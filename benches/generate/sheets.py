@@ -6,14 +6,10 @@ import argparse
 import pathlib
 import subprocess
 
+import names
 from PIL import Image, ImageDraw
 
-TEXTURES = (
-    "ambientcg_Marble006 ambientcg_Tiles036 cc0textures_leaves cc0textures_sand polyhaven_aerial_rocks_02 polyhaven_asphalt_04 "
-    "polyhaven_brick_wall_001 polyhaven_brick_floor_003 polyhaven_blue_painted_planks polyhaven_broken_brick_wall ambientcg_Metal007 "
-    "polyhaven_aerial_ground_rock polyhaven_asphalt_01 polyhaven_asphalt_07 polyhaven_beam_wall_01 polyhaven_blue_floor_tiles_01 "
-    "polyhaven_brick_wall_003 polyhaven_brick_wall_07 polyhaven_brick_wall_11 polyhaven_brown_mud_rocks_01"
-).split()
+TEXTURES = names.TUNED + names.HELD_OUT
 # Picture, and the hole in shares of its size: left, top, right, bottom.
 FILLS = [
     ("photos-test/kodim01.png", (0.55, 0.3, 0.8, 0.65)),
