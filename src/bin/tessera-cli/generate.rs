@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use tessera::engine::{
     DeviceChoice, Existing, FromPictures, FromProject, GenerateAgainJob, GenerateJob, GenerateLook,
-    Level, Making, Storage, Wrap,
+    Level, Making, Storage, Wrap, parse_code,
 };
 use tessera::error::{Error, Result};
 
@@ -152,10 +152,10 @@ pub struct How {
     #[arg(long, default_value_t = 0.5, value_parser = share)]
     guide_weight: f32,
     /// Codes that must not appear: s12 (structure) or d40 (detail), with commas between.
-    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = code)]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = parse_code)]
     mute: Vec<(Level, u16)>,
     /// Codes that should appear more often.
-    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = code)]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = parse_code)]
     boost: Vec<(Level, u16)>,
     /// What shall come from where: a picture of the result's size in plain colours; a cell is taken from where the source's own
     /// label map (`--source-labels`) has its colour. Transparent where any cell will do.
@@ -336,16 +336,4 @@ fn share(text: &str) -> Result<f32, String> {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("must be from 0 to 1".into()),
     }
-}
-
-fn code(text: &str) -> Result<(Level, u16), String> {
-    let level = match text.chars().next() {
-        Some('s') => Level::Structure,
-        Some('d') => Level::Detail,
-        _ => return Err("codes are written s12 (structure) or d40 (detail)".into()),
-    };
-    let number = text[1..]
-        .parse()
-        .map_err(|_| format!("“{text}” is no code: a number up to 65535 follows its letter"))?;
-    Ok((level, number))
 }

@@ -128,7 +128,7 @@ fn allowed(easel: &Easel<'_>, cells: impl Iterator<Item = u32>) -> Vec<u32> {
 }
 
 /// A texture stroke in progress: each dab makes the cells under the brush that the stroke has not made yet, with all others as
-/// their border. Dropping it leaves the document's transaction open: release or abort it.
+/// their border. Dropping it leaves the document's transaction open: release it, or abort the document's stroke.
 #[derive(Debug)]
 pub struct TextureStroke {
     brush: Brush,
@@ -239,11 +239,6 @@ impl TextureStroke {
     /// Ends the stroke; `None` when it changed nothing.
     pub fn release(self, easel: &mut Easel<'_>) -> Option<Arc<Stroke>> {
         easel.document.commit()
-    }
-
-    /// Takes everything back; what had been changed comes back for repainting.
-    pub fn abort(self, document: &mut Document) -> Option<Stroke> {
-        document.abort()
     }
 }
 

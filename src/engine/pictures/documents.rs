@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::canvas;
 use crate::document::{
-    Document, History, MAX_SOURCE_NAME_BYTES, Raster, Source, SourceRef, Sources, Turn, Wrap,
+    Document, Geometry, History, MAX_SOURCE_NAME_BYTES, Raster, Source, SourceRef, Sources, Turn,
+    Wrap,
 };
 use crate::engine::lanes::storage::Storage;
 use crate::engine::models::loading::{MODEL_HASH, Model};
@@ -130,7 +131,7 @@ pub(crate) fn store(
     project.call(move |project| {
         let name = free_name(project, &name)?;
         let mut document = document;
-        document.name_source(own_source(&bytes, &document, &name))?;
+        document.name_source(reference(&bytes, document.geometry(), &name))?;
         let row = project.create_document(&NewDocument {
             name: &name,
             source: NewSource::Embedded(&bytes),
@@ -214,7 +215,7 @@ pub(crate) fn open(project: &Storage, id: DocumentId, model: &Model) -> Result<S
     )?;
     let album = Arc::new(Album::new(project, model));
     let mut document = document.with_sources(Sources::new(loaded.sources, album)?)?;
-    document.name_source(own_source(&bytes, &document, &loaded.row.name))?;
+    document.name_source(reference(&bytes, document.geometry(), &loaded.row.name))?;
     Ok(Stored {
         id,
         name: loaded.row.name,
@@ -224,12 +225,12 @@ pub(crate) fn open(project: &Storage, id: DocumentId, model: &Model) -> Result<S
     })
 }
 
-/// Names a document's own picture after its file.
-fn own_source(bytes: &[u8], document: &Document, name: &str) -> SourceRef {
+/// How documents name a picture file of this size.
+pub(crate) fn reference(bytes: &[u8], size: Geometry, name: &str) -> SourceRef {
     SourceRef {
         content_hash: ContentHash::of(bytes).to_string(),
-        width: document.width(),
-        height: document.height(),
+        width: size.width(),
+        height: size.height(),
         name: short_name(name),
         turn: Turn::default(),
     }

@@ -11,11 +11,11 @@ use crate::document::{
     STRUCTURE_STRIDE_PX, Source, SourcePicture, SourcePictures, SourceRef, Sources, Turn, Vectors,
     Wrap,
 };
+use crate::engine::lanes::job::file_name;
 use crate::engine::models::loading::Model;
-use crate::engine::pictures::read;
+use crate::engine::pictures::{documents, read};
 use crate::error::{Error, Kind, Result};
 use crate::progress::Observer;
-use crate::project::ContentHash;
 use crate::quilt::{self, Canvas, Controls, Home, Kept, Quilt, Request, Start};
 
 /// Structure cells that lie wholly in a picture: columns, rows.
@@ -216,6 +216,24 @@ const DAB_MARGIN: u32 = 3;
 /// A dab takes from this many structure cells on each axis around it: 768 pixels.
 const DAB_SOURCE: u32 = 48;
 
+/// # Errors
+/// `Usage` for a picture below 32 × 32 pixels, which is too small to take from.
+pub(crate) fn check_size(source: &Source) -> Result<()> {
+    let least = quilt::MIN_SOURCE_CELLS * STRUCTURE_STRIDE_PX;
+    if source.width().min(source.height()) >= least {
+        return Ok(());
+    }
+    Err(Error::usage(
+        "could not take from a picture",
+        format!(
+            "it has {} × {} pixels, and at least {least} × {least} are needed",
+            source.width(),
+            source.height()
+        ),
+        "Choose a larger picture",
+    ))
+}
+
 /// A picture file that textures are taken from.
 #[derive(Debug, Clone)]
 pub(crate) struct Material {
@@ -233,30 +251,11 @@ pub(crate) fn material(
     model: &Model,
     observer: &dyn Observer,
 ) -> Result<(Material, Vec<u8>)> {
-    let bytes = std::fs::read(path).map_err(|source| Error::io("could not open", path, &source))?;
-    let source = read::source_from_bytes(&bytes).map_err(|error| error.at(path))?;
-    let least = quilt::MIN_SOURCE_CELLS * STRUCTURE_STRIDE_PX;
-    if source.width().min(source.height()) < least {
-        return Err(Error::usage(
-            "could not take from a picture",
-            format!(
-                "it has {} × {} pixels, and at least {least} × {least} are needed",
-                source.width(),
-                source.height()
-            ),
-            "Choose a larger picture",
-        )
-        .at(path));
-    }
+    let (source, bytes) = read::load_with_bytes(path)?;
+    check_size(&source).map_err(|error| error.at(path))?;
     let codes = canvas::encode(&model.codec, &source, Wrap::default(), observer)?;
     let material = Material {
-        reference: SourceRef {
-            content_hash: ContentHash::of(&bytes).to_string(),
-            width: source.width(),
-            height: source.height(),
-            name: crate::engine::lanes::job::file_name(path),
-            turn: Turn::default(),
-        },
+        reference: documents::reference(&bytes, source.geometry(), &file_name(path)),
         source: quilt::Source {
             usable: Some(usable(&source)),
             ..quilt::Source::new(Arc::new(codes))

@@ -4,14 +4,21 @@ use std::path::Path;
 
 use crate::canvas::Chain;
 use crate::codec::Codec;
-use crate::dataset::{Decoded, Limits, decode_bytes, decode_file};
+use crate::dataset::{Decoded, Limits, decode_bytes, read_file};
 use crate::document::{Codes, Geometry, Raster, Source, Wrap};
 use crate::error::Result;
 use crate::progress::Observer;
 
 /// Reads a picture file at its full depth.
 pub(crate) fn load_source(path: &Path) -> Result<Source> {
-    source_from(decode_file(path, &Limits::default())?).map_err(|error| error.at(path))
+    Ok(load_with_bytes(path)?.0)
+}
+
+/// Reads a picture file at its full depth, and gives the file as well.
+pub(crate) fn load_with_bytes(path: &Path) -> Result<(Source, Vec<u8>)> {
+    let bytes = read_file(path, &Limits::default())?;
+    let source = source_from_bytes(&bytes).map_err(|error| error.at(path))?;
+    Ok((source, bytes))
 }
 
 pub(crate) fn source_from_bytes(bytes: &[u8]) -> Result<Source> {

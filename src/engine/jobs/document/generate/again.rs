@@ -52,9 +52,7 @@ impl Job for GenerateAgainJob {
         let recipe = before(&mut document, &stored.name)?;
         let mut look = recipe.look()?;
         look.seed = self.seed.unwrap_or(look.seed);
-        for (level, code) in look.muted.iter().chain(&look.boosted) {
-            model.codebooks().check(*level, Some(*code))?;
-        }
+        look.check_codes(model.codebooks())?;
         let plan = Plan {
             outs: outs(&self.out, look.seed, self.count, self.existing)?,
             existing: self.existing,

@@ -6,9 +6,10 @@ use super::{GenerateJob, Making};
 use crate::canvas;
 use crate::document::{
     CodeGrid, Codes, Document, Geometry, Level, Raster, STRUCTURE_STRIDE_PX, Source, SourceRef,
-    Turn, Wrap,
+    Wrap,
 };
 use crate::engine::jobs::document::edit::{open_in, open_row};
+use crate::engine::lanes::job::file_name;
 use crate::engine::lanes::storage::Storage;
 use crate::engine::lanes::worker::JobContext;
 use crate::engine::models::loading::Model;
@@ -19,7 +20,7 @@ use crate::engine::pictures::read;
 use crate::error::{Error, Result};
 use crate::export::{Metadata, encode_png};
 use crate::progress::Observer;
-use crate::project::{ContentHash, DocumentId};
+use crate::project::DocumentId;
 
 /// Blank pictures are encoded at this size, and one of their cells repeated.
 const BLANK_PX: u32 = 64;
@@ -232,13 +233,7 @@ fn open(
 }
 
 fn reference(document: &Document, bytes: &[u8], path: &std::path::Path) -> SourceRef {
-    SourceRef {
-        content_hash: ContentHash::of(bytes).to_string(),
-        width: document.width(),
-        height: document.height(),
-        name: crate::engine::lanes::job::file_name(path),
-        turn: Turn::default(),
-    }
+    documents::reference(bytes, document.geometry(), &file_name(path))
 }
 
 /// The picture to extend or vary: a file, or what a document of the project shows; whether it is a file.

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::look::{self, GenerateLook};
-use super::picture::{Loaded, Picture, absolute, check_size, covered, find, is_gone, nothing};
+use super::picture::{Loaded, Picture, absolute, covered, find, is_gone, nothing};
 use super::recipe::RecipeSource;
 use crate::canvas;
+use crate::dataset::{Limits, read_file};
 use crate::document::{
     Document, Geometry, OWN_SOURCE, Raster, STRUCTURE_STRIDE_PX, Source, SourcePicture,
     SourcePictures, SourceRef, Turn, Wrap,
@@ -17,8 +18,9 @@ use crate::engine::lanes::storage::Storage;
 use crate::engine::lanes::worker::JobContext;
 use crate::engine::models::loading::Model;
 use crate::engine::pictures::album;
+use crate::engine::pictures::documents;
 use crate::engine::pictures::encodings::{self, Encodings};
-use crate::engine::pictures::quilting;
+use crate::engine::pictures::quilting::{self, check_size};
 use crate::engine::pictures::read;
 use crate::error::{Error, Kind, Notice, Result};
 use crate::progress::Observer;
@@ -67,9 +69,7 @@ impl Gathered {
     ) -> Result<()> {
         let mut own = quilting::source_of(document);
         let mut usable = own.usable.take().unwrap_or_default();
-        for (usable, made) in usable.iter_mut().zip(made) {
-            *usable &= !made;
-        }
+        hide(&mut usable, made);
         let colours = match self.has_guide {
             true if document.is_edited() => {
                 let raster = canvas::render_document(&model.codec, document, 8, observer)?;
@@ -114,20 +114,14 @@ impl Gathered {
             source,
             bytes,
         } = loaded;
-        let content_hash = ContentHash::of(&bytes).to_string();
-        if self.is_own(&content_hash) {
+        let reference = documents::reference(&bytes, source.geometry(), &file_name(&path));
+        if self.is_own(&reference.content_hash) {
             return Ok(());
         }
         check_size(&source).map_err(|error| error.at(&path))?;
         let codes = canvas::encode(&model.codec, &source, Wrap::default(), observer)?;
         self.pictures.push(Picture {
-            reference: SourceRef {
-                content_hash,
-                width: source.width(),
-                height: source.height(),
-                name: file_name(&path),
-                turn: Turn::default(),
-            },
+            reference,
             path: is_file.then_some(path),
             codes: Arc::new(codes),
             usable: quilting::usable(&source),
@@ -231,8 +225,7 @@ impl Gathered {
                 let source = picture.source()?.turned(turn)?;
                 let mut usable = quilting::usable(&source);
                 if let (true, Some(made)) = (is_own, made) {
-                    let hidden = covered(picture.geometry()?, made, turn)?;
-                    (usable.iter_mut().zip(hidden)).for_each(|(usable, hidden)| *usable &= !hidden);
+                    hide(&mut usable, &covered(picture.geometry()?, made, turn)?);
                 }
                 let codes = canvas::encode(&model.codec, &source, Wrap::default(), context)?;
                 let turned = Picture {
@@ -306,8 +299,7 @@ impl Gathered {
             if let (Some(own), Some(made)) = (own, made)
                 && own.reference.content_hash == wanted.content
             {
-                let hidden = covered(own.geometry()?, made, wanted.turn)?;
-                (usable.iter_mut().zip(hidden)).for_each(|(usable, hidden)| *usable &= !hidden);
+                hide(&mut usable, &covered(own.geometry()?, made, wanted.turn)?);
             }
             self.pictures.push(Picture {
                 reference,
@@ -407,7 +399,7 @@ impl Gathered {
             (self.pictures.iter()).find(|picture| picture.reference.content_hash == text)?;
         let bytes = match (&picture.bytes, &picture.path) {
             (Some(bytes), _) => bytes.clone(),
-            (None, path) => std::fs::read(path.as_ref()?).ok()?,
+            (None, path) => read_file(path.as_ref()?, &Limits::default()).ok()?,
         };
         (ContentHash::of(&bytes) == hash).then_some(bytes)
     }
@@ -441,10 +433,6 @@ impl Gathered {
             [one] => one.geometry().ok(),
             _ => None,
         }
-    }
-
-    pub fn first_size(&self) -> Result<Geometry> {
-        self.pictures.first().ok_or_else(nothing)?.geometry()
     }
 
     /// For showing.
@@ -484,6 +472,13 @@ impl Gathered {
     /// What was found to be gone since the last call.
     pub fn take_lost(&self) -> Vec<Notice> {
         std::mem::take(&mut self.lost.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Cells that are about to be made are not taken from.
+fn hide(usable: &mut [bool], made: &[bool]) {
+    for (usable, made) in usable.iter_mut().zip(made) {
+        *usable &= !made;
     }
 }
 

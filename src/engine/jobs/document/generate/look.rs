@@ -3,13 +3,37 @@
 use std::path::PathBuf;
 
 use super::gather::Gathered;
-use crate::document::{Geometry, Level, Source};
+use crate::document::{Codebooks, Geometry, Level, Source};
 use crate::engine::pictures::read;
 use crate::error::{Error, Result};
 use crate::quilt::{Controls, Sketch};
 
 /// A code of a level.
 pub type Code = (Level, u16);
+
+/// A code as people write it: `s12` (structure) or `d40` (detail).
+///
+/// # Errors
+/// What is wrong with another text, in words.
+pub fn parse_code(text: &str) -> std::result::Result<Code, String> {
+    let level = match text.chars().next() {
+        Some('s') => Level::Structure,
+        Some('d') => Level::Detail,
+        _ => return Err("codes are written s12 (structure) or d40 (detail)".into()),
+    };
+    let number = text[1..]
+        .parse()
+        .map_err(|_| format!("“{text}” is no code: a number up to 65535 follows its letter"))?;
+    Ok((level, number))
+}
+
+/// What [`parse_code`] reads.
+pub fn code_text((level, code): Code) -> String {
+    match level {
+        Level::Structure => format!("s{code}"),
+        Level::Detail => format!("d{code}"),
+    }
+}
 
 /// How it is made; see [`Controls`] for the ranges.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +58,17 @@ pub struct GenerateLook {
     pub is_mirrored: bool,
     /// Whether pictures are also taken from turned by quarters.
     pub is_turned: bool,
+}
+
+impl GenerateLook {
+    /// Checks that the codes that it names are the model's: muting one that there is not would be a promise about nothing.
+    ///
+    /// # Errors
+    /// As [`Codebooks::check`].
+    pub fn check_codes(&self, codebooks: Codebooks) -> Result<()> {
+        (self.muted.iter().chain(&self.boosted))
+            .try_for_each(|(level, code)| codebooks.check(*level, Some(*code)))
+    }
 }
 
 /// The controls of a quilt of this size, and the labels of its sources, by number.

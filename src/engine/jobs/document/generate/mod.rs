@@ -21,6 +21,7 @@ use crate::document::Wrap;
 use crate::engine::device::choice::{DeviceChoice, open_device};
 use crate::engine::jobs::diagnose::reconstruct::picture_files;
 use crate::engine::lanes::job::{Job, Report, pictures as count_pictures};
+use crate::engine::lanes::storage::Storage;
 use crate::engine::lanes::worker::JobContext;
 use crate::engine::models::loading::{Model, ModelSource};
 use crate::error::{Error, Result};
@@ -34,7 +35,7 @@ use picture::Loaded;
 use recipe::{Recipe, runs};
 
 pub use again::GenerateAgainJob;
-pub use look::GenerateLook;
+pub use look::{GenerateLook, parse_code};
 
 use crate::export::check_png;
 
@@ -200,10 +201,7 @@ impl Job for GenerateJob {
             has_origins: self.has_origins,
         };
         let model = self.model.load(&open_device(self.device)?.device)?;
-        // Muting a code that the model does not have would be a promise about nothing.
-        for (level, code) in self.look.muted.iter().chain(&self.look.boosted) {
-            model.codebooks().check(*level, Some(*code))?;
-        }
+        self.look.check_codes(model.codebooks())?;
         if !self.maps.is_empty() && self.look.is_turned | self.look.is_mirrored {
             return Err(Error::usage(
                 "could not put the maps together",
@@ -215,7 +213,7 @@ impl Job for GenerateJob {
         let project = self.model.project().filter(|_| !is_several_fills);
         let (base, model) = Base::new(&self, model, project, context)?;
         let stored = base.stored.clone();
-        let made = self.make(base, &model, &plan, context);
+        let made = self.make(base, project, &model, &plan, context);
         if made.is_err() {
             // The picture was to come into the project with its fill, not without.
             forget(project, stored.as_ref(), context);
@@ -228,6 +226,7 @@ impl GenerateJob {
     fn make(
         &self,
         mut base: Base,
+        project: Option<&Storage>,
         model: &Model,
         plan: &Plan,
         context: &JobContext,
@@ -237,9 +236,8 @@ impl GenerateJob {
         let mut recipe = Recipe::new(base.what, size, &self.look, &model.hash)?;
         recipe.reach = base.reach;
         recipe.made = base.made.as_deref().map(runs).unwrap_or_default();
-        let is_several_fills = base.stored.is_none() && base.what == recipe::What::Fill;
         let work = Maker {
-            project: self.model.project().filter(|_| !is_several_fills),
+            project,
             stored: base.stored.as_ref().map(|kept| kept.id),
             made: base.made,
             document: base.document,

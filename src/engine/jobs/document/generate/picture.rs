@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::recipe::RecipeSource;
-use crate::document::{Codes, Geometry, Level, STRUCTURE_STRIDE_PX, Source, SourceRef, Turn};
+use crate::dataset::{Limits, read_file};
+use crate::document::{Codes, Geometry, Level, Source, SourceRef, Turn};
 use crate::engine::lanes::storage::Storage;
 use crate::engine::pictures::{album, encodings, read};
 use crate::error::{Error, Kind, Result};
 use crate::project::ContentHash;
-use crate::quilt::MIN_SOURCE_CELLS;
 
 /// A picture file in memory.
 pub struct Loaded {
@@ -20,9 +20,7 @@ pub struct Loaded {
 
 impl Loaded {
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes =
-            std::fs::read(path).map_err(|source| Error::io("could not open", path, &source))?;
-        let source = read::source_from_bytes(&bytes).map_err(|error| error.at(path))?;
+        let (source, bytes) = read::load_with_bytes(path)?;
         Ok(Self {
             path: path.to_path_buf(),
             source,
@@ -100,8 +98,7 @@ pub fn find(project: &Storage, wanted: &RecipeSource) -> Result<Vec<u8>> {
         return Ok(bytes);
     }
     let at_its_place = || {
-        let path = wanted.path.as_ref().filter(|path| path.is_file())?;
-        let bytes = std::fs::read(path).ok()?;
+        let bytes = read_file(wanted.path.as_ref()?, &Limits::default()).ok()?;
         (ContentHash::of(&bytes) == hash).then_some(bytes)
     };
     at_its_place().ok_or_else(|| is_gone(wanted))
@@ -126,19 +123,4 @@ pub fn nothing() -> Error {
         "there is no picture to take from",
         "Name pictures with --from, or a project",
     )
-}
-
-pub fn check_size(source: &Source) -> Result<()> {
-    if source.width().min(source.height()) >= MIN_SOURCE_CELLS * STRUCTURE_STRIDE_PX {
-        return Ok(());
-    }
-    Err(Error::usage(
-        "could not take from a picture",
-        format!(
-            "it has {} × {} pixels, and at least 32 × 32 are needed",
-            source.width(),
-            source.height()
-        ),
-        "Choose a larger picture",
-    ))
 }

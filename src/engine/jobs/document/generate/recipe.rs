@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::look::GenerateLook;
+use super::look::{GenerateLook, code_text, parse_code};
+use crate::dataset::{Limits, read_file};
 use crate::document::{Geometry, SourceRef, Stroke, Turn, Wrap};
 use crate::error::{Error, Kind, Result};
 use crate::project::ContentHash;
@@ -96,8 +97,7 @@ pub struct Steering {
 
 impl Steering {
     pub fn of(path: &std::path::Path) -> Result<Self> {
-        let bytes =
-            std::fs::read(path).map_err(|source| Error::io("could not open", path, &source))?;
+        let bytes = read_file(path, &Limits::default())?;
         Ok(Self {
             content: ContentHash::of(&bytes).to_string(),
             path: Some(super::picture::absolute(path)),
@@ -212,7 +212,7 @@ impl Recipe {
     pub fn look(&self) -> Result<GenerateLook> {
         let codes = |list: &[String]| {
             list.iter()
-                .map(|text| code_of(text).ok_or_else(|| damaged("a code in it is none")))
+                .map(|text| parse_code(text).map_err(|_| damaged("a code in it is none")))
                 .collect::<Result<Vec<_>>>()
         };
         Ok(GenerateLook {
@@ -316,23 +316,6 @@ pub fn runs(made: &[bool]) -> Vec<(u32, u32)> {
         }
     }
     runs
-}
-
-fn code_text((level, code): super::look::Code) -> String {
-    match level {
-        crate::document::Level::Structure => format!("s{code}"),
-        crate::document::Level::Detail => format!("d{code}"),
-    }
-}
-
-fn code_of(text: &str) -> Option<super::look::Code> {
-    use crate::document::Level;
-    let (level, number) = match (text.strip_prefix('s'), text.strip_prefix('d')) {
-        (Some(number), _) => (Level::Structure, number),
-        (_, Some(number)) => (Level::Detail, number),
-        _ => return None,
-    };
-    Some((level, number.parse().ok()?))
 }
 
 fn damaged(why: &str) -> Error {
