@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::cuda::{self, Tables, Update, UpdateRates};
 use super::grads::{GradValue, Grads, with_host_slice};
 use super::params::{Param, ParamStore};
+use super::switch::is_stand_in;
 
 /// Values per parallel piece. Sums are formed per piece and then in order, so they do not depend on the threads.
 const PIECE: usize = 16 * 1024;
@@ -94,7 +95,7 @@ impl AdamW {
             .into_iter()
             .map(|param| {
                 let value = param.var().as_detached_tensor();
-                let moments = if store.device().is_cpu() && !cuda::is_stand_in() {
+                let moments = if store.device().is_cpu() && !is_stand_in() {
                     let ema = with_host_slice(&value, <[f32]>::to_vec)?;
                     Moments::Host {
                         first: vec![0.0; ema.len()],
@@ -251,7 +252,7 @@ impl AdamW {
             .collect();
         let on_device = counted.iter().filter_map(|grad| match grad {
             GradValue::Tensor(tensor) | GradValue::Kept(tensor)
-                if !tensor.device().is_cpu() || cuda::is_stand_in() =>
+                if !tensor.device().is_cpu() || is_stand_in() =>
             {
                 Some(tensor)
             }

@@ -17,12 +17,13 @@ use rayon::prelude::*;
 
 use super::depthwise::{Plane, convolve};
 use super::host::HostRef;
+use super::layers::{Block, Padding};
 use super::norm::inverse_rms;
 use super::pool::Buffer;
 use super::product::{Left, PANEL, PackCell, Packed, ROWS, Scale, product_panel, row_stride};
+use super::ranges;
 use super::shape::Extent;
 use super::simd::{dispatch, gelu};
-use super::{Block, Padding, ranges};
 
 pub(super) use super::block_grad::backward;
 

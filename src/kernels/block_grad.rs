@@ -8,11 +8,12 @@ use rayon::prelude::*;
 
 use super::block::{GROUPS, Weights, chunks, depthwise_norm, plane, whole_rows};
 use super::depthwise::{Plane, convolve, kernel_gradient, turned};
+use super::layers::Block;
 use super::pool::Buffer;
 use super::product::{Left, PANEL, Packed, ROWS, outer_panel, product_panel, row_stride};
+use super::ranges;
 use super::shape::Pass;
 use super::simd::{dispatch, dot, gelu_with_slope};
-use super::{Block, ranges};
 
 /// Parts that sum the convolution kernel's gradient for themselves.
 const KERNEL_GROUPS: usize = 16;

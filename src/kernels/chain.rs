@@ -9,43 +9,16 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::host::{self, HostRef, argument};
+use super::layers::{Chain, Layer, Padding, takes_second};
 use super::pool::Buffer;
 use super::shape::{Extent, Pass};
 use super::shuffle::Direction;
-use super::{Block, Linear, Padding, RmsNorm, block, cuda, linear, norm, plain, shuffle};
+use super::{block, cuda, linear, norm, plain, shuffle};
 
 /// Positions that are copied together.
 const PIECE: usize = 256;
 /// Values that are added together.
 const PIECE_VALUES: usize = 16 * 1024;
-
-/// One layer of a [`Chain`]. Activations are `[n, h, w, c]`.
-#[derive(Debug, Clone)]
-pub enum Layer {
-    /// See [`super::space_to_depth`].
-    SpaceToDepth(usize),
-    /// See [`super::depth_to_space`].
-    DepthToSpace(usize),
-    Linear(Linear),
-    RmsNorm(RmsNorm),
-    /// [`RmsNorm`] without a gain.
-    UnitRms,
-    Block(Box<Block>),
-    /// First layer only: the channels of the chain's second argument follow its own.
-    Concat,
-    /// First layer only: adds the linear map of the chain's second argument, which may be one row for all positions.
-    AddLinear(Linear),
-}
-
-/// Layers in a row. Clones share them.
-#[derive(Debug, Clone)]
-pub struct Chain(Arc<[Layer]>);
-
-impl<L: IntoIterator<Item = Layer>> From<L> for Chain {
-    fn from(layers: L) -> Self {
-        Self(layers.into_iter().collect())
-    }
-}
 
 impl Chain {
     /// `x` through all layers. A chain of shuffles and blocks takes `[n, h, w, c]`, the other layers any rank.
@@ -110,10 +83,6 @@ impl Chain {
         }
         Ok(x)
     }
-}
-
-pub(super) fn takes_second(layers: &[Layer]) -> bool {
-    matches!(layers.first(), Some(Layer::Concat | Layer::AddLinear(_)))
 }
 
 fn needed(second: Option<&Tensor>) -> Result<&Tensor> {

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use super::Padding;
+use super::layers::Padding;
 use super::simd::{load, store};
 
 /// Values `[n, h, w, c]` with the rule for what lies outside.

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, DType, Device, Layout, Result, Storage, Tensor, Var};
 
 use super::grads::grad_enabled;
+use super::switch::fused_on;
 
 /// The values of a contiguous `f32` tensor on the CPU, locked for reading.
 pub(super) struct HostRef<'a> {
@@ -56,7 +57,7 @@ fn contiguous(layout: &Layout) -> Result<Range<usize>> {
 
 /// Whether the fused operators take `x`.
 pub(super) fn takes(x: &Tensor) -> bool {
-    super::fused_on(x.device()) && x.dtype() == DType::F32 && x.elem_count() > 0
+    fused_on(x.device()) && x.dtype() == DType::F32 && x.elem_count() > 0
 }
 
 /// Whether an operator on `x` is recorded for a backward pass.

@@ -7,8 +7,8 @@ use candle_core::Result;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::Linear;
 use super::host::HostRef;
+use super::layers::Linear;
 use super::pool::Buffer;
 use super::product::{
     Left, PANEL, PackCell, Packed, ROWS, Scale, outer_panel, product_panel, row_stride,

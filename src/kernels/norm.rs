@@ -4,8 +4,8 @@ use candle_core::Result;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::RmsNorm;
 use super::grads::GradSlot;
+use super::layers::RmsNorm;
 use super::pool::Buffer;
 use super::ranges;
 use super::shape::Extent;

@@ -2,7 +2,7 @@
 
 use candle_core::{D, Result, Tensor};
 
-use super::Padding;
+use super::layers::Padding;
 
 const NORM_EPS: f64 = 1e-6;
 

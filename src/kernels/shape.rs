@@ -2,7 +2,7 @@
 
 use candle_core::Shape;
 
-use super::Padding;
+use super::layers::Padding;
 
 /// The shape of activations: positions in rows. Where a layer does not care which position is beside which, all are one
 /// row.

@@ -4,16 +4,16 @@
 //! matrix gives that of both factors, so that no sum over positions is needed for either. For the backward pass the normed rows,
 //! and the hidden layer before and after its activation, are kept.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::ThreadId;
+use std::sync::Arc;
 
 use candle_core::Result;
 
+use super::fold::Folded;
 use super::machine::{Arg, Grid, Kernel, Machine, Memory, Product, View, WARP, int};
 use super::rows::{ROW_THREADS, column_sums, sum_parts, target, tiles};
 use super::view;
+use crate::kernels::layers::{Block, Padding};
 use crate::kernels::shape::Extent;
-use crate::kernels::{Block, Padding};
 
 /// Positions whose hidden layer exists at a time where no backward pass follows.
 const POSITIONS: usize = 1 << 17;
@@ -23,55 +23,6 @@ const MOST_PARTS: usize = 256;
 const WARPS: usize = 8;
 /// Threads of `unfold_up`.
 const UNFOLD_THREADS: u32 = 1024;
-
-/// The weights with gain and scale in them.
-#[derive(Debug)]
-pub(in crate::kernels) struct Folded {
-    /// `[hidden, c]`
-    up: Memory,
-    /// `[c, hidden]`
-    down: Memory,
-    /// `[c]`
-    bias: Memory,
-}
-
-/// Folded weights by the thread that made them, whose stream alone knows when they are there.
-#[derive(Debug, Default)]
-pub(in crate::kernels) struct FoldCell(Mutex<Vec<Fold>>);
-
-#[derive(Debug)]
-struct Fold {
-    thread: ThreadId,
-    /// Of what they were made from.
-    versions: [u64; 2],
-    weights: Arc<Folded>,
-}
-
-impl FoldCell {
-    fn get(
-        &self,
-        versions: [u64; 2],
-        make: impl FnOnce() -> Result<Folded>,
-    ) -> Result<Arc<Folded>> {
-        // Whole entries come and go.
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = std::thread::current().id();
-        let found = kept.iter().position(|fold| fold.thread == own);
-        if let Some(index) = found {
-            if kept[index].versions == versions {
-                return Ok(Arc::clone(&kept[index].weights));
-            }
-            kept.swap_remove(index);
-        }
-        let folded = Arc::new(make()?);
-        kept.push(Fold {
-            thread: own,
-            versions,
-            weights: Arc::clone(&folded),
-        });
-        Ok(folded)
-    }
-}
 
 /// What the forward pass leaves for the backward pass.
 pub(super) struct Kept {

@@ -10,9 +10,9 @@ use super::block::{self, Kept as BlockKept};
 use super::machine::{Machine, Memory, Values, View, on_host, view_on_host};
 use super::rows::{self, Columns, Linear};
 use super::{Operator, machine, machine_of, view};
-use crate::kernels::chain::takes_second;
+use crate::kernels::host;
+use crate::kernels::layers::{Chain, Layer, Padding, takes_second};
 use crate::kernels::shape::Extent;
-use crate::kernels::{Chain, Layer, Padding, host};
 
 /// `x` through `layers`, those of an operator that is out of use as compositions; `None` where all are (the machine has none).
 pub(in crate::kernels) fn run(

@@ -15,6 +15,7 @@ mod channels;
 mod codebook;
 #[cfg(feature = "cuda")]
 mod device;
+mod fold;
 #[cfg(test)]
 mod host;
 mod machine;
@@ -35,7 +36,6 @@ mod without {
 }
 mod texture;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
@@ -43,15 +43,21 @@ use std::sync::{Mutex, PoisonError};
 
 use candle_core::{Device, Result, Storage, Tensor};
 
+use super::switch::is_plain;
+#[cfg(test)]
+use super::switch::is_stand_in;
+#[cfg(test)]
+pub use super::switch::with_stand_in;
+
 pub(super) use adamw::{
     Rates as UpdateRates, Tables, Update, norm as gradient_norm, step as adamw_step,
 };
-pub(super) use block::FoldCell;
 pub(super) use chain::run as run_chain;
 pub use channels::map_channels;
 pub use codebook::codebook_sums;
 #[cfg(feature = "cuda")]
 pub use device::prepare;
+pub(super) use fold::FoldCell;
 pub(super) use machine::{Machine, View};
 pub use nearest::nearest_code;
 pub use pyramid::{PyramidTerms, pyramid_loss};
@@ -131,7 +137,7 @@ pub fn faults() -> Vec<(Operator, String)> {
 
 /// What runs `operator` on `device`, if it does not run as a composition.
 pub(super) fn machine(device: &Device, operator: Operator) -> Result<Option<Rc<dyn Machine>>> {
-    if super::is_plain() || lock_faults().contains_key(&operator) {
+    if is_plain() || lock_faults().contains_key(&operator) {
         return Ok(None);
     }
     machine_of(device)
@@ -144,12 +150,7 @@ pub fn is_fused(device: &Device, operator: Operator) -> bool {
 
 /// Whether kernels of this module run on `device` at all.
 pub fn runs_on(device: &Device) -> bool {
-    !super::is_plain() && matches!(machine_of(device), Ok(Some(_)))
-}
-
-thread_local! {
-    /// Whether the CPU stands in for a card on this thread: tests only.
-    static STAND_IN: Cell<bool> = const { Cell::new(false) };
+    !is_plain() && matches!(machine_of(device), Ok(Some(_)))
 }
 
 fn machine_of(device: &Device) -> Result<Option<Rc<dyn Machine>>> {
@@ -157,27 +158,9 @@ fn machine_of(device: &Device) -> Result<Option<Rc<dyn Machine>>> {
         #[cfg(feature = "cuda")]
         Device::Cuda(device) => device::machine(device).map(Some),
         #[cfg(test)]
-        Device::Cpu if STAND_IN.get() => host::machine().map(Some),
+        Device::Cpu if is_stand_in() => host::machine().map(Some),
         _ => Ok(None),
     }
-}
-
-/// Whether the CPU stands in for a card on this thread.
-pub(super) fn is_stand_in() -> bool {
-    STAND_IN.get()
-}
-
-/// Runs `work` with the CPU standing in for a card.
-#[cfg(test)]
-pub fn with_stand_in<T>(work: impl FnOnce() -> T) -> T {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            STAND_IN.set(self.0);
-        }
-    }
-    let _restore = Restore(STAND_IN.replace(true));
-    work()
 }
 
 /// The values of a contiguous `f32` tensor, where they are.
