@@ -1,7 +1,12 @@
 //! The Fine-tune page: what a run shows from its first moment, and what can be done with runs.
 
 use egui_kittest::kittest::Queryable;
-use tessera::app::{DatasetCommand, Preset, RunStatus, TrainCommand, TrainForm};
+use tessera::app::{
+    DatasetCommand, Preset, RunStatus, State, TrainCommand, TrainForm, WindowCommand,
+};
+use tessera::engine::{
+    CheckpointChoice, DeviceChoice, IndexJob, IndexReport, Lane, ModelSource, Worker,
+};
 
 use crate::support::Window;
 
@@ -83,4 +88,75 @@ fn a_run_shows_what_it_began_with_and_is_renamed_compared_pinned_used_and_delete
         let overview = state.session.project.as_ref().unwrap().overview.as_ref();
         overview.is_some_and(|overview| overview.runs.is_empty())
     });
+}
+
+/// Fills the index under the base model once more: what it finds there has been encoded before.
+fn index_of(window: &Window) -> IndexReport {
+    let project = window.state().session.project.as_ref().unwrap();
+    let storage = project.storage().clone();
+    let job = IndexJob {
+        model: ModelSource::Project(storage.clone(), CheckpointChoice::Best),
+        project: storage,
+        verify: true,
+        device: DeviceChoice::Cpu,
+    };
+    let worker = Worker::start(std::sync::Arc::new(|| {})).unwrap();
+    worker.run(job, |_| None).unwrap()
+}
+
+fn is_indexing(state: &State) -> bool {
+    state.has_job::<IndexJob>()
+}
+
+#[test]
+fn pictures_are_encoded_in_the_background_until_it_is_stopped_and_not_beside_a_fine_tune() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("pictures");
+    tessera::engine::write_samples(&pictures).unwrap();
+    let count = std::fs::read_dir(&pictures).unwrap().count() as u64;
+    let mut window = Window::open(folder.path(), &[]);
+    window.until_paintable();
+    window.app().apply(DatasetCommand::Import(vec![pictures]));
+    window.until("the encoding, alone", |state| {
+        let shown = state.shown_jobs();
+        shown
+            .first()
+            .is_some_and(|job| job.key.lane == Lane::Upkeep && job.done > 0)
+    });
+    // Whoever stops it has it stopped.
+    window.apply(WindowCommand::CancelJob);
+    window.until("its end", |state| !is_indexing(state));
+    window.steps(30);
+    assert!(!is_indexing(window.state()));
+
+    // A fine-tune makes what is encoded anew worth having; while it runs nothing else computes.
+    let form = TrainForm {
+        minutes: Some(0.05),
+        ..window.state().session.training.form
+    };
+    window.app().apply(TrainCommand::SetForm(form));
+    window.apply(TrainCommand::Start);
+    window.until("the end of training, alone", |state| {
+        assert!(!(state.session.training.is_running() && is_indexing(state)));
+        !state.session.training.is_running()
+    });
+    window.until("the encoding", |state| !is_indexing(state));
+    let index = index_of(&window);
+    assert_eq!(
+        (index.pictures.new, index.pictures.kept),
+        (0, count),
+        "{index:?}"
+    );
+
+    // A run that begins while pictures are encoded comes first.
+    let checkpoints = &overview(&window).checkpoints;
+    let base = checkpoints.iter().min_by_key(|row| row.id).unwrap().id;
+    window
+        .app()
+        .apply(TrainCommand::UseModel(CheckpointChoice::Id(base)));
+    assert!(is_indexing(window.state()));
+    window.apply(TrainCommand::Start);
+    window.until("way made for the run", |state| !is_indexing(state));
+    assert!(window.state().session.training.is_running());
+    window.until("the end", |state| state.is_idle());
 }

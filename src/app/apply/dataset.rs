@@ -11,8 +11,8 @@ use crate::app::command::{DatasetCommand, Question};
 use crate::app::lanes::TextureRequest;
 use crate::app::state::{CropsView, Exclusion, Gallery, Severity, Workspace};
 use crate::engine::{
-    CheckFilesJob, CropSheet, CropsJob, FilesChecked, ImportJob, ImportOptions, PageRequest,
-    write_samples,
+    CheckFilesJob, CropSheet, CropsJob, FilesChecked, ImportJob, ImportOptions, IndexJob,
+    ModelSource, PageRequest, write_samples,
 };
 use crate::error::Notice;
 use crate::progress::Stop;
@@ -131,11 +131,51 @@ impl App {
                 // What was found before a stop or a failure is in the project.
                 app.forget_rows();
                 app.lanes.desk.read_overview();
+                app.state.session.is_indexing_unwanted = false;
+                app.fill_index();
                 if let Ended::Finished(imported) = ended {
                     (app.state.notices).say(Severity::Success, imported.to_string());
                     app.state.session.import_report = Some(imported);
                 }
             });
+        }
+    }
+
+    /// Encodes what the index of encoded pictures lacks under the model that pictures are opened with, in the background. Not while
+    /// a fine-tune runs: it needs the same threads, and its end asks again.
+    pub(super) fn fill_index(&mut self) {
+        let session = &self.state.session;
+        if session.is_indexing_unwanted || session.training.is_running() {
+            return;
+        }
+        let Some(project) = self.storage() else {
+            return;
+        };
+        // One that waits will see whatever is new by then.
+        let jobs = self.state.jobs().filter(|job| job.is::<IndexJob>());
+        if jobs.count() > 1 {
+            return;
+        }
+        let model = ModelSource::Project(project.clone(), self.state.session.training.model);
+        let job = IndexJob {
+            project,
+            model,
+            verify: false,
+            device: self.device(),
+        };
+        self.submit_to_its_end(job, |app, ended| {
+            let session = &mut app.state.session;
+            if matches!(ended, Ended::Cancelled) && !session.training.is_running() {
+                session.is_indexing_unwanted = true;
+            }
+        });
+    }
+
+    /// Makes way for a fine-tune.
+    pub(super) fn pause_index(&mut self) {
+        let jobs = self.state.session.jobs.iter();
+        for (key, _) in jobs.filter(|(_, job)| job.is::<IndexJob>()) {
+            self.lanes.stop(*key, Stop::Pause);
         }
     }
 

@@ -270,6 +270,7 @@ impl App {
         project.overview = Some(overview);
         if is_first {
             self.mute_in_tools();
+            self.fill_index();
         }
         if std::mem::take(&mut self.state.session.needs_document) {
             let waiting = std::mem::take(&mut self.waiting_files);

@@ -127,8 +127,9 @@ impl App {
             }
             EventKind::Warning(notice) => {
                 job.warnings += 1;
-                // An import tells at its end how many files it left out; the list is on its page.
-                if job.is::<ImportJob>() {
+                // An import tells at its end how many files it left out; the list is on its page. What nobody asked for
+                // has nobody to tell.
+                if job.is_quiet || job.is::<ImportJob>() {
                     log::warn!("{notice}");
                 } else {
                     state.notices.push(Severity::Warning, notice);

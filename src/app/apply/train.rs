@@ -55,6 +55,8 @@ impl App {
                     Severity::Success,
                     "Pictures are opened with this model from now on",
                 );
+                self.state.session.is_indexing_unwanted = false;
+                self.fill_index();
             }
             TrainCommand::DismissNews => self.state.session.training.has_news = false,
         }
@@ -121,6 +123,9 @@ impl App {
             device,
         };
         let key = self.submit_to_its_end(job, Self::training_ended);
+        if key.is_some() {
+            self.pause_index();
+        }
         let training = &mut self.state.session.training;
         training.job = key;
         training.started = key.map(|_| Instant::now());
@@ -141,7 +146,9 @@ impl App {
             (self.state.notices).say(Severity::Success, trained.to_string());
             self.use_best_model();
             self.state.session.training.has_news = true;
+            self.state.session.is_indexing_unwanted = false;
         }
+        self.fill_index();
     }
 
     fn stop_training(&mut self, stop: Stop) {

@@ -28,6 +28,7 @@ pub(in crate::app) struct Lanes {
     training: Worker,
     background: Worker,
     foreground: Worker,
+    upkeep: Worker,
     pub decode: DecodeLane,
     /// New texture for the texture brush.
     pub texture: TextureLane,
@@ -43,6 +44,7 @@ impl Lanes {
             training: Worker::start(wake.clone())?,
             background: Worker::start(wake.clone())?,
             foreground: Worker::start(wake.clone())?,
+            upkeep: Worker::start(wake.clone())?,
             decode: DecodeLane::start(wake.clone())?,
             texture: TextureLane::start(wake.clone())?,
             desk: Desk::start(wake.clone())?,
@@ -55,6 +57,7 @@ impl Lanes {
             Lane::Training => &self.training,
             Lane::Background => &self.background,
             Lane::Foreground => &self.foreground,
+            Lane::Upkeep => &self.upkeep,
         }
     }
 
@@ -74,7 +77,12 @@ impl Lanes {
     /// What jobs have told since the last call, oldest first per lane.
     pub fn events(&self) -> Vec<(JobKey, Event)> {
         let mut all = Vec::new();
-        for lane in [Lane::Foreground, Lane::Background, Lane::Training] {
+        for lane in [
+            Lane::Foreground,
+            Lane::Background,
+            Lane::Training,
+            Lane::Upkeep,
+        ] {
             while let Some(event) = self.worker(lane).events().try_pop() {
                 let id: JobId = event.job;
                 all.push((JobKey { lane, id }, event));

@@ -22,7 +22,7 @@ pub struct JobKey {
 pub struct RunningJob {
     pub(in crate::app) kind: TypeId,
     pub title: String,
-    /// Whether it is upkeep that nobody asked for, which the status bar leaves out.
+    /// Whether nobody asked for it.
     pub is_quiet: bool,
     pub(in crate::app) when_left: WhenLeft,
     /// Steps done so far, of `total`.
@@ -127,7 +127,7 @@ impl State {
     /// left.
     pub fn shown_jobs(&self) -> Vec<ShownJob<'_>> {
         let running = (self.session.jobs.iter()).chain(&self.window_jobs);
-        let running = running.filter(|(_, job)| !job.is_quiet);
+        let running = running.filter(|(key, job)| !job.is_quiet || key.lane == Lane::Upkeep);
         let mut shown: Vec<ShownJob<'_>> = running
             .map(|(key, job)| ShownJob {
                 key: *key,
@@ -142,6 +142,7 @@ impl State {
             Lane::Foreground => 0,
             Lane::Background => 1,
             Lane::Training => 2,
+            Lane::Upkeep => 3,
         };
         shown.sort_by_key(|job| (rank(&job.key), job.key.id));
         let left = self.left_jobs.iter();

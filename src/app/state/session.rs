@@ -75,6 +75,8 @@ pub struct Session {
     pub(in crate::app) needs_document: bool,
     /// When the pictures' files were looked for last.
     pub(in crate::app) files_checked: Option<Instant>,
+    /// Whether the user stopped the encoding of the pictures; it is not begun again until there is something new.
+    pub(in crate::app) is_indexing_unwanted: bool,
 }
 
 impl Session {
@@ -107,6 +109,7 @@ impl Session {
             palettes: Vec::new(),
             drawing_palette: None,
             files_checked: None,
+            is_indexing_unwanted: false,
         }
     }
 

@@ -16,7 +16,7 @@ pub trait Job: Send + 'static {
     /// Which of a window's workers runs it.
     const LANE: Lane = Lane::Background;
 
-    /// Whether it is upkeep that nobody asked for and a status bar leaves out.
+    /// Whether nobody asked for it: its end is not told. On other lanes than [`Lane::Upkeep`] a status bar leaves it out.
     const IS_QUIET: bool = false;
 
     /// What becomes of it when the window turns to another project.
@@ -41,6 +41,8 @@ pub enum Lane {
     Background,
     /// Opening things: somebody waits for it.
     Foreground,
+    /// What gets ready for later, and nobody asked for: minutes to hours.
+    Upkeep,
 }
 
 /// What becomes of a job whose project is left for another one.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::engine::device::choice::{DeviceChoice, open_device};
-use crate::engine::lanes::job::{Job, Report, pictures};
+use crate::engine::lanes::job::{Job, Lane, Report, pictures};
 use crate::engine::lanes::storage::Storage;
 use crate::engine::lanes::worker::JobContext;
 use crate::engine::models::loading::ModelSource;
@@ -40,10 +40,11 @@ pub struct IndexReport {
 
 impl Job for IndexJob {
     type Output = IndexReport;
+    const LANE: Lane = Lane::Upkeep;
     const IS_QUIET: bool = true;
 
     fn title(&self) -> &'static str {
-        "Encoding the pictures"
+        "Preparing the pictures"
     }
 
     fn run(self, context: &JobContext) -> Result<IndexReport> {
