@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use candle_core::Device;
 use image::{Rgba, RgbaImage};
-use tessera::dataset::{Crops, CropsConfig, Fingerprint, ImportOptions, Picture, Source, scan};
+use tessera::dataset::{CropSource, Crops, CropsConfig, Fingerprint, ImportOptions, Picture, scan};
 use tessera::document::{Codes, Geometry, Level};
 use tessera::engine::pictures::encodings::Encodings;
 use tessera::engine::{DeviceChoice, ImportJob, ModelSource, Storage, Worker, usable_pictures};
@@ -297,7 +297,7 @@ fn crops(dir: &Path) -> Result<(), Box<dyn Error>> {
         &ImportOptions::default(),
         &(),
         &mut |p: Picture| {
-            sources.push(Source {
+            sources.push(CropSource {
                 path: p.path,
                 content_hash: p.content_hash,
                 width: p.width,

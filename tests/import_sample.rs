@@ -11,15 +11,15 @@ use image::{DynamicImage, Rgba, RgbaImage};
 use tessera::dataset::analysis::Analysis;
 use tessera::dataset::flags::of_picture;
 use tessera::dataset::{
-    Augment, Crops, CropsConfig, Fingerprint, FlagOptions, ImportOptions, Limits, NearIndex,
-    Picture, Source, decode_bytes, decode_file, scan, split_held_out,
+    Augment, CropSource, Crops, CropsConfig, Fingerprint, FlagOptions, ImportOptions, Limits,
+    NearIndex, Picture, decode_bytes, decode_file, scan, split_held_out,
 };
 use tessera::error::Kind;
 
-fn source(path: &Path) -> Source {
+fn source(path: &Path) -> CropSource {
     let bytes = std::fs::read(path).unwrap();
     let decoded = decode_bytes(&bytes, &Limits::default()).unwrap();
-    Source {
+    CropSource {
         path: path.to_owned(),
         content_hash: *blake3::hash(&bytes).as_bytes(),
         width: decoded.width,
@@ -27,7 +27,7 @@ fn source(path: &Path) -> Source {
     }
 }
 
-fn write(dir: &Path, name: &str, image: &RgbaImage) -> Source {
+fn write(dir: &Path, name: &str, image: &RgbaImage) -> CropSource {
     let path = dir.join(name);
     image.save(&path).unwrap();
     source(&path)
@@ -60,7 +60,7 @@ fn plain(side_px: u32) -> CropsConfig {
 #[test]
 fn a_crop_depends_on_seed_step_and_slot_only() {
     let dir = tempfile::tempdir().unwrap();
-    let sources: Vec<Source> = (0..7)
+    let sources: Vec<CropSource> = (0..7)
         .map(|i| {
             let image = map(60 + i * 40, 250 - i * 30, i as u8 * 30);
             write(dir.path(), &format!("{i}.png"), &image)
@@ -111,7 +111,7 @@ fn a_crop_depends_on_seed_step_and_slot_only() {
 #[test]
 fn every_picture_comes_once_per_epoch() {
     let dir = tempfile::tempdir().unwrap();
-    let sources: Vec<Source> = (0..10)
+    let sources: Vec<CropSource> = (0..10)
         .map(|i| write(dir.path(), &format!("{i}.png"), &map(80, 80, i * 20)))
         .collect();
     let crops = Crops::new(sources, plain(64)).unwrap();
@@ -173,7 +173,7 @@ fn transparent_colour_is_premultiplied_away() {
 #[test]
 fn small_pictures_share_a_crop_whole() {
     let dir = tempfile::tempdir().unwrap();
-    let sources: Vec<Source> = (0..6)
+    let sources: Vec<CropSource> = (0..6)
         .map(|i| {
             let image =
                 RgbaImage::from_fn(30, 30, |x, y| Rgba([x as u8 * 8, y as u8 * 8, i * 40, 255]));
@@ -232,7 +232,7 @@ fn shrunk_crops_keep_the_mean_and_show_more() {
 #[test]
 fn a_vanished_picture_is_replaced_and_an_edited_one_used() {
     let dir = tempfile::tempdir().unwrap();
-    let sources: Vec<Source> = (0..3)
+    let sources: Vec<CropSource> = (0..3)
         .map(|i| write(dir.path(), &format!("{i}.png"), &map(64, 64, i * 80)))
         .collect();
     std::fs::remove_file(&sources[1].path).unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use candle_core::Device;
 use tessera::codec::{Codec, CodecConfig};
-use tessera::dataset::Source;
+use tessera::dataset::CropSource;
 use tessera::error::{Kind, Notice, Result};
 use tessera::kernels::set_plain_ops;
 use tessera::progress::{Observer, Stop};
@@ -26,7 +26,7 @@ const CHECKPOINT_EVERY: u64 = 10;
 
 fn pictures(folder: &Path) -> Pictures {
     let side = 40;
-    let sources: Vec<Source> = (0u32..7)
+    let sources: Vec<CropSource> = (0u32..7)
         .map(|index| {
             let path = folder.join(format!("{index}.png"));
             if !path.exists() {
@@ -40,7 +40,7 @@ fn pictures(folder: &Path) -> Pictures {
                 });
                 picture.save(&path).unwrap();
             }
-            Source {
+            CropSource {
                 content_hash: *blake3::hash(&std::fs::read(&path).unwrap()).as_bytes(),
                 path,
                 width: side,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::Device;
 use tessera::codec::{Codec, CodecConfig};
-use tessera::dataset::Source;
+use tessera::dataset::CropSource;
 use tessera::error::{Error, Kind, Notice, Result};
 use tessera::progress::{Observer, Stop};
 use tessera::train::{
@@ -16,7 +16,7 @@ use tessera::train::{
 };
 
 /// Pictures of soft blobs on gradients, some with holes; no two alike.
-fn pictures(folder: &Path, count: u32, side: u32) -> Vec<Source> {
+fn pictures(folder: &Path, count: u32, side: u32) -> Vec<CropSource> {
     (0..count)
         .map(|index| {
             let picture = image::RgbaImage::from_fn(side, side, |x, y| {
@@ -38,9 +38,9 @@ fn pictures(folder: &Path, count: u32, side: u32) -> Vec<Source> {
         .collect()
 }
 
-fn source(path: PathBuf, side: u32) -> Source {
+fn source(path: PathBuf, side: u32) -> CropSource {
     let content_hash = *blake3::hash(&std::fs::read(&path).unwrap()).as_bytes();
-    Source {
+    CropSource {
         path,
         content_hash,
         width: side,
@@ -48,7 +48,7 @@ fn source(path: PathBuf, side: u32) -> Source {
     }
 }
 
-fn set(sources: &[Source], held_out: usize) -> Pictures {
+fn set(sources: &[CropSource], held_out: usize) -> Pictures {
     let (held_out, train) = sources.split_at(held_out);
     Pictures {
         is_separate: !held_out.is_empty(),

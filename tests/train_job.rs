@@ -9,7 +9,7 @@ use candle_core::Device;
 use serde_json::json;
 use tessera::codec::checkpoint::Precision;
 use tessera::codec::{Codec, CodecConfig};
-use tessera::dataset::{ImportOptions, Source};
+use tessera::dataset::{CropSource, ImportOptions};
 use tessera::engine::{
     DeviceChoice, EventKind, ImportJob, Job, ModelSource, Storage, TrainJob, TrainStart, Trained,
     Worker,
@@ -288,7 +288,7 @@ fn a_standard_run_writes_less_than_a_gigabyte_an_hour() {
     let path = folder.path().join("1.png");
     picture(&path, 1);
     let pictures = Pictures {
-        train: vec![Source {
+        train: vec![CropSource {
             content_hash: *blake3::hash(&std::fs::read(&path).unwrap()).as_bytes(),
             path,
             width: 48,

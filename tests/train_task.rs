@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::Init;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
-use tessera::dataset::{BatchSource, Crops, CropsConfig, Source, Window};
+use tessera::dataset::{BatchSource, CropSource, Crops, CropsConfig, PixelWindow};
 use tessera::error::{Error, Kind, Notice, Result};
 use tessera::kernels::{AdamW, AdamWConfig, Grads, Param, ParamStore, read_scalars};
 use tessera::progress::{Observer, Stop};
@@ -190,7 +190,7 @@ impl Task for MeanColour {
         Ok(self.optimizer.ema_tensors()?["colour"].to_vec1()?)
     }
 
-    fn evaluate(&self, model: &Vec<f32>, held_out: &[Window]) -> Result<(Fit, Vec<Preview>)> {
+    fn evaluate(&self, model: &Vec<f32>, held_out: &[PixelWindow]) -> Result<(Fit, Vec<Preview>)> {
         let values = held_out.iter().flat_map(|window| &window.values);
         let errors = values
             .zip(model.iter().cycle())
@@ -243,7 +243,7 @@ impl Task for MeanColour {
 }
 
 fn pictures(folder: &Path) -> Pictures {
-    let sources: Vec<Source> = (0..4u8)
+    let sources: Vec<CropSource> = (0..4u8)
         .map(|index| {
             let path = folder.join(format!("{index}.png"));
             let colour = image::Rgb([200 - index, 40 + index, 10 * index]);
@@ -252,7 +252,7 @@ fn pictures(folder: &Path) -> Pictures {
                 let picture = image::RgbImage::from_pixel(40, 40, colour);
                 picture.save(&path).unwrap();
             }
-            Source {
+            CropSource {
                 content_hash: *blake3::hash(&std::fs::read(&path).unwrap()).as_bytes(),
                 path,
                 width: 40,

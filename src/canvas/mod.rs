@@ -2,6 +2,10 @@
 //!
 //! A change of codes reaches a finite number of pixels (the halo), so an edit costs what its window
 //! costs, whatever the size of the canvas; and what lies outside is never touched.
+//!
+//! # Limitations
+//! Layers that are blended are decoded as often as there are strengths of them. What a change reaches is what it can reach by the
+//! model's receptive field, not where pixels really come out different.
 
 mod cache;
 mod composite;

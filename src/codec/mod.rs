@@ -7,6 +7,10 @@
 //! Pixels are tensors `[n, h, w, 4]` (`f32`): premultiplied sRGB and alpha, each scaled to [−1, 1] ([`pixels`]); sides
 //! are multiples of 16. Codes are `u32` tensors: structure `[n, h/16, w/16]`, detail `[n, h/4, w/4]`, where
 //! [`EMPTY`] stands for a detail cell without a code.
+//!
+//! # Limitations
+//! Structure has a stride of 16 px. No attention and no norm over space, which would make every
+//! pixel depend on every code. Fine lettering and lines of one pixel at their own scale are more than 4 × 4 px a code can hold.
 
 mod averages;
 pub mod checkpoint;

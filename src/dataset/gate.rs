@@ -20,14 +20,14 @@ impl Gate {
     }
 
     /// Waits for room.
-    pub(super) fn enter(&self, bytes: u64) -> Pass<'_> {
+    pub(super) fn enter(&self, bytes: u64) -> Permit<'_> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let mut used = self
             .freed
             .wait_while(used, |used| !self.fits(*used, bytes))
             .unwrap_or_else(PoisonError::into_inner);
         *used = used.saturating_add(bytes);
-        Pass { gate: self, bytes }
+        Permit { gate: self, bytes }
     }
 
     fn fits(&self, used: u64, bytes: u64) -> bool {
@@ -36,12 +36,12 @@ impl Gate {
 }
 
 /// Room inside the gate, given back when dropped.
-pub(super) struct Pass<'a> {
+pub(super) struct Permit<'a> {
     gate: &'a Gate,
     bytes: u64,
 }
 
-impl Pass<'_> {
+impl Permit<'_> {
     /// Takes more room if there is some now. It never waits: two passes waiting for each other would wait for ever.
     pub(super) fn try_grow(&mut self, more_bytes: u64) -> bool {
         let mut used = self
@@ -61,7 +61,7 @@ impl Pass<'_> {
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let mut used = self
             .gate

@@ -9,7 +9,7 @@ use crate::error::{Error, Notice, Result};
 /// Where training takes its pixels from. What a step gets depends on its number alone, so that a run can be interrupted
 /// anywhere and repeats.
 pub trait BatchSource: Send + Sync {
-    /// The pixels of a step, `batch × side × side × 4`, as in [`super::Window`].
+    /// The pixels of a step, `batch × side × side × 4`, as in [`super::PixelWindow`].
     ///
     /// # Errors
     /// `NoPictures` where nothing can be read any more.
@@ -141,7 +141,7 @@ impl BatchSource for Mixture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{CropsConfig, Source};
+    use crate::dataset::{CropSource, CropsConfig};
 
     /// A folder's crops: `count` plain pictures of one grey level.
     fn plain(folder: &std::path::Path, level: u8, count: u8) -> Crops {
@@ -152,7 +152,7 @@ mod tests {
                     .save(&path)
                     .unwrap();
                 let bytes = std::fs::read(&path).unwrap();
-                Source {
+                CropSource {
                     path,
                     content_hash: *blake3::hash(&bytes).as_bytes(),
                     width: 40,

@@ -9,6 +9,10 @@
 //! - [`sample`]: deterministic augmented crops as the codec wants them.
 //!
 //! Nothing here knows a model, a project file or a window.
+//!
+//! # Limitations
+//! Camera raw, video and vector files are not read. Training and thumbnails see 8 bits a channel. A picture larger than the limits is refused, never shrunk
+//! on the way in.
 
 pub mod analysis;
 mod colour;
@@ -38,7 +42,7 @@ pub use known::{ANALYSIS_VERSION, KnownFile, KnownFiles, KnownFlag};
 pub use mixture::{BatchSource, Mixture};
 pub use near::NearIndex;
 pub use readers::{readable, readable_endings};
-pub use sample::{Augment, Crops, CropsConfig, Source, Window};
+pub use sample::{Augment, CropSource, Crops, CropsConfig, PixelWindow};
 pub use scan::{
     ImportOptions, ImportReport, Picture, Scanned, Unchanged, find_pictures, scan, scan_again,
 };

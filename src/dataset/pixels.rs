@@ -185,7 +185,7 @@ pub struct View {
 }
 
 /// Where the window is written: an area of a tensor.
-pub struct Target<'a> {
+pub struct TensorArea<'a> {
     /// NHWC values of the whole tensor.
     pub values: &'a mut [f32],
     /// Width of the whole tensor, px.
@@ -234,7 +234,7 @@ fn taps(origin: f64, step: f64, is_flipped: bool, target: usize, source: usize) 
 }
 
 /// Resamples a window into a tensor: NHWC `f32`, premultiplied, −1..1.
-pub fn write_view(source: &Premultiplied, view: &View, target: &mut Target<'_>) {
+pub fn write_view(source: &Premultiplied, view: &View, target: &mut TensorArea<'_>) {
     let (width, height) = (source.width as usize, source.height as usize);
     let is_integral = view.step == 1.0 && view.x.fract() == 0.0 && view.y.fract() == 0.0;
     if is_integral {
@@ -280,7 +280,7 @@ pub fn write_view(source: &Premultiplied, view: &View, target: &mut Target<'_>) 
     }
 }
 
-fn copy_view(source: &Premultiplied, view: &View, target: &mut Target<'_>) {
+fn copy_view(source: &Premultiplied, view: &View, target: &mut TensorArea<'_>) {
     let clamp = |v: i64, side: u32| v.clamp(0, i64::from(side) - 1) as usize;
     let (x0, y0) = (view.x as i64, view.y as i64);
     let unit = &*TO_UNIT;
@@ -370,7 +370,7 @@ mod tests {
 
     fn view(source: &Premultiplied, view: &View, side: usize) -> Vec<f32> {
         let mut values = vec![f32::NAN; side * side * 4];
-        let mut target = Target {
+        let mut target = TensorArea {
             values: &mut values,
             stride_px: side,
             x: 0,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decode::{self, Limits, decode_bytes, probe_bytes};
 use super::gate::Gate;
-use super::pixels::{Premultiplied, Target, View, fit, write_view};
+use super::pixels::{Premultiplied, TensorArea, View, fit, write_view};
 use crate::error::{Error, Kind, Notice, Result};
 
 /// Sides of working copies that are tried, px, largest first.
@@ -24,7 +24,7 @@ const MAX_FAILURES: usize = 64;
 
 /// A picture to train on or to evaluate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct CropSource {
     pub path: PathBuf,
     /// BLAKE3 of the file when it was imported; a file that changed since is used, with a warning.
     pub content_hash: [u8; 32],
@@ -95,7 +95,7 @@ impl Default for CropsConfig {
 
 /// A rectangle of pixels for the codec.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Window {
+pub struct PixelWindow {
     /// Multiples of 16, px.
     pub width: usize,
     pub height: usize,
@@ -105,7 +105,7 @@ pub struct Window {
 
 /// Gives crops and evaluation windows of a list of pictures.
 pub struct Crops {
-    sources: Vec<Source>,
+    sources: Vec<CropSource>,
     config: CropsConfig,
     working_side_px: u32,
     /// Pictures that fit into a cell, by the cell's side: they share a crop.
@@ -134,7 +134,7 @@ impl Crops {
     ///
     /// # Errors
     /// `NoPictures` for an empty list, `Usage` for a side that is no multiple of 16, or zero.
-    pub fn new(sources: Vec<Source>, config: CropsConfig) -> Result<Self> {
+    pub fn new(sources: Vec<CropSource>, config: CropsConfig) -> Result<Self> {
         if sources.is_empty() {
             return Err(no_pictures("the list is empty"));
         }
@@ -176,7 +176,7 @@ impl Crops {
         })
     }
 
-    pub fn sources(&self) -> &[Source] {
+    pub fn sources(&self) -> &[CropSource] {
         &self.sources
     }
 
@@ -190,7 +190,7 @@ impl Crops {
         std::mem::take(&mut lock(&self.warnings).pending)
     }
 
-    /// One crop: `side × side × 4` values as in [`Window`].
+    /// One crop: `side × side × 4` values as in [`PixelWindow`].
     ///
     /// A picture that cannot be read any more is replaced by the next one, with a warning.
     ///
@@ -237,7 +237,7 @@ impl Crops {
     ///
     /// # Errors
     /// What reading the file returns; `Usage` for an index beyond the list.
-    pub fn centre(&self, index: usize, max_side_px: u32) -> Result<Window> {
+    pub fn centre(&self, index: usize, max_side_px: u32) -> Result<PixelWindow> {
         self.check_index(index)?;
         let picture = self.load(index)?;
         let cut = |side: u32| (side.min(max_side_px) / 16 * 16).max(16);
@@ -251,7 +251,7 @@ impl Crops {
             is_flipped_x: false,
             is_flipped_y: false,
         };
-        let mut target = Target {
+        let mut target = TensorArea {
             values: &mut values,
             stride_px: width as usize,
             x: 0,
@@ -260,7 +260,7 @@ impl Crops {
             height: height as usize,
         };
         write_view(&picture, &view, &mut target);
-        Ok(Window {
+        Ok(PixelWindow {
             width: width as usize,
             height: height as usize,
             values,
@@ -303,7 +303,7 @@ impl Crops {
                 _ => index,
             };
             let picture = self.load_or_next(index)?;
-            let mut target = Target {
+            let mut target = TensorArea {
                 values: &mut *out,
                 stride_px: side as usize,
                 x: (i % cells * cell) as usize,
@@ -483,7 +483,7 @@ fn no_pictures(why: &str) -> Error {
     )
 }
 
-fn largest_working_side(sources: &[Source], cache_bytes: u64) -> u32 {
+fn largest_working_side(sources: &[CropSource], cache_bytes: u64) -> u32 {
     let bytes_at = |side: u32| -> u64 {
         sources
             .iter()

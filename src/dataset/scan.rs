@@ -242,7 +242,7 @@ pub fn scan_again(
                 while let Some((index, found)) = queue.take() {
                     // A worker that died without an answer would be waited for for ever.
                     let outcome = catch_unwind(AssertUnwindSafe(|| look_at(found, options, &gate)))
-                        .unwrap_or_else(|p| Outcome::Rejected(defect(found, p.as_ref())));
+                        .unwrap_or_else(|p| Looked::Rejected(defect(found, p.as_ref())));
                     queue.give(index, outcome);
                 }
             };
@@ -278,7 +278,7 @@ pub fn scan_again(
                 }
             };
             match outcome {
-                Outcome::Picture(mut picture) => {
+                Looked::Picture(mut picture) => {
                     copies.flag(&mut picture);
                     for warning in &picture.warnings {
                         observer.warning(warning.clone());
@@ -286,8 +286,8 @@ pub fn scan_again(
                     report.count(picture.flags.iter().map(Flag::name));
                     sink(Scanned::Picture(picture))?;
                 }
-                Outcome::Skipped(notice) => report.skip(notice),
-                Outcome::Rejected(notice) => {
+                Looked::Skipped(notice) => report.skip(notice),
+                Looked::Rejected(notice) => {
                     observer.warning(notice.clone());
                     report.rejected.push(notice);
                 }
@@ -380,7 +380,7 @@ pub fn find_pictures(folder: &Path, observer: &dyn Observer) -> Result<Vec<PathB
         .collect())
 }
 
-enum Outcome {
+enum Looked {
     Picture(Box<Picture>),
     Skipped(Notice),
     Rejected(Notice),
@@ -398,7 +398,7 @@ struct Queue<'a> {
 struct QueueState {
     next_file: usize,
     next_outcome: usize,
-    waiting: BTreeMap<usize, Outcome>,
+    waiting: BTreeMap<usize, Looked>,
 }
 
 impl<'a> Queue<'a> {
@@ -428,7 +428,7 @@ impl<'a> Queue<'a> {
         Some((index, found))
     }
 
-    fn give(&self, index: usize, outcome: Outcome) {
+    fn give(&self, index: usize, outcome: Looked) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.waiting.insert(index, outcome);
         drop(state);
@@ -436,7 +436,7 @@ impl<'a> Queue<'a> {
     }
 
     /// The next outcome in order, or `None` after waiting `at_most`.
-    fn next(&self, at_most: Duration) -> Option<Outcome> {
+    fn next(&self, at_most: Duration) -> Option<Looked> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut state, _) = self
             .changed
@@ -482,15 +482,15 @@ fn looks_like_a_picture(path: &Path) -> bool {
         .is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
 }
 
-fn look_at(found: &Found, options: &ImportOptions, gate: &Gate) -> Outcome {
+fn look_at(found: &Found, options: &ImportOptions, gate: &Gate) -> Looked {
     match read_start(&found.path) {
-        Err(error) => return Outcome::Rejected(*error.notice),
+        Err(error) => return Looked::Rejected(*error.notice),
         Ok(start) => {
             let error = match sniff(&start) {
                 Content::Picture(_) => None,
                 Content::OtherPicture(format) if format == Format::SVG => {
                     let why = "SVG files are drawings without pixels";
-                    return Outcome::Skipped(Notice::new("skipped", why, "").at(&found.path));
+                    return Looked::Skipped(Notice::new("skipped", why, "").at(&found.path));
                 }
                 Content::OtherPicture(format) => Some(other_picture(format)),
                 Content::Other(what) => Some(not_a_picture(what)),
@@ -501,9 +501,9 @@ fn look_at(found: &Found, options: &ImportOptions, gate: &Gate) -> Outcome {
                     || matches!(sniff(&start), Content::OtherPicture(_));
                 let notice = error.notice.at(&found.path);
                 return if is_expected {
-                    Outcome::Rejected(notice)
+                    Looked::Rejected(notice)
                 } else {
-                    Outcome::Skipped(Notice {
+                    Looked::Skipped(Notice {
                         what: "skipped".to_owned(),
                         ..notice
                     })
@@ -512,8 +512,8 @@ fn look_at(found: &Found, options: &ImportOptions, gate: &Gate) -> Outcome {
         }
     }
     match read_picture(found, options, gate) {
-        Ok(picture) => Outcome::Picture(Box::new(picture)),
-        Err(error) => Outcome::Rejected(error.notice.at(&found.path)),
+        Ok(picture) => Looked::Picture(Box::new(picture)),
+        Err(error) => Looked::Rejected(error.notice.at(&found.path)),
     }
 }
 

@@ -1,5 +1,8 @@
 //! A picture being edited, as pure data: source pixels, code grids as encoded and as edited,
 //! strokes with unlimited undo, brushes and edit scripts. Nothing here touches a model or a disk.
+//!
+//! # Limitations
+//! Cells do not move: a document of another size or scale is a new document. Pixels are not painted, only codes.
 
 mod alphabet;
 mod edit;

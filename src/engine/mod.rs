@@ -1,4 +1,7 @@
 //! Jobs, events, cancellation, lanes and devices: all that runs behind the window and the command line.
+//!
+//! # Limitations
+//! One process, one machine. Jobs are not taken up again after the program has ended, but for fine-tunes, which the project keeps.
 
 pub mod device;
 mod jobs;

@@ -1,5 +1,8 @@
 //! Pictures on their way out: PNG that restores its document, lossless WebP, contact sheets,
 //! provenance metadata, and files that appear whole or not at all.
+//!
+//! # Limitations
+//! sRGB alone. Codes are kept in PNG only; a WebP or a sheet is pixels and nothing else.
 
 mod animation;
 mod png;

@@ -12,7 +12,7 @@ use super::layers::Block;
 use super::pool::Buffer;
 use super::product::{Left, PANEL, Packed, ROWS, outer_panel, product_panel, row_stride};
 use super::ranges;
-use super::shape::Pass;
+use super::shape::Upstream;
 use super::simd::{dispatch, dot, gelu_with_slope};
 
 /// Parts that sum the convolution kernel's gradient for themselves.
@@ -24,8 +24,8 @@ const LINE: usize = 16;
 const POSITIONS_PER_CHANNEL: usize = 6;
 
 /// The gradient of the input goes to `dx`, where it is wanted.
-pub(super) fn backward(block: &Block, pass: Pass<'_>, dx: Option<&mut [f32]>) -> Result<()> {
-    let Pass { x, extent, dy, .. } = pass;
+pub(super) fn backward(block: &Block, pass: Upstream<'_>, dx: Option<&mut [f32]>) -> Result<()> {
+    let Upstream { x, extent, dy, .. } = pass;
     let weights = &Weights::new(block)?;
     let channels = extent.channels;
     let positions = extent.positions();

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::host::{self, HostRef, argument};
 use super::layers::{Chain, Layer, Padding, takes_second};
 use super::pool::Buffer;
-use super::shape::{Extent, Pass};
+use super::shape::{Extent, Upstream};
 use super::shuffle::Direction;
 use super::{block, cuda, linear, norm, plain, shuffle};
 
@@ -199,11 +199,11 @@ impl Layer {
     /// Parameters' gradients go to their slots, the argument's to `dx` where it is wanted.
     fn backward(
         &self,
-        pass: Pass<'_>,
+        pass: Upstream<'_>,
         mut second: Second<'_>,
         dx: Option<&mut [f32]>,
     ) -> Result<()> {
-        let Pass { x, extent, dy, .. } = pass;
+        let Upstream { x, extent, dy, .. } = pass;
         match (self, dx) {
             (Self::SpaceToDepth(factor), Some(dx)) => {
                 let from = shuffle::result(Direction::SpaceToDepth, *factor, extent)?;
@@ -385,7 +385,7 @@ impl CustomOp3 for ChainOp {
             let mut dx = is_wanted.then(|| result_buffer(kept.extent.len(), index == 0));
             let input = if index == 0 { &*values } else { &[] };
             layer.backward(
-                Pass {
+                Upstream {
                     x: kept.input.as_deref().unwrap_or(input),
                     extent: kept.extent,
                     dy: dy.as_deref().unwrap_or(&start),

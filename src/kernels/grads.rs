@@ -49,7 +49,7 @@ struct SlotState {
 
 /// Where kernels of an accelerator write a parameter's gradient.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Target {
+pub(super) struct GradTarget {
     pub view: View,
     /// Whether a part of this step's gradient is there already: add to it. Else overwrite all.
     pub accumulate: bool,
@@ -102,7 +102,7 @@ impl GradSlot {
         &self,
         shape: &Shape,
         make: impl FnOnce(&Shape) -> Result<Tensor>,
-    ) -> Result<Target> {
+    ) -> Result<GradTarget> {
         let mut slot = self.lock();
         let tensor = match slot.on_device.take() {
             Some(tensor) if tensor.shape() == shape => tensor,
@@ -113,7 +113,7 @@ impl GradSlot {
         };
         let view = cuda::view(&tensor)?;
         slot.on_device = Some(tensor);
-        Ok(Target {
+        Ok(GradTarget {
             view,
             accumulate: std::mem::replace(&mut slot.written, true),
         })

@@ -2,6 +2,9 @@
 //!
 //! [`plain`] holds each operator as a composition of candle's own, which runs and differentiates on every
 //! device; the fused CPU versions are tested against it.
+//!
+//! # Limitations
+//! `f32` alone. Only what the codec's layers need: 3 × 3 depthwise is the one convolution, RMS the one norm.
 
 pub mod adamw;
 mod block;

@@ -55,7 +55,7 @@ impl Extent {
 
 /// What one layer's backward pass starts from.
 #[derive(Clone, Copy)]
-pub(super) struct Pass<'a> {
+pub(super) struct Upstream<'a> {
     /// The layer's argument; empty where [`super::Layer::needs_input`] says so.
     pub x: &'a [f32],
     pub extent: Extent,

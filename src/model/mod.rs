@@ -7,6 +7,9 @@
 //! gives the same bytes.
 //!
 //! Nothing here knows a network: weights are numbers with names and shapes.
+//!
+//! # Limitations
+//! No other container is read, and nothing is converted between kinds.
 
 pub(crate) mod container;
 

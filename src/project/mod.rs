@@ -9,6 +9,10 @@
 //!   against its hash, and nothing in it names a place to write to.
 //!
 //! Weights and settings are bytes and JSON here; this module knows no model.
+//!
+//! # Limitations
+//! One process at a time writes a project. Pictures stay where they are: the file has their paths, hashes, thumbnails and codes, and
+//! the bytes only of pictures that were opened for editing.
 
 mod blobs;
 mod check;

@@ -7,6 +7,10 @@
 //!
 //! Only integers and code vectors are known here; pixels, models and files are their callers'. The same request gives
 //! the same result on any number of threads.
+//!
+//! # Limitations
+//! Whole cells alone are placed, on the raster of 16 px. Memory grows with the sources' cells; nothing is kept from one request to the
+//! next.
 
 mod bank;
 mod detail;

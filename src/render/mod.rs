@@ -1,5 +1,8 @@
 //! The canvas on the screen: textures of the picture, drawn by a shader, or by plain textures where the
 //! window has no wgpu renderer.
+//!
+//! # Limitations
+//! A picture larger than the graphics card's largest texture is shown in parts, not smaller.
 
 mod gpu;
 mod overlay;

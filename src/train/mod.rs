@@ -1,6 +1,10 @@
 //! Training a codec: [`Run`] is the loop, [`TrainConfig`] every number it depends on, [`TrainSink`] what it tells.
 //!
 //! Nothing here knows a project, a job or a window: models and states are bytes that the sink keeps.
+//!
+//! # Limitations
+//! One process; several would meet in [`run::sync`]. A run is repeated bit for bit on the same kind of device and build, not between
+//! them.
 
 pub mod base;
 pub mod loss;

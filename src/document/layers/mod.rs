@@ -3,6 +3,10 @@
 //! A layer is a sparse set of codes per level. A cell of the picture has the code of the topmost shown layer
 //! that has one there, and the code as encoded where none has. Nothing a layer does touches what is below it.
 //! A detail cell can carry a [`Coordinate`]; painting it, or the structure over it, takes that away.
+//!
+//! # Limitations
+//! Layers hold codes and have no pixels of their own: where two change the same cell in full strength, the upper one wins, as nothing
+//! of the lower one is left to blend with.
 
 use std::ops::Range;
 

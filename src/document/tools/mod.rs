@@ -2,6 +2,10 @@
 //!
 //! Every change goes through an [`Easel`]: the document with its open transaction, the selection that
 //! restricts it, and what is known of the codes. Positions are canvas pixels.
+//!
+//! # Limitations
+//! A tool works on whole cells, 4 or 16 px; what is smaller is left to programs that paint pixels. Pressure changes what a brush says
+//! it changes, and not every system tells it.
 
 mod area;
 pub(crate) mod block;

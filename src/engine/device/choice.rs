@@ -9,7 +9,7 @@ use std::str::FromStr;
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::device::precision::Wish;
+use crate::engine::device::precision::PrecisionRequest;
 use crate::engine::device::selftest::{SelfTestReport, self_test, self_test_reduced};
 use crate::engine::device::verdicts::Verdicts;
 use crate::error::{Error, Kind, Result, candle_words};
@@ -159,7 +159,7 @@ fn with_operators(mut device: ChosenDevice) -> ChosenDevice {
 
 /// Lets training on `chosen` compute with reduced precision until what it gives is dropped: on CUDA, where a self-test of its own,
 /// once by each version, found training to stay right with it.
-pub(crate) fn reduced_precision(chosen: &ChosenDevice) -> Option<Wish> {
+pub(crate) fn reduced_precision(chosen: &ChosenDevice) -> Option<PrecisionRequest> {
     if !chosen.device.is_cuda() {
         return None;
     }
@@ -169,7 +169,7 @@ pub(crate) fn reduced_precision(chosen: &ChosenDevice) -> Option<Wish> {
     };
     let judge = |device: &ChosenDevice| verdict(self_test_reduced(device, &()));
     match VERDICTS.check(reduced, judge) {
-        Ok(_) => Some(Wish::fast()),
+        Ok(_) => Some(PrecisionRequest::fast()),
         Err(why) => {
             log::warn!("training keeps full precision: {why}");
             None

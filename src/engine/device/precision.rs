@@ -9,19 +9,19 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::cuda::set_gemm_reduced_precision_f32;
 
 /// Who wants fast products, and who must have exact ones.
-struct Wishes {
+struct Precision {
     fast: usize,
     exact: usize,
 }
 
-static WISHES: Mutex<Wishes> = Mutex::new(Wishes { fast: 0, exact: 0 });
+static PRECISION: Mutex<Precision> = Mutex::new(Precision { fast: 0, exact: 0 });
 
-/// A wish that holds until it is dropped. Exact products go before fast ones.
-pub(crate) struct Wish {
+/// What is asked for; it holds until it is dropped. Exact products go before fast ones.
+pub(crate) struct PrecisionRequest {
     is_fast: bool,
 }
 
-impl Wish {
+impl PrecisionRequest {
     pub fn fast() -> Self {
         Self::new(true)
     }
@@ -36,23 +36,23 @@ impl Wish {
     }
 }
 
-impl Drop for Wish {
+impl Drop for PrecisionRequest {
     fn drop(&mut self) {
         change(self.is_fast, |count| *count -= 1);
     }
 }
 
 fn change(is_fast: bool, by: impl Fn(&mut usize)) {
-    let mut wishes = WISHES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut precision = PRECISION.lock().unwrap_or_else(PoisonError::into_inner);
     by(if is_fast {
-        &mut wishes.fast
+        &mut precision.fast
     } else {
-        &mut wishes.exact
+        &mut precision.exact
     });
-    set_gemm_reduced_precision_f32(wishes.are_fast());
+    set_gemm_reduced_precision_f32(precision.are_fast());
 }
 
-impl Wishes {
+impl Precision {
     fn are_fast(&self) -> bool {
         self.fast > 0 && self.exact == 0
     }
@@ -64,11 +64,11 @@ mod tests {
 
     #[test]
     fn exact_products_go_before_fast_ones() {
-        let are_fast = || WISHES.lock().unwrap().are_fast();
-        let first = Wish::fast();
-        let second = Wish::fast();
+        let are_fast = || PRECISION.lock().unwrap().are_fast();
+        let first = PrecisionRequest::fast();
+        let second = PrecisionRequest::fast();
         assert!(are_fast());
-        let exact = Wish::exact();
+        let exact = PrecisionRequest::exact();
         assert!(!are_fast());
         drop(first);
         drop(exact);

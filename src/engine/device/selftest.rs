@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{Codec, CodecConfig, DetailDropout, DetailMask, TrainForward, TrainOptions};
 use crate::engine::device::choice::ChosenDevice;
-use crate::engine::device::precision::Wish;
+use crate::engine::device::precision::PrecisionRequest;
 use crate::engine::lanes::worker::from_panic;
 use crate::engine::models::loading::ModelSource;
 use crate::error::{Error, Kind, Result};
@@ -140,7 +140,7 @@ const REDUCED_CHECKS: [Check; 3] = [
 /// # Errors
 /// `Cancelled`.
 pub fn self_test(chosen: &ChosenDevice, observer: &dyn Observer) -> Result<SelfTestReport> {
-    let _exact = Wish::exact();
+    let _exact = PrecisionRequest::exact();
     run(&CHECKS, chosen, observer)
 }
 
@@ -152,7 +152,7 @@ pub(crate) fn self_test_reduced(
     chosen: &ChosenDevice,
     observer: &dyn Observer,
 ) -> Result<SelfTestReport> {
-    let _fast = Wish::fast();
+    let _fast = PrecisionRequest::fast();
     run(&REDUCED_CHECKS, chosen, observer)
 }
 

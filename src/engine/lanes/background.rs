@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
     use crate::codec::{Codec, CodecConfig};
-    use crate::dataset::{BatchSource, Crops, Source};
+    use crate::dataset::{BatchSource, CropSource, Crops};
     use crate::error::{Notice, Result};
     use crate::train::{Budget, Checkpoint, Pictures, Run, TrainConfig, TrainSink};
 
@@ -110,7 +110,7 @@ mod tests {
         image::RgbImage::from_fn(48, 48, |x, y| image::Rgb([(x * 5) as u8, (y * 5) as u8, 9]))
             .save(&path)
             .unwrap();
-        let sources = vec![Source {
+        let sources = vec![CropSource {
             content_hash: *blake3::hash(&std::fs::read(&path).unwrap()).as_bytes(),
             path,
             width: 48,

@@ -97,7 +97,7 @@ pub enum DeskReply {
     Found(PathBuf),
 }
 
-type Errand = Box<dyn FnOnce() -> Result<()> + Send>;
+type Task = Box<dyn FnOnce() -> Result<()> + Send>;
 
 /// A handle to the thread. Dropping it ends the thread after the last write.
 pub struct Desk {
@@ -115,7 +115,7 @@ struct State {
     project: Option<Storage>,
     /// Counts projects, so that what was read from the one before is thrown away.
     turn: u64,
-    errands: VecDeque<Errand>,
+    tasks: VecDeque<Task>,
     wants_overview: bool,
     page: Option<PageRequest>,
     metrics: Option<RunId>,
@@ -133,7 +133,7 @@ struct State {
 type StrokesRequest = (DocumentId, u64, usize);
 
 enum Work {
-    Errand(Errand),
+    Task(Task),
     Overview(Storage),
     Page(Storage, PageRequest),
     Metrics(Storage, RunId),
@@ -168,7 +168,7 @@ impl Desk {
         let before = std::mem::replace(&mut state.project, project);
         state.turn += 1;
         // Closing a file is disk work.
-        state.errands.push_back(Box::new(move || {
+        state.tasks.push_back(Box::new(move || {
             drop(before);
             Ok(())
         }));
@@ -188,17 +188,15 @@ impl Desk {
     pub fn write(&self, work: impl FnOnce(&mut Project) -> Result<()> + Send + 'static) {
         let mut state = self.shared.state.lock();
         if let Some(project) = state.project.clone() {
-            state
-                .errands
-                .push_back(Box::new(move || project.call(work)));
+            state.tasks.push_back(Box::new(move || project.call(work)));
         }
         drop(state);
         self.shared.state.notify();
     }
 
     /// Any other short disk work, in its turn.
-    pub fn run(&self, errand: impl FnOnce() -> Result<()> + Send + 'static) {
-        self.shared.state.lock().errands.push_back(Box::new(errand));
+    pub fn run(&self, task: impl FnOnce() -> Result<()> + Send + 'static) {
+        self.shared.state.lock().tasks.push_back(Box::new(task));
         self.shared.state.notify();
     }
 
@@ -277,7 +275,7 @@ impl Desk {
 
     /// Whether every write asked for so far has been made.
     pub fn is_settled(&self) -> bool {
-        self.shared.state.lock().errands.is_empty()
+        self.shared.state.lock().tasks.is_empty()
     }
 }
 
@@ -309,7 +307,7 @@ impl Shared {
 
 fn lane(shared: &Shared) {
     while let Some((turn, work)) = next(shared) {
-        let is_errand = matches!(work, Work::Errand(_));
+        let is_task = matches!(work, Work::Task(_));
         let done = catch_unwind(AssertUnwindSafe(|| perform(work)))
             .unwrap_or_else(|panic| Err(from_panic(panic.as_ref())));
         match done {
@@ -317,8 +315,8 @@ fn lane(shared: &Shared) {
             Ok(None) => {}
             Err(error) => shared.reply(turn, DeskReply::Failed(*error.notice)),
         }
-        if is_errand {
-            shared.state.lock().errands.pop_front();
+        if is_task {
+            shared.state.lock().tasks.pop_front();
             (shared.wake)();
         }
     }
@@ -329,10 +327,10 @@ fn next(shared: &Shared) -> Option<(u64, Work)> {
     let mut state = shared.state.lock();
     loop {
         let turn = state.turn;
-        if let Some(errand) = state.errands.front_mut() {
+        if let Some(task) = state.tasks.front_mut() {
             // Its place stays taken until it is done: `is_settled` must not say so earlier.
-            let errand = std::mem::replace(errand, Box::new(|| Ok(())));
-            return Some((turn, Work::Errand(errand)));
+            let task = std::mem::replace(task, Box::new(|| Ok(())));
+            return Some((turn, Work::Task(task)));
         }
         if state.is_closed {
             return None;
@@ -364,8 +362,8 @@ fn next(shared: &Shared) -> Option<(u64, Work)> {
 
 fn perform(work: Work) -> Result<Option<DeskReply>> {
     Ok(match work {
-        Work::Errand(errand) => {
-            errand()?;
+        Work::Task(task) => {
+            task()?;
             None
         }
         Work::Overview(project) => {

@@ -7,6 +7,10 @@
 //! Run on an H100 in November 2026; benches/README.md has the figures.
 //!
 //! The self-test checks every operator on each card; one that fails there runs as a composition ([`set_faulty`]).
+//!
+//! # Limitations
+//! One card. Kernels are compiled for compute capability 8.0 and translated by the driver for newer ones; older ones are refused. A
+//! step is launched kernel by kernel, not as a captured graph.
 
 mod adamw;
 mod block;

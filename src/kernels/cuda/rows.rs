@@ -4,7 +4,7 @@ use candle_core::Result;
 
 use super::machine::{Arg, Grid, Kernel, Machine, Memory, Product, THREADS, View, WARP, int};
 use super::view;
-use crate::kernels::grads::Target;
+use crate::kernels::grads::GradTarget;
 use crate::kernels::params::Param;
 
 /// Columns that a block of the kernels which sum over rows covers, as TILE in common.h.
@@ -194,7 +194,7 @@ impl Linear<'_> {
 }
 
 /// Where the gradient of `param` goes.
-pub(super) fn target(machine: &dyn Machine, param: &Param) -> Result<Target> {
+pub(super) fn target(machine: &dyn Machine, param: &Param) -> Result<GradTarget> {
     param.slot().target(param.var().shape(), |shape| {
         let memory = machine.alloc(shape.elem_count())?;
         machine.tensor(memory, shape)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::CodecConfig;
 use crate::dataset::decode::{Limits, probe_bytes};
-use crate::dataset::{BatchSource, Crops, CropsConfig, Mixture, Source};
+use crate::dataset::{BatchSource, CropSource, Crops, CropsConfig, Mixture};
 use crate::error::{Error, Kind, Notice, Result};
 use crate::progress::Observer;
 use crate::train::base::embedding::EmbeddingTraining;
@@ -253,12 +253,12 @@ impl Recipe {
     /// Crops of the groups in their shares. A group is its weight, its number in the recipe, and its pictures.
     fn mixture(
         &self,
-        groups: &[(f64, u64, Vec<Source>)],
+        groups: &[(f64, u64, Vec<CropSource>)],
         crop_px: u32,
         batch: u32,
         seed: u64,
     ) -> Result<Arc<dyn BatchSource>> {
-        let crops = |group: u64, sources: &[Source]| {
+        let crops = |group: u64, sources: &[CropSource]| {
             let config = CropsConfig {
                 side_px: crop_px,
                 batch_size: batch,
@@ -283,13 +283,13 @@ impl Recipe {
         root: &Path,
         lines: &[&'a Attribution],
         observer: &dyn Observer,
-    ) -> Vec<(&'a Attribution, Source)> {
+    ) -> Vec<(&'a Attribution, CropSource)> {
         let limits = Limits::default();
-        let read = |line: &Attribution| -> Result<Source> {
+        let read = |line: &Attribution| -> Result<CropSource> {
             let path = root.join(&line.file);
             let bytes = read_bounded(&path, limits.max_file_bytes)?;
             let header = probe_bytes(&bytes, &limits).map_err(|error| error.at(&path))?;
-            Ok(Source {
+            Ok(CropSource {
                 content_hash: *blake3::hash(&bytes).as_bytes(),
                 // As stored: turned or not, the longer side is the same, and only that is used here.
                 width: header.stored_width,
@@ -499,7 +499,7 @@ mod tests {
             assert_eq!(trained + held_out + excluded, 20);
             assert_eq!(*excluded, 2, "one origin of two pictures: {sizes:?}");
         }
-        let origin = |source: &Source| {
+        let origin = |source: &CropSource| {
             let number: u32 = source
                 .path
                 .file_stem()

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Codec, STRUCTURE_STRIDE_PX, pixels};
-use crate::dataset::Window;
+use crate::dataset::PixelWindow;
 use crate::error::Result;
 use crate::kernels::Padding;
 use crate::progress::Observer;
@@ -97,7 +97,7 @@ pub struct Scores {
 /// `NotFinite` where the model gives NaN; `Cancelled` when the observer asks to stop.
 pub fn evaluate(
     codec: &Codec,
-    windows: &[Window],
+    windows: &[PixelWindow],
     previews: usize,
     observer: &dyn Observer,
 ) -> Result<Scores> {

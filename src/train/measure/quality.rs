@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::pixels::from_rgba8;
 use crate::codec::{Codec, PictureCodes, STRUCTURE_STRIDE_PX};
-use crate::dataset::{Limits, Window, decode_file};
+use crate::dataset::{Limits, PixelWindow, decode_file};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::Padding;
 use crate::progress::Observer;
@@ -194,9 +194,9 @@ fn sample_indices(count: usize, wanted: usize) -> Vec<usize> {
 }
 
 impl Pixels {
-    fn window(&self) -> Window {
+    fn window(&self) -> PixelWindow {
         let (pixels, _) = self.rgba.as_chunks::<4>();
-        Window {
+        PixelWindow {
             width: self.width,
             height: self.height,
             values: pixels.iter().flat_map(|&pixel| from_rgba8(pixel)).collect(),

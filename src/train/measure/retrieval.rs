@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Codec, STRUCTURE_STRIDE_PX};
-use crate::dataset::Window;
+use crate::dataset::PixelWindow;
 use crate::error::Result;
 use crate::kernels::Padding;
 use crate::train::measure::metrics::over_grey;
@@ -44,7 +44,7 @@ struct Sides {
 impl Retrieval {
     /// Takes the left and the right half of `window` in, a part of the picture with number `picture`. One that is too narrow or low for
     /// the encoder is left out.
-    pub fn add(&mut self, codec: &Codec, picture: usize, window: &Window) -> Result<()> {
+    pub fn add(&mut self, codec: &Codec, picture: usize, window: &PixelWindow) -> Result<()> {
         let whole_cells = |px: usize| px / STRUCTURE_STRIDE_PX * STRUCTURE_STRIDE_PX;
         let (width, height) = (whole_cells(window.width / 2), whole_cells(window.height));
         if width == 0 || height == 0 {
@@ -145,8 +145,8 @@ mod tests {
     use super::*;
     use crate::codec::CodecConfig;
 
-    fn plain(shade: f32) -> Window {
-        Window {
+    fn plain(shade: f32) -> PixelWindow {
+        PixelWindow {
             width: 64,
             height: 32,
             values: [shade, -shade, shade * 0.5, 1.0].repeat(64 * 32),

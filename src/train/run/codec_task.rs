@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::codec::checkpoint::Precision;
 use crate::codec::{CodebookSums, Codec, CodecConfig, DetailMask, LevelForward, TrainOptions};
-use crate::dataset::{BatchSource, CropsConfig, Window};
+use crate::dataset::{BatchSource, CropsConfig, PixelWindow};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::{AdamW, Grads, Padding, read_scalars};
 use crate::train::loss::contrast::{TEMPERATURE, second_view};
@@ -293,7 +293,11 @@ impl Task for CodecTask {
         Ok(codec)
     }
 
-    fn evaluate(&self, model: &Codec, held_out: &[Window]) -> Result<(Evaluation, Vec<Preview>)> {
+    fn evaluate(
+        &self,
+        model: &Codec,
+        held_out: &[PixelWindow],
+    ) -> Result<(Evaluation, Vec<Preview>)> {
         let scores = evaluate(model, held_out, self.config.evaluation.previews, &())?;
         Ok((scores.evaluation, scores.previews))
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
-use crate::dataset::{BatchSource, CropsConfig, Window};
+use crate::dataset::{BatchSource, CropsConfig, PixelWindow};
 use crate::error::Result;
 use crate::train::measure::evaluate::Preview;
 use crate::train::run::config::{EarlyStop, EvaluationConfig};
@@ -79,7 +79,7 @@ pub trait Task: Sized {
     fn evaluate(
         &self,
         model: &Self::Model,
-        held_out: &[Window],
+        held_out: &[PixelWindow],
     ) -> Result<(Self::Evaluation, Vec<Preview>)>;
 
     /// A model as a file.
@@ -173,7 +173,7 @@ pub struct StepInput {
     pub rate_factor: f64,
     /// False before [`Task::begin`] made what the model lacks.
     pub has_begun: bool,
-    /// `batch × side × side × 4`, as in [`Window`].
+    /// `batch × side × side × 4`, as in [`PixelWindow`].
     pub pixels: Vec<f32>,
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use candle_core::Device;
 
 use crate::codec::Codec;
-use crate::dataset::{BatchSource, Crops, CropsConfig, Source, Window};
+use crate::dataset::{BatchSource, CropSource, Crops, CropsConfig, PixelWindow};
 use crate::error::{Error, Kind, Notice, Result};
 use crate::progress::{Observer, Stop};
 
@@ -26,8 +26,8 @@ const CHECKPOINT_PATIENCE: f64 = 1.5;
 /// The pictures of a run, split by the caller ([`crate::dataset::split_held_out`]).
 #[derive(Debug, Clone, Default)]
 pub struct Pictures {
-    pub train: Vec<Source>,
-    pub held_out: Vec<Source>,
+    pub train: Vec<CropSource>,
+    pub held_out: Vec<CropSource>,
     /// False where `held_out` repeats training pictures.
     pub is_separate: bool,
 }
@@ -237,7 +237,7 @@ impl<T: Task> Run<T> {
     fn first_look(
         &mut self,
         before: &T::Model,
-        held_out: &[Window],
+        held_out: &[PixelWindow],
         sink: &mut dyn TrainSink<T::Evaluation, T::Figures>,
     ) -> Result<()> {
         let (evaluation, previews) = self.task.evaluate(before, held_out)?;
@@ -251,7 +251,7 @@ impl<T: Task> Run<T> {
     }
 
     /// The windows that are scored. A picture that cannot be read any more is left out with a warning.
-    fn load_held_out(&self, observer: &dyn Observer) -> Result<Vec<Window>> {
+    fn load_held_out(&self, observer: &dyn Observer) -> Result<Vec<PixelWindow>> {
         let evaluation = self.task.config().pacing().evaluation;
         let sources = if self.pictures.held_out.is_empty() {
             &self.pictures.train
@@ -285,7 +285,7 @@ impl<T: Task> Run<T> {
 struct Round<'a, T: Task> {
     run: &'a mut Run<T>,
     source: &'a dyn BatchSource,
-    held_out: &'a [Window],
+    held_out: &'a [PixelWindow],
     sink: &'a mut dyn TrainSink<T::Evaluation, T::Figures>,
     observer: &'a dyn Observer,
     steps: Eta,
@@ -509,7 +509,7 @@ fn explain(step: u64, error: Error) -> Error {
     )
 }
 
-fn pictures_hash(sources: &[Source]) -> String {
+fn pictures_hash(sources: &[CropSource]) -> String {
     let mut hasher = blake3::Hasher::new();
     for source in sources {
         hasher.update(&source.content_hash);

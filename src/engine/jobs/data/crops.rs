@@ -1,7 +1,7 @@
 //! What fine-tuning does with one picture, to look at.
 
 use crate::codec::pixels;
-use crate::dataset::{Crops, Source};
+use crate::dataset::{CropSource, Crops};
 use crate::document::{Raster, Samples};
 use crate::engine::jobs::train::fine_tune::usable_pictures;
 use crate::engine::lanes::job::{Job, Lane};
@@ -58,7 +58,7 @@ impl Job for CropsJob {
             other => other?,
         };
         context.check()?;
-        let is_it = |source: &Source| source.path == row.path;
+        let is_it = |source: &CropSource| source.path == row.path;
         let place = usable.train.iter().position(is_it);
         let role = match place {
             Some(_) => PictureRole::Learning,
@@ -68,7 +68,7 @@ impl Job for CropsJob {
         // Small pictures share a crop with others, so that all of them are needed.
         let mut sources = usable.train;
         let index = place.unwrap_or_else(|| {
-            sources.push(Source {
+            sources.push(CropSource {
                 path: row.path.clone(),
                 content_hash: row.blake3.0,
                 width: row.width,

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::codec::checkpoint::FILE_KIND;
 use crate::codec::{Codec, CodecConfig};
-use crate::dataset::{Fingerprint, Source};
+use crate::dataset::{CropSource, Fingerprint};
 use crate::engine::device::choice::{DeviceChoice, open_device, reduced_precision};
 use crate::engine::jobs::data::import::for_each_picture;
 use crate::engine::lanes::background::in_background;
@@ -161,7 +161,7 @@ pub fn usable_pictures(project: &Storage) -> Result<Pictures> {
     for_each_picture(project, &PictureFilter::usable(), |row| {
         let print = row.phash.as_deref().and_then(Fingerprint::from_bytes);
         if let Some(print) = print {
-            let source = Source {
+            let source = CropSource {
                 path: row.path,
                 content_hash: row.blake3.0,
                 width: row.width,
@@ -173,7 +173,7 @@ pub fn usable_pictures(project: &Storage) -> Result<Pictures> {
     })?;
     // A run that goes on finds its pictures in the order it began with.
     found.sort_unstable_by(|(a, _), (b, _)| a.path.as_os_str().cmp(b.path.as_os_str()));
-    let (sources, prints): (Vec<Source>, Vec<_>) = found
+    let (sources, prints): (Vec<CropSource>, Vec<_>) = found
         .into_iter()
         .map(|(source, print)| {
             let print = (source.content_hash, print);

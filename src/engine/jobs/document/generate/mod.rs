@@ -2,6 +2,10 @@
 //!
 //! Each result is cells put onto a document: a blank canvas, a larger one around a picture, or the picture that is filled. What is
 //! written is what the canvas shows of that document, and a project keeps it as one stroke with its settings.
+//!
+//! # Limitations
+//! What is made are pieces of the sources: figures become collages, and a picture of which no part looks like another leaves little to
+//! make. Sources of less than 32 × 32 px are refused. Nothing knows what is shown.
 
 mod again;
 mod base;
