@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::App;
 use crate::app::command::{BrushCommand, Question, ToolCommand};
-use crate::app::state::{CodeMarks, Overlay, Paint, Severity, Tool, file_name};
+use crate::app::state::{CodeMarks, Existing, Overlay, Paint, Severity, Tool, file_name};
 use crate::document::tools::brushes::{
     BrushInk, BrushPack, MAX_BRUSHES, MAX_NAME_CHARS, PackFit, SavedBrush, count_text,
 };
@@ -53,7 +53,7 @@ impl App {
                     self.ask(Question::ExportBrushes { name });
                 }
             }
-            BrushCommand::ExportTo(path) => self.export_brushes(path)?,
+            BrushCommand::ExportTo(path, existing) => self.export_brushes(path, existing)?,
             BrushCommand::Import => self.ask(Question::ImportBrushes),
             BrushCommand::ImportFrom(path) => {
                 let job = ImportBrushesJob { path };
@@ -150,13 +150,20 @@ impl App {
         Ok(())
     }
 
-    fn export_brushes(&mut self, path: PathBuf) -> Result<()> {
+    fn export_brushes(&mut self, path: PathBuf, existing: Existing) -> Result<()> {
         let pack = BrushPack::new(self.state.session.brushes.clone(), &self.alphabet())?;
         let count = count_text(pack.brushes.len());
-        self.submit(ExportBrushesJob { pack, path }, move |app, file| {
-            let text = format!("Wrote {count} to {}.", file_name(&file));
-            app.state.notices.say(Severity::Success, text);
-        });
+        self.submit(
+            ExportBrushesJob {
+                pack,
+                path,
+                existing,
+            },
+            move |app, file| {
+                let text = format!("Wrote {count} to {}.", file_name(&file));
+                app.state.notices.say(Severity::Success, text);
+            },
+        );
         Ok(())
     }
 

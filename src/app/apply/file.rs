@@ -46,12 +46,19 @@ impl App {
                     self.ask(Question::SaveCopy { name });
                 }
             }
-            FileCommand::SaveCopyAs(to) => {
+            FileCommand::SaveCopyAs(to, existing) => {
                 if let Some(project) = self.storage() {
-                    self.submit(SaveCopyJob { project, to }, |app, file| {
-                        let text = format!("Saved a copy as {}.", file_name(&file));
-                        app.state.notices.say(Severity::Success, text);
-                    });
+                    self.submit(
+                        SaveCopyJob {
+                            project,
+                            to,
+                            existing,
+                        },
+                        |app, file| {
+                            let text = format!("Saved a copy as {}.", file_name(&file));
+                            app.state.notices.say(Severity::Success, text);
+                        },
+                    );
                 }
             }
             FileCommand::OpenFiles(paths) => self.open_files(paths),

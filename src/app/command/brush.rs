@@ -5,7 +5,7 @@ use lucide_icons::Icon;
 use super::group::CommandGroup;
 use super::place::Place;
 use super::spec::Spec;
-use crate::app::state::State;
+use crate::app::state::{Existing, State};
 use std::path::PathBuf;
 
 /// What can be done with named brushes. A number is a place in the project's list.
@@ -26,7 +26,7 @@ pub enum BrushCommand {
     #[strum(disabled)]
     Delete(usize),
     #[strum(disabled)]
-    ExportTo(PathBuf),
+    ExportTo(PathBuf, Existing),
     #[strum(disabled)]
     ImportFrom(PathBuf),
 }
@@ -61,7 +61,7 @@ impl CommandGroup for BrushCommand {
             Self::Use(_)
             | Self::Rename(..)
             | Self::Delete(_)
-            | Self::ExportTo(_)
+            | Self::ExportTo(..)
             | Self::ImportFrom(_) => return None,
         })
     }
@@ -75,7 +75,7 @@ impl CommandGroup for BrushCommand {
             | Self::Use(_)
             | Self::Rename(..)
             | Self::Delete(_)
-            | Self::ExportTo(_)
+            | Self::ExportTo(..)
             | Self::ImportFrom(_) => Place::Everywhere,
         }
     }

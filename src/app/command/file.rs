@@ -7,7 +7,7 @@ use super::group::CommandGroup;
 use super::place::Place;
 use super::question::Question;
 use super::spec::{Spec, ctrl, ctrl_shift};
-use crate::app::state::State;
+use crate::app::state::{Existing, State};
 use std::path::PathBuf;
 
 /// What can be done with projects and files.
@@ -27,7 +27,7 @@ pub enum FileCommand {
     CreateProjectAt(PathBuf),
     /// Writes a copy of the whole project to this file.
     #[strum(disabled)]
-    SaveCopyAs(PathBuf),
+    SaveCopyAs(PathBuf, Existing),
     /// Opens a path that was typed; the field stays until something is found there.
     #[strum(disabled)]
     OpenTyped(PathBuf),
@@ -89,7 +89,7 @@ impl CommandGroup for FileCommand {
             .with_keys(ctrl_shift(Key::S)),
             Self::OpenProjectAt(_)
             | Self::CreateProjectAt(_)
-            | Self::SaveCopyAs(_)
+            | Self::SaveCopyAs(..)
             | Self::OpenTyped(_)
             | Self::OpenFiles(_)
             | Self::OpenSample(_)
@@ -111,7 +111,7 @@ impl CommandGroup for FileCommand {
             | Self::Save
             | Self::OpenProjectAt(_)
             | Self::CreateProjectAt(_)
-            | Self::SaveCopyAs(_)
+            | Self::SaveCopyAs(..)
             | Self::OpenTyped(_)
             | Self::OpenFiles(_)
             | Self::OpenSample(_)

@@ -12,7 +12,7 @@ use crate::app::command::{
 use crate::app::state::SessionId;
 use crate::dataset::readable_endings;
 use crate::document::tools::brushes::PACK_EXTENSION;
-use crate::engine::Wake;
+use crate::engine::{Existing, Wake};
 use crate::error::{Error, Result};
 use crate::project::EXTENSION;
 
@@ -103,25 +103,32 @@ fn command_for(question: &Question, paths: Vec<PathBuf>) -> Option<Command> {
             DatasetCommand::Import(paths).into()
         }
         Question::OpenProject => FileCommand::OpenProjectAt(first).into(),
-        Question::NewProject => {
-            FileCommand::CreateProjectAt(with_extension(first, EXTENSION)).into()
-        }
+        Question::NewProject => FileCommand::CreateProjectAt(named(first, EXTENSION).0).into(),
         Question::SaveCopy { .. } => {
-            FileCommand::SaveCopyAs(with_extension(first, EXTENSION)).into()
+            let (path, existing) = named(first, EXTENSION);
+            FileCommand::SaveCopyAs(path, existing).into()
         }
         Question::ExportFolder => ExportCommand::SetFolder(first).into(),
         Question::ImportBrushes => BrushCommand::ImportFrom(first).into(),
         Question::ExportBrushes { .. } => {
-            BrushCommand::ExportTo(with_extension(first, PACK_EXTENSION)).into()
+            let (path, existing) = named(first, PACK_EXTENSION);
+            BrushCommand::ExportTo(path, existing).into()
         }
     })
 }
 
-fn with_extension(mut path: PathBuf, extension: &str) -> PathBuf {
-    if path.extension().is_none() {
-        path.set_extension(extension);
+/// The file that an answer names, with the ending that its kind has. The dialog has asked before replacing the file that it
+/// gave; one of another name nobody was asked about, so that it stays.
+fn named(answer: PathBuf, extension: &str) -> (PathBuf, Existing) {
+    let has_it = (answer.extension()).is_some_and(|own| own.eq_ignore_ascii_case(extension));
+    if has_it {
+        return (answer, Existing::Replace);
     }
-    path
+    // Added, not put in place of another one: the end of "Castle v1.2" is no ending.
+    let mut name = answer.into_os_string();
+    name.push(".");
+    name.push(extension);
+    (name.into(), Existing::Refuse)
 }
 
 /// The system's own dialogs.
@@ -203,4 +210,45 @@ pub fn system_picker() -> Picker {
             }
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_the_dialog_did_not_ask_about_is_not_replaced() {
+        let replaces = |name: &str| named(name.into(), EXTENSION);
+        for name in ["/a/backup.tessera", "/a/backup.TESSERA", "b.x.tessera"] {
+            assert_eq!(replaces(name), (name.into(), Existing::Replace));
+        }
+        for (given, file) in [
+            ("/a/backup", "/a/backup.tessera"),
+            ("/a/Castle v1.2", "/a/Castle v1.2.tessera"),
+            ("/a.tessera/b", "/a.tessera/b.tessera"),
+            ("/a/.tessera", "/a/.tessera.tessera"),
+            ("/a/b.", "/a/b..tessera"),
+        ] {
+            assert_eq!(replaces(given), (file.into(), Existing::Refuse));
+        }
+    }
+
+    #[test]
+    fn every_answer_that_gets_an_ending_is_such_a_file() {
+        let name = String::new;
+        let answer = |question| command_for(&question, vec!["/a/x.y".into()]).unwrap();
+        assert_eq!(
+            answer(Question::SaveCopy { name: name() }),
+            FileCommand::SaveCopyAs("/a/x.y.tessera".into(), Existing::Refuse).into()
+        );
+        assert_eq!(
+            answer(Question::ExportBrushes { name: name() }),
+            BrushCommand::ExportTo(format!("/a/x.y.{PACK_EXTENSION}").into(), Existing::Refuse)
+                .into()
+        );
+        assert_eq!(
+            answer(Question::NewProject),
+            FileCommand::CreateProjectAt("/a/x.y.tessera".into()).into()
+        );
+    }
 }

@@ -12,6 +12,7 @@ use crate::engine::models::loading::{CheckpointChoice, Model, ModelSource};
 use crate::engine::pictures::documents::{self, Opened};
 use crate::engine::pictures::read;
 use crate::error::{Error, Kind, Result};
+use crate::export::Existing;
 use crate::progress::Observer;
 use crate::project::{DocumentId, NamedState};
 
@@ -101,6 +102,7 @@ impl Job for DeviceJob {
 pub struct SaveCopyJob {
     pub project: Storage,
     pub to: PathBuf,
+    pub existing: Existing,
 }
 
 impl Job for SaveCopyJob {
@@ -113,9 +115,8 @@ impl Job for SaveCopyJob {
 
     fn run(self, _: &JobContext) -> Result<PathBuf> {
         let to = self.to.clone();
-        // The file dialog has asked before replacing anything.
-        self.project
-            .call(move |project| project.save_copy(&to, true, &()))?;
+        let overwrite = self.existing == Existing::Replace;
+        (self.project).call(move |project| project.save_copy(&to, overwrite, &()))?;
         Ok(self.to)
     }
 }

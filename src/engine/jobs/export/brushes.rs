@@ -36,6 +36,7 @@ impl Job for ImportBrushesJob {
 pub struct ExportBrushesJob {
     pub pack: BrushPack,
     pub path: PathBuf,
+    pub existing: Existing,
 }
 
 impl Job for ExportBrushesJob {
@@ -49,8 +50,7 @@ impl Job for ExportBrushesJob {
 
     fn run(self, _: &JobContext) -> Result<PathBuf> {
         let text = self.pack.to_json()?;
-        // The file dialog has asked before replacing anything.
-        write_bytes(&self.path, Existing::Replace, text.as_bytes())?;
+        write_bytes(&self.path, self.existing, text.as_bytes())?;
         Ok(self.path)
     }
 }
