@@ -140,6 +140,40 @@ fn nothing_in_a_file_system_stops_an_import() {
 }
 
 #[test]
+fn what_systems_keep_beside_pictures_is_left_out_and_said() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("cat.png"), png(1)).unwrap();
+    let folders = [
+        "@eaDir/cat.png",
+        "#RECYCLE",
+        "$RECYCLE.BIN",
+        "lost+found",
+        "__MACOSX",
+    ];
+    for (seed, folder) in (2..).zip(folders) {
+        let folder = dir.path().join("trip").join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("SYNOPHOTO_THUMB_XL.png"), png(seed)).unwrap();
+    }
+    // Only the whole name counts, and a picture may be called so.
+    fs::create_dir(dir.path().join("recycle")).unwrap();
+    fs::write(dir.path().join("recycle/lost+found"), png(9)).unwrap();
+    let (pictures, report) = import(&[dir.path()]);
+    assert_eq!(names(&pictures), [&b"cat.png"[..], b"recycle/lost+found"]);
+    for name in [
+        "@eaDir",
+        "#RECYCLE",
+        "$RECYCLE.BIN",
+        "lost+found",
+        "__MACOSX",
+    ] {
+        let why = reason(&report, name).expect(name);
+        assert!(why.starts_with("it ") || why.starts_with("a NAS "), "{why}");
+    }
+    assert_eq!(report.skipped.len(), 5, "{:?}", report.skipped);
+}
+
+#[test]
 fn many_roots_give_each_file_once() {
     let dir = tempfile::tempdir().unwrap();
     let sub = dir.path().join("sub");

@@ -192,10 +192,8 @@ impl Walker<'_> {
                 .skipped
                 .push(skipped("its name marks it as hidden", &path));
         } else if meta.is_dir() {
-            if name == "__MACOSX" {
-                self.walked
-                    .skipped
-                    .push(skipped("it holds no pictures, only macOS data", &path));
+            if let Some(why) = system_folder(name) {
+                self.walked.skipped.push(skipped(why, &path));
             } else if let Some(real) = self.real(&path)
                 && self.seen.insert(real)
             {
@@ -289,6 +287,26 @@ fn found(path: PathBuf, relative: PathBuf, meta: &Metadata) -> Found {
         modified: meta.modified().ok(),
         changed_unix_ns: changed_unix_ns(meta),
     }
+}
+
+/// Folders that systems make beside people's pictures, with small copies of them, or what was thrown away.
+const SYSTEM_FOLDERS: &[(&str, &str)] = &[
+    ("__MACOSX", "it holds no pictures, only macOS data"),
+    ("@eaDir", "a NAS keeps its previews there"),
+    ("@Recycle", "it is a NAS's bin"),
+    ("#recycle", "it is a NAS's bin"),
+    ("#snapshot", "it holds a NAS's older copies"),
+    ("@Recently-Snapshot", "it holds a NAS's older copies"),
+    ("$RECYCLE.BIN", "it is the bin"),
+    ("RECYCLER", "it is the bin"),
+    ("System Volume Information", "it is the system's own"),
+    ("lost+found", "it is the system's own"),
+];
+
+fn system_folder(name: &OsStr) -> Option<&'static str> {
+    let name = name.to_str()?;
+    let mut known = SYSTEM_FOLDERS.iter();
+    known.find_map(|(folder, why)| name.eq_ignore_ascii_case(folder).then_some(*why))
 }
 
 #[cfg(unix)]
