@@ -20,6 +20,7 @@ use crate::app::command::{
 };
 use crate::app::state::{Overlay, SAMPLES, State, name_of};
 use crate::document::tools::brushes::count_text;
+use crate::foundation::typed;
 use crate::settings::{Settings, ThemeChoice};
 use crate::version;
 
@@ -170,8 +171,7 @@ impl Overlays {
         if (primary_button(ui, Icon::FolderOpen, "Open").clicked() || enter)
             && !self.text.trim().is_empty()
         {
-            let path = PathBuf::from(self.text.trim());
-            out.push(FileCommand::OpenTyped(path));
+            out.push(FileCommand::OpenTyped(typed::path(&self.text)));
         }
     }
 

@@ -5,6 +5,7 @@ use lucide_icons::Icon;
 
 use crate::app::command::ExportCommand;
 use crate::app::state::{Existing, State, WRITERS};
+use crate::foundation::typed;
 use crate::ui::theme;
 use crate::ui::widgets::{
     Commands, check_box, command_button, heading, named_field, primary_button, segmented, small,
@@ -45,7 +46,7 @@ impl ExportPanel {
         let field = TextEdit::singleline(&mut self.folder).desired_width(f32::INFINITY);
         let response = named_field(ui.add(field), "Folder");
         if response.lost_focus() && self.folder != form.folder.display().to_string() {
-            out.push(ExportCommand::SetFolder(self.folder.trim().into()));
+            out.push(ExportCommand::SetFolder(typed::path(&self.folder)));
         }
         command_button(ui, state, out, ExportCommand::ChooseFolder);
         check_box(ui, &mut form.has_dated_folder, "A folder for each day");
