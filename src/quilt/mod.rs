@@ -13,6 +13,7 @@
 //! next.
 
 mod bank;
+mod coherence;
 mod detail;
 mod features;
 mod pieces;

@@ -12,6 +12,7 @@ pub(super) enum Purpose {
     Freedom,
     Regions,
     Search,
+    Coherence,
 }
 
 /// One stream of draws.

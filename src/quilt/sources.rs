@@ -223,6 +223,18 @@ impl Sources {
         })
     }
 
+    /// The coordinate of a structure cell by index.
+    pub fn structure_at(&self, index: usize) -> Coordinate {
+        let number = self.extents.partition_point(|extent| extent.start <= index) - 1;
+        let extent = &self.extents[number];
+        let within = index - extent.start;
+        Coordinate {
+            source: number as u16,
+            y: (within / extent.width) as u16,
+            x: (within % extent.width) as u16,
+        }
+    }
+
     /// The coordinate of a detail cell by index.
     pub fn detail_at(&self, index: usize) -> Coordinate {
         let number = self

@@ -4,6 +4,7 @@
 use rayon::prelude::*;
 
 use super::bank::{Bank, Choice, ENOUGH, Found, Wish};
+use super::coherence::Coherence;
 use super::features::Field;
 use super::random::{Draws, Purpose};
 use super::regions::Regions;
@@ -129,7 +130,30 @@ impl Stage<'_> {
             }
         }
         let at = layout.unwrap_or_default();
-        Ok(self.settled(&fields, &field, &at))
+        let mut layout = self.settled(&fields, &field, &at);
+        self.cohere(&mut layout);
+        Ok(layout)
+    }
+
+    fn cohere(&self, layout: &mut Layout) {
+        let target: Vec<u16> = (layout.at.iter().enumerate())
+            .map(|(index, &at)| match self.kept {
+                Some(kept) if !self.fill[index] => kept[index],
+                _ => self.sources.structure[self.sources.structure_index(at)],
+            })
+            .collect();
+        let canvas = &self.request.canvas;
+        let coherence = Coherence {
+            sources: self.sources,
+            regions: self.regions,
+            wrap: canvas.wrap,
+            height: canvas.height as usize,
+            width: canvas.width as usize,
+            fill: self.fill,
+            target: &target,
+            seed: self.request.controls.seed,
+        };
+        coherence.settle(&mut layout.at);
     }
 
     /// Cells whose patch holds a cell to be made.
