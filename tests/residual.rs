@@ -58,6 +58,20 @@ fn picture(width: u32, height: u32, seed: u64) -> Source {
     Source::from_rgba8(width, height, rgba).unwrap()
 }
 
+/// Flat shapes with hard borders, cut out of a transparent ground.
+fn drawn(width: u32, height: u32, seed: u64) -> Source {
+    let mut noise = Noise(seed);
+    let side = 9 + noise.below(30);
+    let inks: Vec<[u8; 4]> = (0..5)
+        .map(|i| {
+            let mut value = || 30 + noise.below(200) as u8;
+            [value(), value(), value(), if i == 0 { 0 } else { 255 }]
+        })
+        .collect();
+    let ink = |i: u32| inks[((i % width / side) * 3 + i / width / side) as usize % 5];
+    Source::from_rgba8(width, height, (0..width * height).flat_map(ink).collect()).unwrap()
+}
+
 fn document(codec: &Codec, source: Source, wrap: Wrap) -> Document {
     canvas::open(codec, source, wrap, &()).unwrap()
 }
@@ -588,14 +602,15 @@ fn paste(raster: &mut [u8], width: u32, patch: &canvas::Patch) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(20))]
 
     #[test]
     fn a_live_canvas_shows_the_export_and_everything_can_be_taken_back(
-        width in 90u32..260, height in 80u32..200, x: bool, y: bool, seed: u64
+        width in 90u32..260, height in 80u32..200, x: bool, y: bool, is_drawn: bool, seed: u64
     ) {
         let codec = codec();
-        let mut doc = document(&codec, picture(width, height, seed), Wrap { x, y });
+        let source = if is_drawn { drawn(width, height, seed) } else { picture(width, height, seed) };
+        let mut doc = document(&codec, source, Wrap { x, y });
         let source = doc.source().rgba8().to_vec();
         let mut live = LiveCanvas::new(codec.clone(), &doc, LiveCanvas::DEFAULT_BUDGET_BYTES).unwrap();
         let mut shown = source.clone();

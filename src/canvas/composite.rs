@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::decode::{Reach, tiles};
 use super::influence::{Edits, Influence};
-use super::residual::{Carried, Join, Texture};
+use super::residual::{Brought, Carried, Join, Texture};
 use crate::document::{DETAIL_STRIDE_PX, Level, Raster, Rect, SamplesMut, Source, SourcePicture};
 use crate::error::Result;
 use crate::progress::Observer;
@@ -84,6 +84,7 @@ pub(super) fn composite(
     };
     let (edited, _) = edited.as_chunks::<4>();
     let (encoded, _) = encoded.as_chunks::<4>();
+    let own_hardness = texture.as_ref().map_or(0.0, Texture::own_hardness);
     let visible = window
         .intersect(&rect)
         .intersect(&source.geometry().bounds());
@@ -93,9 +94,14 @@ pub(super) fn composite(
                 continue;
             };
             let at = (y - window.y) as usize * window.width as usize + (x - window.x) as usize;
-            let residual = texture.as_ref().and_then(|texture| texture.at((x, y)));
+            let decoded = edited[at].map(|v| (v + 1.0) * 0.5);
+            let brought = (texture.as_ref()).and_then(|texture| texture.at((x, y), decoded));
             let encoded = encoded.get(at).unwrap_or(&edited[at]);
-            out.blend(source, (x, y), (edited[at], *encoded), m, residual);
+            let kept = match influence.is_beside_moved(x, y) {
+                true => own_hardness,
+                false => 0.0,
+            };
+            out.blend(source, (x, y), (edited[at], *encoded), (m, kept), brought);
         }
     }
     Ok(())
@@ -113,8 +119,8 @@ impl Target<'_> {
         source: &Source,
         (x, y): (u32, u32),
         (edited, encoded): ([f32; 4], [f32; 4]),
-        m: f32,
-        residual: Option<[f32; 4]>,
+        how: (f32, f32),
+        brought: Option<Brought>,
     ) {
         let from = (y as usize * source.width() as usize + x as usize) * 4;
         let to = ((y - self.rect.y) as usize * self.rect.width as usize
@@ -124,7 +130,7 @@ impl Target<'_> {
             SamplesMut::Rgba8(samples) => {
                 let s = &source.rgba8()[from..from + 4];
                 let s = [s[0], s[1], s[2], s[3]].map(u16::from);
-                if let Some(pixel) = blend_pixel(s, (edited, encoded), m, residual, 255.0) {
+                if let Some(pixel) = blend_pixel(s, (edited, encoded), how, brought, 255.0) {
                     samples[to..to + 4].copy_from_slice(&pixel.map(|v| v as u8));
                 }
             }
@@ -135,7 +141,7 @@ impl Target<'_> {
                         [0, 1, 2, 3].map(|c| crate::document::to_16_bit(source.rgba8()[from + c]))
                     }
                 };
-                if let Some(pixel) = blend_pixel(s, (edited, encoded), m, residual, 65_535.0) {
+                if let Some(pixel) = blend_pixel(s, (edited, encoded), how, brought, 65_535.0) {
                     samples[to..to + 4].copy_from_slice(&pixel);
                 }
             }
@@ -143,18 +149,19 @@ impl Target<'_> {
     }
 }
 
-/// One straight pixel of 0 to `max`, or `None` where it is the source's. `residual` is what the decode gets in place of
-/// what it lacks here.
+/// One straight pixel of 0 to `max`, or `None` where it is the source's. `m` is the mask there, and `kept` says how far
+/// an untouched pixel beside cells from elsewhere keeps to its source. `brought` is what those cells bring.
 fn blend_pixel(
     source: [u16; 4],
     (edited, encoded): ([f32; 4], [f32; 4]),
-    m: f32,
-    residual: Option<[f32; 4]>,
+    (m, kept): (f32, f32),
+    brought: Option<Brought>,
     max: f32,
 ) -> Option<[u16; 4]> {
     // From [−1, 1] to [0, 1]: differences are halved, the offset cancels.
-    let change: [f32; 4] = std::array::from_fn(|c| (edited[c] - encoded[c]) * 0.5);
-    if m == 0.0 && residual.is_none() && change.iter().all(|d| d.abs() < NOISE) {
+    let fading = 1.0 - kept * (1.0 - m);
+    let change: [f32; 4] = std::array::from_fn(|c| (edited[c] - encoded[c]) * 0.5 * fading);
+    if m == 0.0 && brought.is_none() && change.iter().all(|d| d.abs() < NOISE) {
         return None;
     }
     let source_alpha = f32::from(source[3]) / max;
@@ -168,9 +175,20 @@ fn blend_pixel(
     // D(e) + (1 − m)·(S − D(r)) = S + (D(e) − D(r)) − m·(S − D(r))
     let value = |c: usize| {
         let own = premultiplied[c] - (encoded[c] + 1.0) * 0.5;
-        match residual {
+        let decoded = (edited[c] + 1.0) * 0.5;
+        match brought {
             None => premultiplied[c] + change[c] - m * own,
-            Some(residual) => (edited[c] + 1.0) * 0.5 + (1.0 - m) * residual[c],
+            Some(Brought {
+                residual,
+                cut: None,
+            }) => decoded + (1.0 - m) * residual[c],
+            Some(Brought {
+                residual,
+                cut: Some((hardness, pixel)),
+            }) => {
+                let cut = pixel[c] - decoded;
+                decoded + (1.0 - m) * (residual[c] + hardness * (cut - residual[c]))
+            }
         }
     };
     let alpha = value(3).clamp(0.0, 1.0);

@@ -253,15 +253,27 @@ fn hidden_colour_stays_hidden_and_kept() {
     assert!(kept > 1000);
     // A transparent pixel with any colour under it composites like transparent black.
     for hidden in [[0, 0, 0, 0], [255, 255, 255, 0]] {
-        let got = blend_pixel(hidden, ([0.0; 4], [-0.5; 4]), 0.0, None, 255.0);
+        let got = blend_pixel(hidden, ([0.0; 4], [-0.5; 4]), (0.0, 0.0), None, 255.0);
         assert_eq!(
             got,
-            blend_pixel([9, 77, 3, 0], ([0.0; 4], [-0.5; 4]), 0.0, None, 255.0)
+            blend_pixel(
+                [9, 77, 3, 0],
+                ([0.0; 4], [-0.5; 4]),
+                (0.0, 0.0),
+                None,
+                255.0
+            )
         );
         assert!(got.unwrap()[3] > 0);
     }
     // What an edit makes transparent keeps no colour.
-    let cleared = blend_pixel([200, 10, 10, 255], ([-1.0; 4], [0.0; 4]), 1.0, None, 255.0);
+    let cleared = blend_pixel(
+        [200, 10, 10, 255],
+        ([-1.0; 4], [0.0; 4]),
+        (1.0, 0.0),
+        None,
+        255.0,
+    );
     assert_eq!(cleared, Some([0; 4]));
 }
 

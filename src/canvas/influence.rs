@@ -74,6 +74,8 @@ impl Edits<'_> {
 pub(super) struct Influence {
     /// The blocks of 4×4 pixels of the rectangle in which pixels can change (the halo), row by row.
     halo: Vec<bool>,
+    /// The blocks within reach of cells that bring their texture; empty where there are none.
+    beside_moved: Vec<bool>,
     blocks_x: u32,
     /// The smallest rectangle around the halo, whole blocks, in padded coordinates.
     pub bounds: Rect,
@@ -120,6 +122,16 @@ impl Influence {
         if !any {
             return None;
         }
+        let mut beside_moved = Vec::new();
+        if let Some(carried) = carried {
+            let far = (reach.structure_px.max(reach.detail_px)).div_ceil(DETAIL_STRIDE_PX);
+            let (geometry, wrap) = (edits.geometry, edits.wrap);
+            let moved = Changed::marked(geometry, wrap, Level::Detail, blocks, far, |_, under| {
+                carried.moved(under).is_some()
+            });
+            beside_moved = vec![false; halo.len()];
+            moved.dilate_into(&mut beside_moved);
+        }
         let mut bounds = Rect::default();
         for (i, _) in halo.iter().enumerate().filter(|(_, inside)| **inside) {
             let (x, y) = (i as u32 % blocks.width, i as u32 / blocks.width);
@@ -130,11 +142,19 @@ impl Influence {
         }
         Some(Influence {
             halo,
+            beside_moved,
             blocks_x: blocks.width,
             bounds: bounds.to_pixels(DETAIL_STRIDE_PX),
             rect,
             mask,
         })
+    }
+
+    /// Whether cells that bring their texture can be seen at a pixel (padded coordinates, within the rectangle).
+    pub fn is_beside_moved(&self, x: u32, y: u32) -> bool {
+        let (x, y) = (x - self.rect.x, y - self.rect.y);
+        let block = y / DETAIL_STRIDE_PX * self.blocks_x + x / DETAIL_STRIDE_PX;
+        self.beside_moved.get(block as usize) == Some(&true)
     }
 
     /// m at a pixel (padded coordinates, within the rectangle), or `None` outside the halo.

@@ -319,8 +319,11 @@ impl LiveCanvas {
         }
         let mut reach = self.reach();
         if self.passes.iter().any(|pass| !pass.coordinates.is_empty()) {
-            // A detail cell that brings its texture changes how far the structure over it fades, and its neighbours.
-            reach.detail_px = reach.detail_px.max(CARRIED_REACH_PX);
+            // A detail cell that brings its texture changes how far the structure over it fades, and how far the pixels
+            // around it keep to their source.
+            reach.detail_px = (reach.detail_px)
+                .max(CARRIED_REACH_PX)
+                .max(reach.structure_px);
         }
         let mut dirty = structure.with_halo(reach.structure_px, self.geometry, self.wrap);
         dirty.extend(&detail.with_halo(reach.detail_px, self.geometry, self.wrap));

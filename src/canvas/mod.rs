@@ -9,6 +9,7 @@
 
 mod cache;
 mod composite;
+mod cut;
 mod decode;
 mod influence;
 mod live;

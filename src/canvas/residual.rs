@@ -5,7 +5,7 @@
 //! none. Neighbours whose places continue each other are one run; where runs meet, both are carried on for a few
 //! pixels and faded into each other, so that nothing shows where a piece was put down. Of residuals that fade into each
 //! other the variance stays: the mean of two unlike ones would be a blurred line. (A residual has almost no mean of its
-//! own: what is low in frequency is decoded.)
+//! own: what is low in frequency is decoded.) Pieces of flat or cut-out pictures are cut instead: see [`super::cut`].
 //!
 //! Another picture of a source's size (normals, heights) is put together in the same way by [`super::map`], which keeps the
 //! mean.
@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::cache::{Layer, TILE_PX, TileCache};
 use super::composite::WindowDecoder;
+use super::cut;
 use super::decode::Chain;
 use super::influence::Edits;
 use super::stages::batches;
@@ -190,8 +191,22 @@ impl<'a> Carried<'a> {
                 tiles.insert((source, place), values);
             }
         }
+        // Maps are put together by the coordinates alone.
+        let hardness = match join {
+            Join::Variance => (tiles.keys().map(|(number, _)| *number))
+                .chain([OWN_SOURCE])
+                .collect::<BTreeSet<u16>>()
+                .into_iter()
+                .filter_map(|number| match number {
+                    OWN_SOURCE => Some((number, cut::hardness(own))),
+                    _ => Some((number, cut::hardness(&self.pictures.get(&number)?.source))),
+                })
+                .collect(),
+            Join::Mean => BTreeMap::new(),
+        };
         Ok(Texture {
             carried: self,
+            hardness,
             own: own.clone(),
             join,
             cells,
@@ -252,6 +267,15 @@ impl Blend {
     }
 }
 
+/// What a pixel has from where its cell was copied. All premultiplied, 0 to 1 a channel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Brought {
+    /// What the decode gets in place of what it lacks here.
+    pub residual: [f32; 4],
+    /// The pixels of the pieces themselves, and how far they stand in for the decode, 0 to 1.
+    pub cut: Option<(f32, [f32; 4])>,
+}
+
 /// A source, and column and row of a tile of it.
 type TilePlace = (u16, (u32, u32));
 
@@ -261,6 +285,8 @@ pub(super) struct Texture<'a> {
     carried: &'a Carried<'a>,
     own: Source,
     join: Join,
+    /// By source: see [`cut::hardness`].
+    hardness: BTreeMap<u16, f32>,
     cells: Rect,
     blends: Vec<Blend>,
     /// Decodes as encoded, by source and place of the tile.
@@ -273,8 +299,8 @@ impl Texture<'_> {
         !self.blends.iter().any(|blend| matches!(blend, Blend::Own))
     }
 
-    /// The residual at a pixel of the canvas, premultiplied, 0 to 1 a channel; `None` where it is the pixel's own.
-    pub fn at(&self, (x, y): (u32, u32)) -> Option<[f32; 4]> {
+    /// What a pixel of the canvas brings, whose decode is `decoded` (0 to 1 a channel); `None` where it is the pixel's own.
+    pub fn at(&self, (x, y): (u32, u32), decoded: [f32; 4]) -> Option<Brought> {
         let (cell_x, cell_y) = (x / DETAIL_STRIDE_PX, y / DETAIL_STRIDE_PX);
         if !self.cells.contains(cell_x, cell_y) {
             return None;
@@ -283,37 +309,70 @@ impl Texture<'_> {
             + (cell_x - self.cells.x) as usize;
         match &self.blends[at] {
             Blend::Own => None,
-            Blend::One(shift) => Some(self.residual(*shift, (x, y)).unwrap_or_default()),
-            Blend::Several(runs) => {
-                let across = SHARES[(x % DETAIL_STRIDE_PX) as usize];
-                let down = SHARES[(y % DETAIL_STRIDE_PX) as usize];
-                let (mut sum, mut weight, mut squares) = ([0f32; 4], 0f32, 0f32);
-                for run in runs {
-                    if let Some(residual) = self.residual(run.shift, (x, y)) {
-                        let share: f32 = (0..9)
-                            .filter(|i| run.cells & (1 << i) != 0)
-                            .map(|i| across[i % 3] * down[i / 3])
-                            .sum();
-                        weight += share;
-                        squares += share * share;
-                        for (sum, value) in sum.iter_mut().zip(residual) {
-                            *sum += share * value;
-                        }
-                    }
-                }
-                let by = match self.join {
-                    Join::Variance => squares.sqrt(),
-                    Join::Mean => weight,
-                };
-                Some(match by > 0.0 {
-                    true => sum.map(|value| value / by),
-                    false => [0.0; 4],
+            Blend::One(shift) => {
+                let found = self.residual(*shift, (x, y));
+                Some(Brought {
+                    residual: found.map(|(residual, _)| residual).unwrap_or_default(),
+                    cut: found.map(|(_, pixel)| (self.hardness(*shift), pixel)),
                 })
             }
+            Blend::Several(runs) => Some(self.joined(runs, (x, y), decoded)),
         }
     }
 
-    fn residual(&self, shift: Shift, pixel: (u32, u32)) -> Option<[f32; 4]> {
+    /// Where runs meet.
+    fn joined(&self, runs: &[Run], (x, y): (u32, u32), decoded: [f32; 4]) -> Brought {
+        let across = SHARES[(x % DETAIL_STRIDE_PX) as usize];
+        let down = SHARES[(y % DETAIL_STRIDE_PX) as usize];
+        let (mut sum, mut weight, mut squares) = ([0f32; 4], 0f32, 0f32);
+        let mut hardness = 1f32;
+        let mut pieces = [(0f32, [0f32; 4]); 9];
+        let mut count = 0;
+        for run in runs {
+            if let Some((residual, pixel)) = self.residual(run.shift, (x, y)) {
+                let share: f32 = (0..9)
+                    .filter(|i| run.cells & (1 << i) != 0)
+                    .map(|i| across[i % 3] * down[i / 3])
+                    .sum();
+                weight += share;
+                squares += share * share;
+                for (sum, value) in sum.iter_mut().zip(residual) {
+                    *sum += share * value;
+                }
+                hardness = hardness.min(self.hardness(run.shift));
+                pieces[count] = (share, pixel);
+                count += 1;
+            }
+        }
+        let by = match self.join {
+            Join::Variance => squares.sqrt(),
+            Join::Mean => weight,
+        };
+        let residual = match by > 0.0 {
+            true => sum.map(|value| value / by),
+            false => [0.0; 4],
+        };
+        let cut = (hardness > 0.0).then(|| {
+            let guide = std::array::from_fn(|c| decoded[c] + residual[c]);
+            Some((hardness, cut::pixel(&pieces[..count], guide)?))
+        });
+        Brought {
+            residual,
+            cut: cut.flatten(),
+        }
+    }
+
+    fn hardness(&self, shift: Shift) -> f32 {
+        self.hardness.get(&shift.source).copied().unwrap_or(0.0)
+    }
+
+    /// How far pieces of the canvas's own picture are cut from others.
+    pub fn own_hardness(&self) -> f32 {
+        self.hardness(STAYS)
+    }
+
+    /// The residual at the pixel that a shift leads to, and that pixel, premultiplied.
+    fn residual(&self, shift: Shift, pixel: (u32, u32)) -> Option<([f32; 4], [f32; 4])> {
         let (x, y) = self.carried.pixel(shift, pixel)?;
         let source = match shift.source {
             OWN_SOURCE => &self.own,
@@ -326,12 +385,13 @@ impl Texture<'_> {
         let at = ((y % TILE_PX) * width + x % TILE_PX) as usize * 4;
         let decoded = values.get(at..at + 4)?;
         let pixel = premultiplied(source, (x, y));
-        Some(std::array::from_fn(|c| pixel[c] - (decoded[c] + 1.0) * 0.5))
+        let residual = std::array::from_fn(|c| pixel[c] - (decoded[c] + 1.0) * 0.5);
+        Some((residual, pixel))
     }
 }
 
 /// A pixel of a picture, 0 to 1 a channel.
-fn premultiplied(source: &Source, (x, y): (u32, u32)) -> [f32; 4] {
+pub(super) fn premultiplied(source: &Source, (x, y): (u32, u32)) -> [f32; 4] {
     let at = (y as usize * source.width() as usize + x as usize) * 4;
     let straight: [f32; 4] = match source.rgba16() {
         Some(rgba16) => std::array::from_fn(|c| f32::from(rgba16[at + c]) / 65_535.0),

@@ -10,6 +10,8 @@ use crate::engine::{CheckpointChoice, ImportJob, ImportOptions, Storage, Worker}
 use crate::error::Kind;
 use crate::export::{Metadata, write_png};
 
+#[path = "drawn_tests.rs"]
+mod drawn;
 #[path = "kept_tests.rs"]
 mod kept;
 
