@@ -24,8 +24,9 @@ pub use jobs::document::carry::CarryOverJob;
 pub use jobs::document::companions::CompanionsJob;
 pub use jobs::document::edit::{EditJob, ExportJob, ExportTarget, OpenJob, SnapshotJob};
 pub use jobs::document::generate::{
-    FromPictures, FromProject, GenerateAgainJob, GenerateJob, GenerateLook, Generated,
-    GeneratedPicture, Making, SourceShare, parse_code,
+    AnotherJob, CreateJob, Creating, FillJob, Filled, FromPictures, FromProject, GenerateAgainJob,
+    GenerateJob, GenerateLook, Generated, GeneratedPicture, LargestPiece, MadeFacts, MadePicture,
+    Making, OpenPicture, ResultJob, SourceShare, What, parse_code,
 };
 pub use jobs::document::replace::ReplaceJob;
 pub use jobs::document::reskin::{ExportReskinJob, Reskin, ReskinJob};

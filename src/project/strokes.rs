@@ -285,6 +285,24 @@ impl Project {
         Ok(())
     }
 
+    /// Documents whose first stroke was made and not painted, and is applied, newest first, each with what its settings say under
+    /// `what`; at most [`MAX_PAGE_ROWS`].
+    pub fn made_documents(&self) -> Result<Vec<(DocumentId, String)>> {
+        let list = || -> rusqlite::Result<Vec<(DocumentId, String)>> {
+            self.connection
+                .prepare(&format!(
+                    "SELECT s.document, json_extract(s.settings, '$.what')
+                     FROM strokes s JOIN documents d ON d.id = s.document
+                     WHERE s.number = 1 AND d.applied_strokes > 0
+                       AND json_valid(s.settings) AND json_type(s.settings, '$.what') = 'text'
+                     ORDER BY d.created_ms DESC, d.id DESC LIMIT {MAX_PAGE_ROWS}"
+                ))?
+                .query_map([], |row| Ok((row.get(0)?, text(row, 1, MAX_NAME_BYTES)?)))?
+                .collect()
+        };
+        list().doing("list the documents that were made", &self.path)
+    }
+
     /// The history list without the strokes themselves; at most [`MAX_PAGE_ROWS`] a time.
     pub fn stroke_rows(&self, id: DocumentId, offset: u64, limit: u64) -> Result<Vec<StrokeRow>> {
         let applied = self.document(id)?.applied_strokes;

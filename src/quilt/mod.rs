@@ -38,7 +38,7 @@ use sources::Sources;
 use structure::{Layout, Stage};
 use watch::Watch;
 
-pub use pieces::Piece;
+pub use pieces::{Piece, largest as largest_piece};
 pub use request::{
     Canvas, Controls, Home, Kept, MAX_CANVAS_CELLS, MAX_SOURCES, MIN_SOURCE_CELLS, Request, Sketch,
     Source, Start,

@@ -16,8 +16,9 @@ pub struct Piece {
     pub at: Coordinate,
 }
 
-/// The largest piece among the cells that were made; `None` where none was.
-pub(super) fn largest(
+/// The largest piece among the detail cells of a canvas (height, width) that were made; `None` where none was. Both lists are
+/// row by row and have one entry a cell.
+pub fn largest(
     at: &[Coordinate],
     is_made: &[bool],
     (height, width): (usize, usize),

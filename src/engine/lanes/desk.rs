@@ -33,6 +33,8 @@ const MAX_METRIC_ROWS: u64 = 20_000;
 pub struct Overview {
     pub counts: PictureCounts,
     pub documents: Vec<DocumentRow>,
+    /// The documents that began with a stroke that was made and not painted, newest first, each with what it was.
+    pub made: Vec<(DocumentRow, String)>,
     pub runs: Vec<RunRow>,
     pub checkpoints: Vec<CheckpointRow>,
     /// A run that was interrupted and can go on.
@@ -368,9 +370,15 @@ fn perform(work: Work) -> Result<Option<DeskReply>> {
         }
         Work::Overview(project) => {
             let overview = project.call(|project| {
+                let documents = project.documents()?;
+                let row = |id: DocumentId| documents.iter().find(|row| row.id == id).cloned();
+                let made = (project.made_documents()?.into_iter())
+                    .filter_map(|(id, what)| Some((row(id)?, what)))
+                    .collect();
                 Ok(Overview {
                     counts: project.picture_counts()?,
-                    documents: project.documents()?,
+                    documents,
+                    made,
                     runs: project.runs()?,
                     checkpoints: project.checkpoints()?,
                     resumable_run: project.resumable_run()?.map(|run| run.id),

@@ -5,16 +5,18 @@ use std::path::PathBuf;
 use super::gather::Gathered;
 use super::make::Maker;
 use super::recipe::Recipe;
-use super::{Generated, Plan, outs};
+use super::{GenerateLook, Generated, GeneratedPicture, Plan, outs};
 use crate::document::Document;
 use crate::engine::device::choice::DeviceChoice;
 use crate::engine::jobs::document::edit::open_row;
 use crate::engine::lanes::job::Job;
 use crate::engine::lanes::storage::Storage;
 use crate::engine::lanes::worker::JobContext;
+use crate::engine::models::loading::Model;
 use crate::engine::pictures::documents;
 use crate::error::{Error, Kind, Result};
 use crate::export::Existing;
+use crate::project::DocumentId;
 
 /// Makes what the last generated stroke of a document holds again, and writes it as PNG: the same bytes for the same seed, as long
 /// as the pictures that it was made from are there. The project stays as it is, unless results are kept.
@@ -46,20 +48,84 @@ impl Job for GenerateAgainJob {
     fn run(self, context: &JobContext) -> Result<Generated> {
         let wanted = self.document.clone();
         let row = (self.project).call(move |p| documents::find(p, wanted.as_deref()))?;
-        let (stored, model) = open_row(&self.project, row.id, self.device)?;
-        stored.tell(context);
-        let mut document = stored.document;
-        let recipe = before(&mut document, &stored.name)?;
-        let mut look = recipe.look()?;
-        look.seed = self.seed.unwrap_or(look.seed);
-        look.check_codes(model.codebooks())?;
+        let prepared = Prepared::new(&self.project, row.id, self.seed, self.device, context)?;
         let plan = Plan {
-            outs: outs(&self.out, look.seed, self.count, self.existing)?,
+            outs: outs(&self.out, prepared.look.seed, self.count, self.existing)?,
             existing: self.existing,
             maps: Vec::new(),
             has_sheet: self.has_sheet,
             has_origins: self.has_origins,
         };
+        if self.keeps && prepared.document.history().cursor() > 0 {
+            return Err(not_to_keep("Leave --keep out, and open the file"));
+        }
+        let project = Some(&self.project).filter(|_| self.keeps);
+        prepared.run(project, context, |maker| maker.all(&plan))
+    }
+}
+
+fn not_to_keep(next: &str) -> Error {
+    Error::usage(
+        "could not keep the result as a document",
+        "it was put onto a picture that had been edited already",
+        next,
+    )
+}
+
+/// Makes the last generated stroke of a document once more with another seed, as a new document of its project.
+pub struct AnotherJob {
+    pub project: Storage,
+    pub document: DocumentId,
+    pub seed: u64,
+    /// What the new document is called, with its seed.
+    pub name: String,
+    pub device: DeviceChoice,
+}
+
+impl Job for AnotherJob {
+    type Output = Vec<GeneratedPicture>;
+
+    fn title(&self) -> &'static str {
+        "Making another one"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Vec<GeneratedPicture>> {
+        let seed = Some(self.seed);
+        let prepared = Prepared::new(&self.project, self.document, seed, self.device, context)?;
+        if prepared.document.history().cursor() > 0 {
+            return Err(not_to_keep("Open it, and fill it there"));
+        }
+        prepared.run(Some(&self.project), context, |maker| {
+            maker.documents(&self.name, 1)
+        })
+    }
+}
+
+/// A document as it was before its last generated stroke, with all that made it.
+struct Prepared {
+    document: Document,
+    made: Option<Vec<bool>>,
+    gathered: Gathered,
+    recipe: Recipe,
+    look: GenerateLook,
+    model: Model,
+}
+
+impl Prepared {
+    fn new(
+        project: &Storage,
+        id: DocumentId,
+        seed: Option<u64>,
+        device: DeviceChoice,
+        context: &JobContext,
+    ) -> Result<Self> {
+        let (stored, model) = open_row(project, id, device)?;
+        stored.tell(context);
+        let mut document = stored.document;
+        let recipe = before(&mut document, &stored.name)?;
+        let mut look = recipe.look()?;
+        look.seed = seed.unwrap_or(look.seed);
+        look.check_codes(model.codebooks())?;
         let cells = document
             .geometry()
             .cell_count(crate::document::Level::Structure);
@@ -74,26 +140,35 @@ impl Job for GenerateAgainJob {
             }
             sources = sources.get(1..).unwrap_or_default();
         }
-        gathered.add_again(sources, made.as_deref(), &self.project, &model, context)?;
-        if self.keeps && document.history().cursor() > 0 {
-            return Err(Error::usage(
-                "could not keep the result as a document",
-                "it was put onto a picture that had been edited already",
-                "Leave --keep out, and open the file",
-            ));
-        }
-        let maker = Maker {
-            project: Some(&self.project).filter(|_| self.keeps),
-            stored: None,
-            made,
+        gathered.add_again(sources, made.as_deref(), project, &model, context)?;
+        Ok(Self {
             document,
+            made,
             gathered,
             recipe,
-            look: &look,
-            model: &model,
+            look,
+            model,
+        })
+    }
+
+    /// Makes it; results are kept in `project`.
+    fn run<T>(
+        self,
+        project: Option<&Storage>,
+        context: &JobContext,
+        make: impl FnOnce(Maker<'_>) -> Result<T>,
+    ) -> Result<T> {
+        make(Maker {
+            project,
+            stored: None,
+            made: self.made,
+            document: self.document,
+            gathered: self.gathered,
+            recipe: self.recipe,
+            look: &self.look,
+            model: &self.model,
             context,
-        };
-        maker.all(&plan)
+        })
     }
 }
 

@@ -61,23 +61,8 @@ impl Base {
                 height,
                 wrap,
             } => {
-                let geometry = Geometry::new(*width, *height)?;
-                let wraps_parts = (wrap.x && !width.is_multiple_of(STRUCTURE_STRIDE_PX))
-                    || (wrap.y && !height.is_multiple_of(STRUCTURE_STRIDE_PX));
-                if wraps_parts {
-                    return Err(Error::usage(
-                        "could not make a tile of this size",
-                        format!("{width} × {height} pixels are no whole cells of 16 pixels"),
-                        "Choose sides that are multiples of 16",
-                    ));
-                }
-                let what = if wrap.x || wrap.y {
-                    What::Tile
-                } else {
-                    What::New
-                };
-                let document = blank(&model, geometry, *wrap, context)?;
-                Ok((Self::of(document, what, None), model))
+                let base = Self::blank(&model, (*width, *height), *wrap, context)?;
+                Ok((base, model))
             }
             Making::Vary {
                 picture,
@@ -85,18 +70,13 @@ impl Base {
                 wrap,
             } => {
                 let (loaded, is_file, model) = load(picture, model, job, context)?;
-                let document = blank(&model, loaded.source.geometry(), *wrap, context)?;
-                let base = Self {
-                    reach: *reach,
-                    first: Some((loaded, is_file)),
-                    ..Self::of(document, What::Vary, None)
-                };
+                let base = Self::varied(&model, (loaded, is_file), (*reach, *wrap), context)?;
                 Ok((base, model))
             }
             Making::Extend { picture, by_px } => {
                 let (loaded, _, model) = load(picture, model, job, context)?;
-                let (document, made) = extended(&model, &loaded, *by_px, context)?;
-                Ok((Self::of(document, What::Extend, Some(made)), model))
+                let base = Self::extended(&model, &loaded, *by_px, context)?;
+                Ok((base, model))
             }
             Making::Fill { picture, mask } => {
                 let (document, stored, model) = open(picture, model, project, job, context)?;
@@ -117,6 +97,58 @@ impl Base {
                 Ok((base, model))
             }
         }
+    }
+
+    /// A canvas of this many pixels, all of which is made.
+    pub fn blank(
+        model: &Model,
+        (width, height): (u32, u32),
+        wrap: Wrap,
+        context: &JobContext,
+    ) -> Result<Self> {
+        let geometry = Geometry::new(width, height)?;
+        let wraps_parts = (wrap.x && !width.is_multiple_of(STRUCTURE_STRIDE_PX))
+            || (wrap.y && !height.is_multiple_of(STRUCTURE_STRIDE_PX));
+        if wraps_parts {
+            return Err(Error::usage(
+                "could not make a tile of this size",
+                format!("{width} × {height} pixels are no whole cells of 16 pixels"),
+                "Choose sides that are multiples of 16",
+            ));
+        }
+        let what = if wrap.x || wrap.y {
+            What::Tile
+        } else {
+            What::New
+        };
+        let document = blank(model, geometry, wrap, context)?;
+        Ok(Self::of(document, what, None))
+    }
+
+    /// Another picture like this one; with whether it is a file.
+    pub fn varied(
+        model: &Model,
+        (loaded, is_file): (Loaded, bool),
+        (reach, wrap): (f32, Wrap),
+        context: &JobContext,
+    ) -> Result<Self> {
+        let document = blank(model, loaded.source.geometry(), wrap, context)?;
+        Ok(Self {
+            reach,
+            first: Some((loaded, is_file)),
+            ..Self::of(document, What::Vary, None)
+        })
+    }
+
+    /// A larger canvas around this picture.
+    pub fn extended(
+        model: &Model,
+        loaded: &Loaded,
+        by_px: [u32; 4],
+        context: &JobContext,
+    ) -> Result<Self> {
+        let (document, made) = extended(model, loaded, by_px, context)?;
+        Ok(Self::of(document, What::Extend, Some(made)))
     }
 
     const fn of(document: Document, what: What, made: Option<Vec<bool>>) -> Self {
@@ -250,16 +282,25 @@ fn load(
     let row = project.call(move |project| documents::find(project, Some(&wanted)))?;
     let (stored, model) = open_row(project, row.id, job.device)?;
     stored.tell(context);
-    let document = stored.document;
+    let loaded = shown(&stored.name, &stored.document, &model, context)?;
+    Ok((loaded, false, model))
+}
+
+/// What a document shows, as a picture file that is nowhere but in memory.
+pub fn shown(
+    name: &str,
+    document: &Document,
+    model: &Model,
+    observer: &dyn Observer,
+) -> Result<Loaded> {
     let depth = document.source().depth_bits();
-    let raster = canvas::render_document(&model.codec, &document, depth, context)?;
+    let raster = canvas::render_document(&model.codec, document, depth, observer)?;
     let bytes = encode_png(&raster, &Metadata::default())?;
-    let loaded = Loaded {
-        path: format!("{}.png", stored.name).into(),
+    Ok(Loaded {
+        path: format!("{name}.png").into(),
         source: read::source_from_bytes(&bytes)?,
         bytes,
-    };
-    Ok((loaded, false, model))
+    })
 }
 
 /// A transparent canvas.

@@ -1,6 +1,6 @@
 //! Results: quilted, put onto their document, shown, written and kept.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use super::origins::{self, Origins};
 use super::recipe::{Recipe, What};
 use super::{Generated, GeneratedPicture, Plan, beside, stem};
 use crate::canvas;
-use crate::document::tools::{Easel, put_generated};
+use crate::document::tools::{Easel, Generated as Cells, put_generated};
 use crate::document::{
     Document, Level, Raster, Samples, Source, SourcePicture, SourcePictures, SourceRef, Sources,
     Stroke, Vectors,
@@ -61,23 +61,13 @@ struct Made {
     quilt_s: f64,
     document: Document,
     stroke: Option<Arc<Stroke>>,
-    raster: Raster,
     recipe: Recipe,
 }
 
 impl Maker<'_> {
     /// Makes and writes all that a plan says.
     pub fn all(mut self, plan: &Plan) -> Result<Generated> {
-        let gathered = std::mem::replace(&mut self.gathered, Gathered::new(self.look));
-        let result = self.document.geometry();
-        let (controls, labels) = look::controls(self.look, &gathered, result)?;
-        let shared = Shared {
-            sources: gathered.sources(&labels),
-            controls,
-            vectors: self.model.vectors()?,
-            maps: self.read_maps(plan, &gathered)?,
-            gathered: Arc::new(gathered),
-        };
+        let shared = self.share(&plan.maps)?;
         let mut generated = Generated {
             pictures: Vec::new(),
             model: self.model.hash.clone(),
@@ -87,12 +77,17 @@ impl Maker<'_> {
         for (number, out) in plan.outs.iter().enumerate() {
             let seed = self.look.seed.wrapping_add(number as u64);
             let made = self.make(&shared, seed)?;
-            self.write(plan, &shared, out, &made, &mut generated)?;
-            let document = self.keep(&shared.gathered, plan, out, &made)?;
+            let raster = self.shown(&shared, &made)?;
+            self.write(plan, &shared, (out, &raster), &made, &mut generated)?;
+            let name = match plan.outs.len() {
+                1 => stem(out),
+                _ => format!("{} {}", stem(out.parent().unwrap_or(out)), stem(out)),
+            };
+            let document = self.keep(&shared.gathered, &name, &made)?;
             if let Some(picture) = generated.pictures.last_mut() {
                 picture.document = document;
             }
-            rasters.push(made.raster);
+            rasters.push(raster);
         }
         if plan.has_sheet {
             let path = beside(&plan.outs[0], "sheet.png");
@@ -101,6 +96,47 @@ impl Maker<'_> {
             generated.files.push(path);
         }
         Ok(generated)
+    }
+
+    /// Works out what all results share; the pictures move there.
+    fn share(&mut self, maps: &[PathBuf]) -> Result<Shared> {
+        let gathered = std::mem::replace(&mut self.gathered, Gathered::new(self.look));
+        let result = self.document.geometry();
+        let (controls, labels) = look::controls(self.look, &gathered, result)?;
+        Ok(Shared {
+            sources: gathered.sources(&labels),
+            controls,
+            vectors: self.model.vectors()?,
+            maps: self.read_maps(maps, &gathered)?,
+            gathered: Arc::new(gathered),
+        })
+    }
+
+    /// The cells of one result, for whoever has the document, and what they are made of. The pictures that they come from are
+    /// kept in the project.
+    pub fn cells(mut self) -> Result<(Cells, GeneratedPicture)> {
+        let shared = self.share(&[])?;
+        let (quilt, quilt_s, recipe, cells) = self.lay(&shared, self.look.seed)?;
+        let told = self.told(&shared, &quilt, (recipe.seed, quilt_s));
+        if let Some(project) = self.project {
+            keep_pictures(project, pictures_of(&cells.sources, &shared.gathered))?;
+        }
+        Ok((cells, told))
+    }
+
+    /// Each result as a document of its own, called `name` and its seed.
+    pub fn documents(mut self, name: &str, count: u32) -> Result<Vec<GeneratedPicture>> {
+        let shared = self.share(&[])?;
+        let mut pictures = Vec::new();
+        for number in 0..count {
+            let seed = self.look.seed.wrapping_add(number.into());
+            self.context.check()?;
+            let made = self.make(&shared, seed)?;
+            let mut picture = self.told(&shared, &made.quilt, (seed, made.quilt_s));
+            picture.document = self.keep(&shared.gathered, &format!("{name} {seed}"), &made)?;
+            pictures.push(picture);
+        }
+        Ok(pictures)
     }
 
     fn canvas(&self) -> Canvas {
@@ -121,7 +157,8 @@ impl Maker<'_> {
         }
     }
 
-    fn make(&self, shared: &Shared, seed: u64) -> Result<Made> {
+    /// Quilts, and says which cells the document gets of it.
+    fn lay(&self, shared: &Shared, seed: u64) -> Result<(Quilt, f64, Recipe, Cells)> {
         let controls = Controls {
             seed,
             ..shared.controls.clone()
@@ -166,6 +203,11 @@ impl Maker<'_> {
             settings: Some(recipe.text(false)?),
         };
         let cells = quilting::generated(&self.document, &quilt, &laid);
+        Ok((quilt, quilt_s, recipe, cells))
+    }
+
+    fn make(&self, shared: &Shared, seed: u64) -> Result<Made> {
+        let (quilt, quilt_s, recipe, cells) = self.lay(shared, seed)?;
         let mut document = self.document.clone();
         // Pictures that other strokes have brought are found where they were, new ones here.
         let both = Both(Arc::clone(&shared.gathered), document.sources().clone());
@@ -173,22 +215,27 @@ impl Maker<'_> {
         let alphabet = self.model.alphabet()?;
         let mut easel = Easel::new(&mut document, None, &alphabet);
         let stroke = put_generated(&mut easel, recipe.what.label(), &cells)?;
-        let depth = match self.recipe.what.has_surroundings() {
-            true => document.source().depth_bits(),
-            false => 8,
-        };
-        let raster = canvas::render_document(&self.model.codec, &document, depth, self.context)?;
-        for notice in shared.gathered.take_lost() {
-            self.context.warning(notice);
-        }
         Ok(Made {
             quilt,
             quilt_s,
             document,
             stroke,
-            raster,
             recipe,
         })
+    }
+
+    /// A result as the canvas shows it.
+    fn shown(&self, shared: &Shared, made: &Made) -> Result<Raster> {
+        let depth = match self.recipe.what.has_surroundings() {
+            true => made.document.source().depth_bits(),
+            false => 8,
+        };
+        let codec = &self.model.codec;
+        let raster = canvas::render_document(codec, &made.document, depth, self.context)?;
+        for notice in shared.gathered.take_lost() {
+            self.context.warning(notice);
+        }
+        Ok(raster)
     }
 
     /// The files of a result.
@@ -196,7 +243,7 @@ impl Maker<'_> {
         &self,
         plan: &Plan,
         shared: &Shared,
-        out: &Path,
+        (out, raster): (&Path, &Raster),
         made: &Made,
         generated: &mut Generated,
     ) -> Result<()> {
@@ -209,7 +256,7 @@ impl Maker<'_> {
             notes: Some(&notes),
             restore: None,
         };
-        write_png(out, plan.existing, &made.raster, &metadata)?;
+        write_png(out, plan.existing, raster, &metadata)?;
         generated.files.push(out.to_path_buf());
         for (path, map) in plan.maps.iter().zip(&shared.maps) {
             let to = beside(out, &format!("{}.png", stem(path)));
@@ -231,40 +278,46 @@ impl Maker<'_> {
             write_bytes(&path, plan.existing, &origins.json(&made.quilt, &notes)?)?;
             generated.files.push(path);
         }
-        let piece = made.quilt.largest_piece;
-        let cells = match &self.made {
-            Some(made) => made.iter().filter(|made| **made).count(),
-            None => made.quilt.structure_at.len(),
-        };
-        generated.pictures.push(GeneratedPicture {
-            file: out.to_string_lossy().into_owned(),
-            document: None,
-            seed: made.recipe.seed,
-            quilt_s: made.quilt_s,
-            largest_piece_px: [piece.from.width * 4, piece.from.height * 4],
-            largest_piece_share: piece.cells as f32 / (cells * 16).max(1) as f32,
-            largest_piece_from: shared.gathered.name_of(piece.source),
-            seam_share: made.quilt.seam_share,
-            shares: origins.shares,
-        });
+        let mut picture = self.told(shared, &made.quilt, (made.recipe.seed, made.quilt_s));
+        picture.file = out.to_string_lossy().into_owned();
+        generated.pictures.push(picture);
         Ok(())
     }
 
-    /// Keeps a result in the project: as a stroke of the document that was filled, else as a document of its own.
-    fn keep(
+    /// What is said of a result: its seed, the seconds that it took, its sources and its largest piece.
+    fn told(
         &self,
-        gathered: &Gathered,
-        plan: &Plan,
-        out: &Path,
-        made: &Made,
-    ) -> Result<Option<DocumentId>> {
+        shared: &Shared,
+        quilt: &Quilt,
+        (seed, quilt_s): (u64, f64),
+    ) -> GeneratedPicture {
+        let piece = quilt.largest_piece;
+        let cells = match &self.made {
+            Some(made) => made.iter().filter(|made| **made).count(),
+            None => quilt.structure_at.len(),
+        };
+        GeneratedPicture {
+            file: String::new(),
+            document: None,
+            seed,
+            quilt_s,
+            largest_piece_px: [piece.from.width * 4, piece.from.height * 4],
+            largest_piece_share: piece.cells as f32 / (cells * 16).max(1) as f32,
+            largest_piece_from: shared.gathered.name_of(piece.source),
+            seam_share: quilt.seam_share,
+            shares: Origins::new(&shared.gathered, quilt, self.made.as_deref()).shares,
+        }
+    }
+
+    /// Keeps a result in the project: as a stroke of the document that was filled, else as a document of its own.
+    fn keep(&self, gathered: &Gathered, name: &str, made: &Made) -> Result<Option<DocumentId>> {
         let (Some(project), Some(stroke)) = (self.project, &made.stroke) else {
             return Ok(self.stored);
         };
-        let pictures: Vec<Vec<u8>> = (stroke.sources.iter())
-            .filter_map(|(_, source)| source.content_hash.parse::<ContentHash>().ok())
-            .filter_map(|hash| gathered.bytes(hash))
+        let listed: Vec<_> = (stroke.sources.iter())
+            .map(|(_, source)| source.clone())
             .collect();
+        let pictures = pictures_of(&listed, gathered);
         let stroke = Arc::clone(stroke);
         let append = move |id: DocumentId| {
             move |project: &mut crate::project::Project| {
@@ -278,14 +331,10 @@ impl Maker<'_> {
             project.call(append(id))?;
             return Ok(Some(id));
         }
-        let name = match plan.outs.len() {
-            1 => stem(out),
-            _ => format!("{} {}", stem(out.parent().unwrap_or(out)), stem(out)),
-        };
         let checkpoint = self.model.keep_in(project)?;
         let bytes = own_bytes(&self.document)?;
         let fresh = self.document.clone();
-        let stored = documents::store(project, &name, fresh, bytes, self.model, checkpoint)?;
+        let stored = documents::store(project, name, fresh, bytes, self.model, checkpoint)?;
         let id = stored.id;
         if let Err(error) = project.call(append(id)) {
             // Nobody wants a blank canvas in its place.
@@ -298,7 +347,7 @@ impl Maker<'_> {
     }
 
     /// Further maps of the source.
-    fn read_maps(&self, plan: &Plan, gathered: &Gathered) -> Result<Vec<Source>> {
+    fn read_maps(&self, maps: &[PathBuf], gathered: &Gathered) -> Result<Vec<Source>> {
         let one = |path: &std::path::PathBuf| {
             let map = read::load_source(path)?;
             let is_of_source = match self.recipe.what {
@@ -315,7 +364,7 @@ impl Maker<'_> {
             }
             Ok(map)
         };
-        plan.maps.iter().map(one).collect()
+        maps.iter().map(one).collect()
     }
 
     fn render_map(&self, document: &Document, map: &Source) -> Result<Raster> {
@@ -371,6 +420,18 @@ impl Maker<'_> {
         };
         render_sheet(&sheet, &items)
     }
+}
+
+/// The files of these pictures, as far as they can be read.
+fn pictures_of(listed: &[SourceRef], gathered: &Gathered) -> Vec<Vec<u8>> {
+    (listed.iter())
+        .filter_map(|source| source.content_hash.parse::<ContentHash>().ok())
+        .filter_map(|hash| gathered.bytes(hash))
+        .collect()
+}
+
+fn keep_pictures(project: &Storage, pictures: Vec<Vec<u8>>) -> Result<()> {
+    project.call(move |project| (pictures.iter()).try_for_each(|bytes| project.keep_picture(bytes)))
 }
 
 /// Stands for every picture of its size.

@@ -9,12 +9,15 @@
 
 mod again;
 mod base;
+mod create;
+mod fill;
 mod gather;
 mod look;
 mod make;
 mod origins;
 mod picture;
 mod recipe;
+mod result;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -38,8 +41,12 @@ use make::Maker;
 use picture::Loaded;
 use recipe::{Recipe, runs};
 
-pub use again::GenerateAgainJob;
+pub use again::{AnotherJob, GenerateAgainJob};
+pub use create::{CreateJob, Creating, OpenPicture};
+pub use fill::{FillJob, Filled};
 pub use look::{GenerateLook, parse_code};
+pub use recipe::What;
+pub use result::{LargestPiece, MadeFacts, MadePicture, ResultJob};
 
 use crate::export::check_png;
 
@@ -263,19 +270,37 @@ impl GenerateJob {
         if let Some((loaded, is_file)) = base.first.take() {
             gathered.add(loaded, is_file, model, context)?;
         }
-        let files = picture_files(&self.from.files, context)?;
-        for (done, path) in files.iter().enumerate() {
-            context.progress(done as u64, files.len() as u64);
-            context.check()?;
-            gathered.add(Loaded::read(path)?, true, model, context)?;
-        }
-        if let Some(from) = &self.from.project {
-            let project = self.model.project().ok_or_else(picture::nothing)?;
-            gathered.add_project(project, model, from.label.as_deref(), context)?;
-        }
+        add_pictures(
+            &mut gathered,
+            &self.from,
+            self.model.project(),
+            model,
+            context,
+        )?;
         gathered.add_turns(&self.look, base.made.as_deref(), model, context)?;
         Ok(gathered)
     }
+}
+
+/// Reads what is taken from besides a picture that is worked on.
+fn add_pictures(
+    gathered: &mut Gathered,
+    from: &FromPictures,
+    project: Option<&Storage>,
+    model: &Model,
+    context: &JobContext,
+) -> Result<()> {
+    let files = picture_files(&from.files, context)?;
+    for (done, path) in files.iter().enumerate() {
+        context.progress(done as u64, files.len() as u64);
+        context.check()?;
+        gathered.add(Loaded::read(path)?, true, model, context)?;
+    }
+    if let Some(from) = &from.project {
+        let project = project.ok_or_else(picture::nothing)?;
+        gathered.add_project(project, model, from.label.as_deref(), context)?;
+    }
+    Ok(())
 }
 
 /// The files of the results, checked before any work.

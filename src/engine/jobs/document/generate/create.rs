@@ -1,0 +1,131 @@
+//! New pictures as documents of a project, without files: what a window makes.
+
+use super::base::{Base, shown};
+use super::gather::Gathered;
+use super::make::Maker;
+use super::picture;
+use super::recipe::{Recipe, runs};
+use super::{FromPictures, GenerateLook, GeneratedPicture, add_pictures};
+use crate::document::{Document, Wrap};
+use crate::engine::device::choice::{DeviceChoice, open_device};
+use crate::engine::lanes::job::Job;
+use crate::engine::lanes::storage::Storage;
+use crate::engine::lanes::worker::JobContext;
+use crate::engine::models::loading::{CheckpointChoice, Model, ModelSource};
+use crate::error::{Error, Result};
+
+/// What is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Creating {
+    /// A picture of this many pixels, without a seam where it repeats on the axes that wrap, whose sides are multiples of 16.
+    New { width: u32, height: u32, wrap: Wrap },
+    /// The open picture with so many pixels more at each side, rounded up to multiples of 16: top, right, bottom, left.
+    Extend { by_px: [u32; 4] },
+    /// Another picture like the open one, its content moved by up to `reach` (0 to 1) of half its size.
+    Vary { reach: f32, wrap: Wrap },
+}
+
+/// A picture that is open for editing, as it is at this moment.
+pub struct OpenPicture {
+    pub name: String,
+    pub document: Box<Document>,
+    /// The model of the document.
+    pub model: Model,
+}
+
+/// Makes pictures, each a document of the project with its recipe.
+pub struct CreateJob {
+    pub project: Storage,
+    /// The model of the new documents.
+    pub model: CheckpointChoice,
+    pub creating: Creating,
+    /// The picture that is extended or varied; for a new one, a picture to take from.
+    pub picture: Option<OpenPicture>,
+    /// What is taken from besides.
+    pub from: FromPictures,
+    pub look: GenerateLook,
+    /// Pictures made, of seeds that follow each other.
+    pub count: u32,
+    /// What the documents are called, each with its seed.
+    pub name: String,
+    pub device: DeviceChoice,
+}
+
+impl Job for CreateJob {
+    type Output = Vec<GeneratedPicture>;
+
+    fn title(&self) -> &'static str {
+        "Making new pictures"
+    }
+
+    fn run(self, context: &JobContext) -> Result<Vec<GeneratedPicture>> {
+        let source = ModelSource::Project(self.project.clone(), self.model);
+        let model = source.load(&open_device(self.device)?.device)?;
+        self.look.check_codes(model.codebooks())?;
+        let loaded = (self.picture.as_ref())
+            .map(|open| shown(&open.name, &open.document, &open.model, context))
+            .transpose()?;
+        let needs_one = || {
+            Error::usage(
+                "could not make the picture",
+                "no picture is open",
+                "Open the picture that it shall be made from",
+            )
+        };
+        let mut gathered = Gathered::new(&self.look);
+        let mut base = match (self.creating, loaded) {
+            (
+                Creating::New {
+                    width,
+                    height,
+                    wrap,
+                },
+                loaded,
+            ) => Base {
+                first: loaded.map(|loaded| (loaded, false)),
+                ..Base::blank(&model, (width, height), wrap, context)?
+            },
+            (Creating::Vary { reach, wrap }, Some(loaded)) => {
+                Base::varied(&model, (loaded, false), (reach, wrap), context)?
+            }
+            (Creating::Extend { by_px }, Some(loaded)) => {
+                Base::extended(&model, &loaded, by_px, context)?
+            }
+            (Creating::Vary { .. } | Creating::Extend { .. }, None) => return Err(needs_one()),
+        };
+        if base.what.has_surroundings() {
+            let made = base.made.as_deref().unwrap_or_default();
+            gathered.add_own(&base.document, made, &model, context)?;
+        }
+        if let Some((loaded, is_file)) = base.first.take() {
+            gathered.add(loaded, is_file, &model, context)?;
+        }
+        add_pictures(
+            &mut gathered,
+            &self.from,
+            Some(&self.project),
+            &model,
+            context,
+        )?;
+        if gathered.count() == 0 {
+            return Err(picture::nothing());
+        }
+        gathered.add_turns(&self.look, base.made.as_deref(), &model, context)?;
+        let size = (base.document.geometry(), base.document.wrap());
+        let mut recipe = Recipe::new(base.what, size, &self.look, &model.hash)?;
+        recipe.reach = base.reach;
+        recipe.made = base.made.as_deref().map(runs).unwrap_or_default();
+        let maker = Maker {
+            project: Some(&self.project),
+            stored: None,
+            made: base.made,
+            document: base.document,
+            gathered,
+            recipe,
+            look: &self.look,
+            model: &model,
+            context,
+        };
+        maker.documents(&self.name, self.count)
+    }
+}
