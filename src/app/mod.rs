@@ -27,8 +27,8 @@ pub use command::{
 };
 pub use lanes::Picker;
 pub use state::{
-    ANIMATION_WRITERS, Canvas, CheckpointChoice, CheckpointKind, Gallery, Gesture, ImportJob,
-    OpenProjectJob, Overlay, Overview, PictureCounts, PictureRole, Preset, Reframe, RunStatus,
+    ANIMATION_WRITERS, Canvas, CheckpointChoice, CheckpointKind, FillFrom, Gallery, Gesture,
+    ImportJob, OpenProjectJob, Overlay, Overview, PictureCounts, PictureRole, Preset, Reframe, RunStatus,
     Severity, State, TimelapseForm, Tool, ToolOption, TrainForm, Workspace,
 };
 pub use window::{MainWindow, run};

@@ -22,6 +22,8 @@ pub fn show(ui: &mut Ui, state: &State, out: &mut Commands) {
         use SelectionCommand as S;
         let commands = [S::All, S::Nothing, S::Again, S::Invert, S::Grow, S::Shrink];
         items(ui, state, out, commands);
+        ui.separator();
+        items(ui, state, out, [S::FillTexture]);
     });
     menu(ui, "Tools", |ui| {
         use ToolCommand as T;
@@ -102,7 +104,8 @@ fn edit(ui: &mut Ui, state: &State, out: &mut Commands) {
     use HistoryCommand as H;
     use ToolCommand as T;
     items(ui, state, out, [H::Undo, H::Redo, H::TakeSnapshot]);
-    let selected = [SelectionCommand::Fill, SelectionCommand::Erase];
+    use SelectionCommand as S;
+    let selected = [S::Fill, S::FillTexture, S::Erase];
     items(ui, state, out, selected);
     let brush = [
         T::ToggleLevel,

@@ -9,6 +9,7 @@ mod codes;
 mod common;
 mod dataset;
 mod documents;
+mod generate;
 mod lanes;
 mod layers;
 mod models;

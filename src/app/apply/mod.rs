@@ -14,6 +14,7 @@ mod document;
 mod events;
 mod export;
 mod file;
+mod fill;
 mod history;
 mod jobs;
 mod layer;

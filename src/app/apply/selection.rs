@@ -40,6 +40,7 @@ impl App {
                 self.change_selection(Some(Selection::all), |s, wrap| s.shrink(cell, wrap));
             }
             SelectionCommand::Fill => self.tell_failure(Self::fill_selection),
+            SelectionCommand::FillTexture => self.tell_failure(Self::fill_with_texture),
             SelectionCommand::Erase => self.tell_failure(Self::erase_selection),
         }
     }

@@ -23,6 +23,8 @@ pub enum SelectionCommand {
     Shrink,
     /// Paints the code in hand over all that is selected; over the whole picture where nothing is.
     Fill,
+    /// Makes what is selected anew from pictures.
+    FillTexture,
     /// Brings the original back in all that is selected; in the whole picture where nothing is.
     Erase,
 }
@@ -78,6 +80,13 @@ impl CommandGroup for SelectionCommand {
                 Icon::PaintBucket,
             )
             .with_keys(shift(Key::Backspace)),
+            Self::FillTexture => Spec::new(
+                "select.fill_texture",
+                "Fill with new texture",
+                "Make what is selected anew, to go with what lies around it: grass over a person, wall over a window",
+                Icon::WandSparkles,
+            )
+            .with_keys(ctrl_shift(Key::F)),
             Self::Erase => Spec::new(
                 "select.erase",
                 "Erase selection",
@@ -94,7 +103,9 @@ impl CommandGroup for SelectionCommand {
 
     fn is_possible(&self, state: &State) -> bool {
         match self {
-            Self::All | Self::Fill | Self::Erase => state.session.canvas.is_some(),
+            Self::All | Self::Fill | Self::FillTexture | Self::Erase => {
+                state.session.canvas.is_some()
+            }
             Self::Nothing | Self::Invert | Self::Grow | Self::Shrink => {
                 (state.session.canvas.as_ref())
                     .is_some_and(|canvas| state.session.selection(canvas.id).is_some())

@@ -174,6 +174,18 @@ pub enum Gesture {
     },
 }
 
+/// Which pictures the new texture of a selection is copied from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FillFrom {
+    /// The picture itself alone.
+    #[default]
+    Picture,
+    /// Also [`ToolBox::texture_from`].
+    File,
+    /// Also all pictures of the project.
+    Project,
+}
+
 /// A setting of a tool, as the strip above the canvas changes it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ToolOption {
@@ -186,6 +198,7 @@ pub enum ToolOption {
     FreedomPercent(u32),
     /// Each texture stroke draws with the next seed, or all with this one.
     TextureSeed(Option<u32>),
+    FillFrom(FillFrom),
     ErasesToEmpty(bool),
     TolerancePercent(u32),
     Contiguous(bool),
@@ -219,6 +232,7 @@ pub struct ToolBox {
     pub texture_seed: Option<u32>,
     /// A picture file that textures are taken from, instead of the picture itself.
     pub texture_from: Option<PathBuf>,
+    pub fill_from: FillFrom,
     pub erases_to_empty: bool,
     /// How unlike codes may be that bucket and wand take together, in percent of the distance between two codes taken at random.
     pub tolerance_percent: u32,
@@ -248,6 +262,7 @@ impl Default for ToolBox {
             freedom_percent: 20,
             texture_seed: None,
             texture_from: None,
+            fill_from: FillFrom::default(),
             erases_to_empty: false,
             tolerance_percent: 0,
             is_contiguous: true,
@@ -306,6 +321,7 @@ impl ToolBox {
             ToolOption::SmudgePercent(percent) => self.smudge_percent = percent.clamp(5, 100),
             ToolOption::FreedomPercent(percent) => self.freedom_percent = percent.min(100),
             ToolOption::TextureSeed(seed) => self.texture_seed = seed,
+            ToolOption::FillFrom(from) => self.fill_from = from,
             ToolOption::ErasesToEmpty(empties) => self.erases_to_empty = empties,
             ToolOption::TolerancePercent(percent) => self.tolerance_percent = percent.min(100),
             ToolOption::Contiguous(is_contiguous) => self.is_contiguous = is_contiguous,

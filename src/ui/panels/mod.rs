@@ -5,6 +5,7 @@ pub mod canvas;
 pub mod codebook;
 pub mod dataset;
 pub mod export;
+pub mod fill;
 pub mod history;
 pub mod layers;
 pub mod palette;

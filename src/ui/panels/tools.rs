@@ -238,6 +238,7 @@ fn options(ui: &mut Ui, state: &State, out: &mut Commands) {
             ] {
                 possible_icon(ui, state, out, command, false);
             }
+            super::fill::show(ui, state, out);
         }
         Tool::Move => {
             small(
