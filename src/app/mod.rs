@@ -22,13 +22,14 @@ mod window;
 pub use apply::{App, Options};
 pub use command::{
     BrushCommand, CodeCommand, Command, DatasetCommand, DocumentCommand, ExportCommand,
-    FileCommand, HistoryCommand, LayerCommand, NewCanvas, Question, SelectionCommand, ToolCommand,
-    TrainCommand, ViewCommand, WindowCommand,
+    FileCommand, GenerateCommand, HistoryCommand, LayerCommand, NewCanvas, Question,
+    SelectionCommand, ToolCommand, TrainCommand, ViewCommand, WindowCommand,
 };
 pub use lanes::Picker;
 pub use state::{
-    ANIMATION_WRITERS, Canvas, CheckpointChoice, CheckpointKind, FillFrom, Gallery, Gesture,
-    ImportJob, OpenProjectJob, Overlay, Overview, PictureCounts, PictureRole, Preset, Reframe, RunStatus,
-    Severity, State, TimelapseForm, Tool, ToolOption, TrainForm, Workspace,
+    ANIMATION_WRITERS, Canvas, CheckpointChoice, CheckpointKind, Feed, FillFrom, Gallery,
+    GenerateForm, Gesture, ImportJob, Making, OpenProjectJob, Overlay, Overview, PictureCounts,
+    PictureRole, Preset, Reframe, RunStatus, Severity, State, TimelapseForm, Tool, ToolOption,
+    TrainForm, Workspace,
 };
 pub use window::{MainWindow, run};

@@ -11,6 +11,9 @@ use super::widgets::{
 use crate::app::command::{Command, WindowCommand};
 use crate::app::state::{Overlay, ShownJob, State, Workspace};
 
+/// The tabs of all pages are written out in a window of this width, in points.
+const WRITTEN_OUT: f32 = 1120.0;
+
 /// Draws the bar at the top.
 pub fn top(ui: &mut Ui, state: &State, out: &mut Commands) {
     let tokens = tokens(ui);
@@ -26,8 +29,11 @@ pub fn top(ui: &mut Ui, state: &State, out: &mut Commands) {
                 ui.spacing_mut().item_spacing.x = 2.0;
                 menus::show(ui, state, out);
                 ui.add_space(theme::GAP_M);
+                // In a narrow window only the page that is shown is written out.
+                let is_narrow = ui.max_rect().width() < WRITTEN_OUT;
                 for workspace in Workspace::all() {
-                    tab(ui, state, out, workspace);
+                    let is_written = !is_narrow || workspace == state.workspace;
+                    tab(ui, state, out, workspace, is_written);
                 }
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     ui.spacing_mut().item_spacing.x = 2.0;
@@ -56,7 +62,7 @@ pub fn top(ui: &mut Ui, state: &State, out: &mut Commands) {
         });
 }
 
-fn tab(ui: &mut Ui, state: &State, out: &mut Commands, workspace: Workspace) {
+fn tab(ui: &mut Ui, state: &State, out: &mut Commands, workspace: Workspace, is_written: bool) {
     let command = Command::from(WindowCommand::Show(workspace));
     let Some(spec) = command.spec() else { return };
     let tokens = tokens(ui);
@@ -65,11 +71,19 @@ fn tab(ui: &mut Ui, state: &State, out: &mut Commands, workspace: Workspace) {
     let text = RichText::new(spec.label)
         .font(theme::medium(theme::TEXT_BODY))
         .color(colour);
-    let button = Button::new((icon_text(spec.icon).color(colour), text))
+    let icon = icon_text(spec.icon).color(colour);
+    let button = match is_written {
+        true => Button::new((icon, text)),
+        false => Button::new(icon),
+    };
+    let button = button
         .frame_when_inactive(false)
         .min_size(vec2(0.0, 42.0))
         .corner_radius(0);
-    let response = named(ui.add(button), spec.label).on_hover_text(tooltip(&command, state));
+    let response = named(ui.add(button), spec.label).on_hover_text(match is_written {
+        true => tooltip(&command, state),
+        false => format!("{}\n{}", spec.label, tooltip(&command, state)),
+    });
     if is_on {
         let mut line = response.rect;
         line.min.y = line.max.y - 2.0;

@@ -34,6 +34,7 @@ pub(crate) struct Shell {
     history: panels::history::HistoryPanel,
     layers: panels::layers::LayersPanel,
     export: panels::export::ExportPanel,
+    generate: panels::generate::GeneratePanel,
     overlays: overlays::Overlays,
 }
 
@@ -59,6 +60,7 @@ impl Shell {
             Workspace::Dataset => page(ui, |ui| self.dataset.show(ui, state, out)),
             Workspace::FineTune => page(ui, |ui| self.train.show(ui, state, out)),
             Workspace::Codebook => page(ui, |ui| self.codebook.show(ui, state, out)),
+            Workspace::Generate => page(ui, |ui| self.generate.show(ui, state, out)),
             Workspace::Paint | Workspace::Export => {
                 let is_export = state.workspace == Workspace::Export;
                 if !is_alone {

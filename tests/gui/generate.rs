@@ -1,17 +1,21 @@
-//! New pixels from existing pictures: a selection filled on the canvas.
+//! New pixels from existing pictures: a selection filled on the canvas, and the page that makes pictures.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use eframe::egui::{Key, Modifiers};
+use eframe::egui::{Key, Modifiers, Pos2, Rect, Vec2};
 use egui_kittest::kittest::Queryable;
 use tessera::app::{
-    DatasetCommand, DocumentCommand, FileCommand, FillFrom, ImportJob, SelectionCommand,
-    ToolCommand, ToolOption, WindowCommand, Workspace,
+    Command, DatasetCommand, DocumentCommand, FileCommand, FillFrom, GenerateCommand, GenerateForm,
+    ImportJob, Making, SelectionCommand, State, Tool, ToolCommand, ToolOption, WindowCommand,
+    Workspace,
 };
 use tessera::canvas::render_document;
 use tessera::document::Level;
-use tessera::engine::{DeviceChoice, Existing, FillJob, GenerateAgainJob, Storage, Worker};
+use tessera::engine::{
+    DeviceChoice, Existing, FillJob, GenerateAgainJob, MadeFacts, Storage, Worker,
+};
+use tessera::project::DocumentId;
 use tessera::window_thread::blocking_calls;
 
 use crate::support::Window;
@@ -226,4 +230,257 @@ fn a_fill_takes_from_the_project_where_that_is_chosen() {
     assert_eq!(window.strokes(), 0);
     assert!(window.harness.query_by_label_contains("gone.png").is_some());
     window.dismiss_notices();
+}
+
+fn form(window: &mut Window, change: impl FnOnce(&mut GenerateForm)) {
+    let mut form = window.state().session.generate.form.clone();
+    change(&mut form);
+    window.apply(GenerateCommand::SetForm(Box::new(form)));
+}
+
+fn results(state: &State) -> Vec<(DocumentId, String)> {
+    (state.results())
+        .map(|row| (row.id, row.name.clone()))
+        .collect()
+}
+
+/// Until so many results are there and have been looked at.
+fn until_seen(window: &mut Window, count: usize) {
+    window.until("the results", |state| {
+        let rows = results(state);
+        !state.is_making()
+            && rows.len() == count
+            && rows
+                .iter()
+                .all(|(id, _)| state.session.generate.view(*id).is_some())
+    });
+}
+
+fn facts(window: &Window, id: DocumentId) -> &MadeFacts {
+    let view = window.state().session.generate.view(id);
+    &view.expect("it has been looked at").facts
+}
+
+#[test]
+fn tiles_are_made_shown_painted_made_again_and_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = tiles(folder.path(), "wall.png", (160, 128), [70, 50, 40]);
+    let before = blocking_calls();
+    let mut window = open(folder.path(), &picture);
+    window.click("Generate");
+    assert_eq!(window.state().workspace, Workspace::Generate);
+    window.click("New picture");
+    assert_eq!(window.state().session.generate.form.making, Making::New);
+    window.click("Seamless tile");
+    window.click("This picture");
+    form(&mut window, |form| {
+        (form.width, form.height, form.count) = (128, 96, 2);
+        form.seed = 7;
+    });
+    window.click("Keep the seed");
+    window.click("Make");
+    assert!(window.state().is_making());
+    until_seen(&mut window, 2);
+    assert_eq!(window.state().session.generate.form.seed, 7);
+    let rows = results(window.state());
+    let names: Vec<&str> = rows.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["Tile of wall 8", "Tile of wall 7"], "newest first");
+    let first = rows[1].0;
+    assert_eq!(window.state().session.generate.selected, Some(first));
+    let told = facts(&window, first);
+    assert_eq!((told.size, told.seed), ((128, 96), 7));
+    for step in told.border_step {
+        let step = step.expect("it joins on both axes");
+        assert!((0.3..2.0).contains(&step), "{step}");
+    }
+    let copied: f32 = told.shares.iter().map(|one| one.share).sum();
+    assert!((copied - 1.0).abs() < 1e-3, "{copied}");
+    assert_eq!(told.shares[0].picture, "wall");
+    assert!(told.largest_piece.as_ref().unwrap().width_px >= 4);
+    for text in ["Step across the border", "Copied from wall (100 %)"] {
+        assert!(
+            window.harness.query_by_label_contains(text).is_some(),
+            "{text}"
+        );
+    }
+    window.click("Show 3 × 3");
+    assert!(window.state().session.generate.is_tiled);
+
+    // The same pictures in the same way, with other luck.
+    window.click("Make again with another seed");
+    until_seen(&mut window, 3);
+    let newest = results(window.state())[0].clone();
+    assert!(newest.1.starts_with("Tile of wall "), "{}", newest.1);
+    assert_eq!(window.state().session.generate.selected, Some(newest.0));
+    assert_ne!(facts(&window, newest.0).seed, 7);
+
+    // On the canvas it is a picture like any other.
+    window.click("Result Tile of wall 7");
+    window.click("Paint on it");
+    window.until("it on the canvas", |state| {
+        (state.session.canvas.as_ref()).is_some_and(|canvas| canvas.id == first)
+    });
+    assert_eq!(window.state().workspace, Workspace::Paint);
+    assert_eq!(window.strokes(), 1);
+    window.apply(ToolCommand::SetTool(Tool::Brush));
+    window.drag_cells(NONE, &[(1, 1), (4, 3)]);
+    assert_eq!(window.strokes(), 2);
+    window.settle();
+    window.click("Generate");
+    window.until("it as it is now", |state| {
+        let view = state.session.generate.view(first).unwrap();
+        let copied: f32 = view.facts.shares.iter().map(|one| one.share).sum();
+        copied < 0.98
+    });
+
+    window.click("Delete");
+    window.click("Keep it");
+    assert_eq!(results(window.state()).len(), 3);
+    window.click("Delete");
+    window.click("Yes, delete");
+    window.until("its end", |state| results(state).len() == 2);
+    assert_ne!(window.state().session.generate.selected, Some(first));
+    assert_eq!(window.state().workspace, Workspace::Generate);
+    window.settle();
+    assert_eq!(blocking_calls(), before, "see the log for what was done");
+
+    // The strip survives a restart.
+    let rows = results(window.state());
+    window.close();
+    let mut again = Window::open(folder.path(), &[]);
+    again.until_paintable();
+    again.click("Generate");
+    until_seen(&mut again, 2);
+    assert_eq!(results(again.state()), rows);
+    again.click(&format!("Result {}", rows[0].1));
+    assert_eq!(facts(&again, rows[0].0).seed, facts(&again, newest.0).seed);
+}
+
+#[test]
+fn chosen_pictures_feed_new_ones_and_the_open_one_is_varied_and_extended() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    tiles(&pictures, "blue.png", (96, 96), [10, 30, 120]);
+    tiles(&pictures, "moss.png", (96, 80), [20, 90, 30]);
+    let picture = tiles(folder.path(), "wall.png", (128, 96), [70, 50, 40]);
+    let mut window = open(folder.path(), &picture);
+    window.app().apply(DatasetCommand::Import(vec![pictures]));
+    window.until("the import", |state| {
+        !state.has_job::<ImportJob>() && state.overview().is_some_and(|o| o.counts.total == 2)
+    });
+    window.dismiss_notices();
+    window.click("Generate");
+    window.click("New picture");
+    window.click("Chosen pictures");
+    let why = window
+        .harness
+        .query_by_label_contains("choose pictures to copy from");
+    assert!(why.is_some(), "it says what is missing");
+    window.until("the project's pictures", |state| {
+        state.session.gallery.total == Some(2)
+    });
+    window.click("Copy from moss.png");
+    form(&mut window, |form| {
+        (form.width, form.height, form.seed) = (96, 64, 3);
+    });
+    window.click("Make");
+    until_seen(&mut window, 1);
+    let made = results(window.state())[0].clone();
+    assert_eq!(made.1, "Picture 3");
+    let told = facts(&window, made.0);
+    assert_eq!((told.size, told.border_step), ((96, 64), [None, None]));
+    let from: Vec<&str> = told.shares.iter().map(|one| one.picture.as_str()).collect();
+    assert_eq!(from, ["moss.png"]);
+    assert_ne!(
+        window.state().session.generate.form.seed,
+        3,
+        "the dice rolled"
+    );
+
+    window.click("This picture");
+    window.click("Variations");
+    window.click("Make");
+    until_seen(&mut window, 2);
+    let id = results(window.state())[0].0;
+    assert_eq!(facts(&window, id).size, (128, 96));
+    window.click("Extend");
+    form(&mut window, |form| form.by_px = [0; 4]);
+    let why = window
+        .harness
+        .query_by_label_contains("at which side the picture shall grow");
+    assert!(why.is_some());
+    form(&mut window, |form| form.by_px = [0, 32, 16, 0]);
+    window.click("Make");
+    until_seen(&mut window, 3);
+    let id = results(window.state())[0].0;
+    assert_eq!(facts(&window, id).size, (160, 112));
+
+    // Stopped, what was not made is not there, and the page can make again.
+    form(&mut window, |form| {
+        form.making = Making::Tile;
+        form.count = GenerateForm::MAX_COUNT;
+    });
+    window.click("Make");
+    window.click("Cancel");
+    window.until("its end", |state| !state.is_making());
+    window.settle();
+    assert!(results(window.state()).len() < 3 + GenerateForm::MAX_COUNT as usize);
+    window.dismiss_notices();
+    assert!(Command::from(GenerateCommand::Make).is_possible(window.state()));
+}
+
+#[test]
+fn the_page_fits_small_windows_in_both_themes() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = tiles(folder.path(), "wall.png", (96, 96), [70, 50, 40]);
+    let mut window = open(folder.path(), &picture);
+    window.click("Generate");
+    form(&mut window, |form| (form.width, form.height) = (64, 64));
+    window.click("Make");
+    until_seen(&mut window, 1);
+    for size in [Vec2::new(1280.0, 720.0), Vec2::new(860.0, 560.0)] {
+        window.harness.set_size(size);
+        for making in ["Variations", "Extend", "New picture", "Seamless tile"] {
+            window.click(making);
+            window.click("Dark or light");
+            let screen = Rect::from_min_size(Pos2::ZERO, size);
+            for label in [
+                "Make",
+                "Paint on it",
+                "Make again with another seed",
+                "Export…",
+                "Delete",
+                "Generate",
+                "Export",
+                "Dark or light",
+            ] {
+                let rect = window.harness.get_by_label(label).rect();
+                assert!(
+                    screen.contains_rect(rect),
+                    "{label} at {rect:?} of {size:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fill_can_be_reached_in_a_small_window() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = tiles(folder.path(), "wall.png", (160, 128), [70, 50, 40]);
+    let mut window = open(folder.path(), &picture);
+    let size = Vec2::new(860.0, 560.0);
+    window.harness.set_size(size);
+    window.steps(2);
+    select(&mut window, (3, 3), (5, 5));
+    let screen = Rect::from_min_size(Pos2::ZERO, size);
+    for label in ["New texture", "Undo", "Fit"] {
+        let rect = window.harness.get_by_label(label).rect();
+        assert!(screen.contains_rect(rect), "{label} at {rect:?}");
+    }
+    window.click("New texture");
+    window.click("Fill with new texture");
+    until_filled(&mut window);
+    assert_eq!(window.strokes(), 1);
 }

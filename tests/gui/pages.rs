@@ -18,6 +18,7 @@ fn every_page_and_overlay_draws_in_both_themes() {
             ("Pictures", Workspace::Dataset),
             ("Fine-tune", Workspace::FineTune),
             ("Codebook", Workspace::Codebook),
+            ("Generate", Workspace::Generate),
             ("Export", Workspace::Export),
             ("Paint", Workspace::Paint),
         ] {

@@ -87,6 +87,7 @@ impl App {
                 self.give_up_waiting(&subject);
                 self.tell(error);
             }
+            Loaded::Made(facts, small, large) => self.result_drawn(facts, small, large),
             Loaded::Crops(sheet, textures) => self.crops_cut(&sheet, textures),
         }
     }
@@ -95,6 +96,7 @@ impl App {
     fn give_up_waiting(&mut self, subject: &Subject) {
         let session = &mut self.state.session;
         match subject {
+            Subject::Made(id) => self.result_failed(*id),
             Subject::Document(id) => {
                 session.being_encoded.take_if(|waiting| waiting == id);
             }

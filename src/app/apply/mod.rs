@@ -15,6 +15,7 @@ mod events;
 mod export;
 mod file;
 mod fill;
+mod generate;
 mod history;
 mod jobs;
 mod layer;
@@ -128,6 +129,7 @@ impl App {
             Command::Window(command) => self.apply_window(command),
             Command::Layer(command) => self.apply_layer(command),
             Command::Document(command) => self.apply_document(command),
+            Command::Generate(command) => self.apply_generate(command),
         }
     }
 

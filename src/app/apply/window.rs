@@ -19,8 +19,12 @@ impl App {
             WindowCommand::Show(workspace) => {
                 self.state.overlay = None;
                 self.state.workspace = workspace;
-                if workspace == Workspace::Dataset && self.state.session.gallery.total.is_none() {
+                let has_pictures = matches!(workspace, Workspace::Dataset | Workspace::Generate);
+                if has_pictures && self.state.session.gallery.total.is_none() {
                     self.forget_rows();
+                }
+                if workspace == Workspace::Generate {
+                    self.lanes.desk.read_overview();
                 }
                 if matches!(workspace, Workspace::Dataset | Workspace::FineTune) {
                     self.check_files();

@@ -14,6 +14,7 @@ mod dataset;
 mod document;
 mod export;
 mod file;
+mod generate;
 mod group;
 mod history;
 mod layer;
@@ -33,6 +34,7 @@ pub use dataset::DatasetCommand;
 pub use document::{DocumentCommand, NewCanvas};
 pub use export::ExportCommand;
 pub use file::FileCommand;
+pub use generate::GenerateCommand;
 pub use history::HistoryCommand;
 pub use layer::LayerCommand;
 pub use question::Question;
@@ -65,6 +67,7 @@ pub enum Command {
     Window(WindowCommand),
     Layer(LayerCommand),
     Document(DocumentCommand),
+    Generate(GenerateCommand),
 }
 
 /// Has each group answer for its commands. A group that is missing here does not compile.
@@ -124,6 +127,7 @@ groups! {
     Window(WindowCommand),
     Layer(LayerCommand),
     Document(DocumentCommand),
+    Generate(GenerateCommand),
 }
 
 #[cfg(test)]

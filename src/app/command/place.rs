@@ -10,6 +10,8 @@ pub(super) enum Place {
     Canvas,
     /// Among the pictures to learn from.
     Pictures,
+    /// On the page that makes pictures.
+    Generate,
     /// On the canvas and among the pictures, each in its own way.
     CanvasAndPictures,
 }
@@ -23,6 +25,7 @@ impl Place {
             Self::Everywhere => true,
             Self::Canvas => is_canvas,
             Self::Pictures => is_pictures,
+            Self::Generate => matches!(page, Workspace::Generate),
             Self::CanvasAndPictures => is_canvas || is_pictures,
         }
     }

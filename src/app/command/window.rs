@@ -80,6 +80,13 @@ impl CommandGroup for WindowCommand {
                 Icon::Brush,
             )
             .with_keys(plain(Key::F8)),
+            Self::Show(Workspace::Generate) => Spec::new(
+                "show.generate",
+                "Generate",
+                "New pictures, tiles and variations from your own pictures",
+                Icon::WandSparkles,
+            )
+            .with_keys(plain(Key::F10)),
             Self::Show(Workspace::Export) => Spec::new(
                 "show.export",
                 "Export",

@@ -12,7 +12,7 @@ use eframe::egui::{self, ColorImage, TextureHandle, TextureOptions};
 
 use crate::app::state::SessionId;
 use crate::document::{Level, Raster};
-use crate::engine::{CropSheet, OpenDocument, Palette, Preview, Wake};
+use crate::engine::{CropSheet, MadeFacts, MadePicture, OpenDocument, Palette, Preview, Wake};
 use crate::error::{Error, Kind, Result};
 use crate::foundation::panics::panic_message;
 use crate::project::{DocumentId, PictureId};
@@ -27,6 +27,7 @@ pub enum TextureRequest {
     Palette(Arc<Palette>),
     Preview(Arc<Preview>),
     Crops(CropSheet),
+    Made(Box<MadePicture>),
 }
 
 impl TextureRequest {
@@ -38,6 +39,7 @@ impl TextureRequest {
             },
             Self::Preview(_) => Subject::Preview,
             Self::Crops(sheet) => Subject::Crops(sheet.picture),
+            Self::Made(made) => Subject::Made(made.facts.document),
         }
     }
 }
@@ -52,6 +54,7 @@ pub enum Subject {
     },
     Preview,
     Crops(PictureId),
+    Made(DocumentId),
 }
 
 /// What can be drawn now.
@@ -67,6 +70,8 @@ pub enum Loaded {
         texture: TextureHandle,
     },
     Crops(CropSheet, Vec<TextureHandle>),
+    /// A generated picture, small and large.
+    Made(MadeFacts, TextureHandle, TextureHandle),
     /// A request that could not be met. Whoever waits for its subject must not wait any longer.
     Failed(Error, Subject),
 }
@@ -197,6 +202,10 @@ fn load(ctx: &egui::Context, gpu: Option<&Gpu>, wanted: TextureRequest) -> Loade
             let textures = sheet.crops.iter().map(|crop| of_raster(ctx, crop));
             let textures = textures.collect();
             Loaded::Crops(sheet, textures)
+        }
+        TextureRequest::Made(made) => {
+            let (small, large) = (of_raster(ctx, &made.small), of_raster(ctx, &made.picture));
+            Loaded::Made(made.facts, small, large)
         }
     }
 }

@@ -11,6 +11,7 @@ mod code_marks;
 mod durations;
 mod export;
 mod gallery;
+mod generate;
 mod history_pictures;
 mod jobs;
 mod notices;
@@ -30,6 +31,7 @@ pub use code_marks::CodeMarks;
 pub use durations::Durations;
 pub use export::{ExportForm, TimelapseForm};
 pub use gallery::{CropsView, Gallery, Thumbnail};
+pub use generate::{ChosenPicture, Feed, Generate, GenerateForm, Making, ResultView};
 pub use jobs::{JobKey, LeftJob, RunningJob, ShownJob};
 pub use notices::{Entry, Notices, Severity};
 pub use pages::{Overlay, Workspace};
@@ -48,10 +50,12 @@ pub(in crate::app) use thumb::Thumb;
 // What the panels name of the layers below.
 pub use crate::engine::{
     ANIMATION_WRITERS, CheckpointChoice, CountUsageJob, DeviceInUse, Existing, ImportJob,
-    OpenProjectJob, Overview, PictureRole, Preset, Reframe, ReskinJob, SAMPLES, WRITERS,
+    MadeFacts, OpenProjectJob, Overview, PictureRole, Preset, Reframe, ReskinJob, SAMPLES, WRITERS,
+    What,
 };
 pub use crate::project::{
-    CheckpointKind, CheckpointRow, PictureCounts, PictureFilter, PictureRow, RunRow, RunStatus,
+    CheckpointKind, CheckpointRow, DocumentId, DocumentRow, PictureCounts, PictureFilter,
+    PictureRow, RunRow, RunStatus,
 };
 
 use crate::document::{History, Level};

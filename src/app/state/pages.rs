@@ -9,6 +9,7 @@ pub enum Workspace {
     FineTune,
     Codebook,
     Paint,
+    Generate,
     Export,
 }
 

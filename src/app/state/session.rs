@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::canvas::{Canvas, Tabs};
 use super::gallery::Gallery;
+use super::generate::Generate;
 use super::jobs::{JobKey, RunningJob};
 use super::palette::PaletteView;
 use super::project::OpenProject;
@@ -42,6 +43,8 @@ pub struct Session {
     /// The codes of the model of the picture on the canvas, once they are drawn.
     pub palette: Option<PaletteView>,
     pub gallery: Gallery,
+    /// New pictures from existing ones.
+    pub generate: Generate,
     pub training: Training,
     /// What the newest import found.
     pub import_report: Option<Imported>,
@@ -93,6 +96,7 @@ impl Session {
             tabs: Tabs::default(),
             palette: None,
             gallery: Gallery::default(),
+            generate: Generate::default(),
             training: Training::new(form),
             import_report: None,
             last_export: None,

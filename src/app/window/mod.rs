@@ -17,7 +17,9 @@ use eframe::egui;
 pub use run::run;
 
 use super::apply::{App, Options};
-use super::command::{Command, DatasetCommand, FileCommand, HistoryCommand, ViewCommand, pressed};
+use super::command::{
+    Command, DatasetCommand, FileCommand, GenerateCommand, HistoryCommand, ViewCommand, pressed,
+};
 use crate::error::Result;
 use crate::render::Gpu;
 use crate::settings::ThemeChoice;
@@ -139,6 +141,7 @@ fn is_said_every_frame(command: &Command) -> bool {
     matches!(
         command,
         Command::Dataset(DatasetCommand::ShowRows(_))
+            | Command::Generate(GenerateCommand::ShowResults(_))
             | Command::View(ViewCommand::LookAt(_))
             | Command::History(HistoryCommand::ShowStrokes(_))
     )

@@ -6,6 +6,7 @@ pub mod codebook;
 pub mod dataset;
 pub mod export;
 pub mod fill;
+pub mod generate;
 pub mod history;
 pub mod layers;
 pub mod palette;

@@ -230,13 +230,18 @@ fn options(ui: &mut Ui, state: &State, out: &mut Commands) {
             if tool == Tool::Wand {
                 takes(ui, state, out);
             }
-            for command in [
+            let changes = [
                 SelectionCommand::Invert,
                 SelectionCommand::Grow,
                 SelectionCommand::Shrink,
                 SelectionCommand::Nothing,
-            ] {
-                possible_icon(ui, state, out, command, false);
+            ];
+            // In a small window the menu has to do for them.
+            let icons = (theme::CONTROL + theme::GAP_S) * (changes.len() as f32 + 1.0);
+            if ui.available_width() > icons + super::fill::BESIDE {
+                for command in changes {
+                    possible_icon(ui, state, out, command, false);
+                }
             }
             super::fill::show(ui, state, out);
         }

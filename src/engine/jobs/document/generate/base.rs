@@ -282,11 +282,12 @@ fn load(
     let row = project.call(move |project| documents::find(project, Some(&wanted)))?;
     let (stored, model) = open_row(project, row.id, job.device)?;
     stored.tell(context);
-    let loaded = shown(&stored.name, &stored.document, &model, context)?;
+    let name = format!("{}.png", stored.name);
+    let loaded = shown(&name, &stored.document, &model, context)?;
     Ok((loaded, false, model))
 }
 
-/// What a document shows, as a picture file that is nowhere but in memory.
+/// What a document shows, as a picture file of this name that is nowhere but in memory.
 pub fn shown(
     name: &str,
     document: &Document,
@@ -297,7 +298,7 @@ pub fn shown(
     let raster = canvas::render_document(&model.codec, document, depth, observer)?;
     let bytes = encode_png(&raster, &Metadata::default())?;
     Ok(Loaded {
-        path: format!("{name}.png").into(),
+        path: name.into(),
         source: read::source_from_bytes(&bytes)?,
         bytes,
     })

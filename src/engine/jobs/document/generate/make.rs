@@ -22,9 +22,9 @@ use crate::engine::models::loading::Model;
 use crate::engine::pictures::documents;
 use crate::engine::pictures::quilting::{self, Both, Laid};
 use crate::engine::pictures::read;
-use crate::error::{Error, Result};
+use crate::error::{Error, Notice, Result};
 use crate::export::{Metadata, Provenance, Sheet, SheetItem, render_sheet, write_bytes, write_png};
-use crate::progress::Observer;
+use crate::progress::{Observer, Stop};
 use crate::project::{ContentHash, DocumentId};
 use crate::quilt::{self, Canvas, Controls, Home, Kept, Quilt, Request, Start};
 
@@ -76,7 +76,7 @@ impl Maker<'_> {
         let mut rasters = Vec::new();
         for (number, out) in plan.outs.iter().enumerate() {
             let seed = self.look.seed.wrapping_add(number as u64);
-            let made = self.make(&shared, seed)?;
+            let made = self.make(&shared, seed, self.context)?;
             let raster = self.shown(&shared, &made)?;
             self.write(plan, &shared, (out, &raster), &made, &mut generated)?;
             let name = match plan.outs.len() {
@@ -116,7 +116,7 @@ impl Maker<'_> {
     /// kept in the project.
     pub fn cells(mut self) -> Result<(Cells, GeneratedPicture)> {
         let shared = self.share(&[])?;
-        let (quilt, quilt_s, recipe, cells) = self.lay(&shared, self.look.seed)?;
+        let (quilt, quilt_s, recipe, cells) = self.lay(&shared, self.look.seed, self.context)?;
         let told = self.told(&shared, &quilt, (recipe.seed, quilt_s));
         if let Some(project) = self.project {
             keep_pictures(project, pictures_of(&cells.sources, &shared.gathered))?;
@@ -131,7 +131,12 @@ impl Maker<'_> {
         for number in 0..count {
             let seed = self.look.seed.wrapping_add(number.into());
             self.context.check()?;
-            let made = self.make(&shared, seed)?;
+            let part = Part {
+                of: self.context,
+                number: number.into(),
+                count: count.into(),
+            };
+            let made = self.make(&shared, seed, &part)?;
             let mut picture = self.told(&shared, &made.quilt, (seed, made.quilt_s));
             picture.document = self.keep(&shared.gathered, &format!("{name} {seed}"), &made)?;
             pictures.push(picture);
@@ -158,7 +163,12 @@ impl Maker<'_> {
     }
 
     /// Quilts, and says which cells the document gets of it.
-    fn lay(&self, shared: &Shared, seed: u64) -> Result<(Quilt, f64, Recipe, Cells)> {
+    fn lay(
+        &self,
+        shared: &Shared,
+        seed: u64,
+        observer: &dyn Observer,
+    ) -> Result<(Quilt, f64, Recipe, Cells)> {
         let controls = Controls {
             seed,
             ..shared.controls.clone()
@@ -181,7 +191,7 @@ impl Maker<'_> {
             controls,
         };
         let started = Instant::now();
-        let mut quilt = quilt::quilt(&request, &shared.vectors, self.context, &mut |_| {})?;
+        let mut quilt = quilt::quilt(&request, &shared.vectors, observer, &mut |_| {})?;
         if is_free {
             // A tile has no first row: it is cut where the cut is least remarkable.
             let (down, right) =
@@ -206,8 +216,8 @@ impl Maker<'_> {
         Ok((quilt, quilt_s, recipe, cells))
     }
 
-    fn make(&self, shared: &Shared, seed: u64) -> Result<Made> {
-        let (quilt, quilt_s, recipe, cells) = self.lay(shared, seed)?;
+    fn make(&self, shared: &Shared, seed: u64, observer: &dyn Observer) -> Result<Made> {
+        let (quilt, quilt_s, recipe, cells) = self.lay(shared, seed, observer)?;
         let mut document = self.document.clone();
         // Pictures that other strokes have brought are found where they were, new ones here.
         let both = Both(Arc::clone(&shared.gathered), document.sources().clone());
@@ -419,6 +429,29 @@ impl Maker<'_> {
             box_px: 384,
         };
         render_sheet(&sheet, &items)
+    }
+}
+
+/// The progress of one of several results.
+struct Part<'a> {
+    of: &'a JobContext,
+    number: u64,
+    count: u64,
+}
+
+impl Observer for Part<'_> {
+    fn stop(&self) -> Option<Stop> {
+        self.of.stop()
+    }
+
+    fn progress(&self, done: u64, total: u64) {
+        const STEPS: u64 = 100;
+        let share = (done * STEPS).checked_div(total).unwrap_or(0);
+        (self.of).progress(self.number * STEPS + share, self.count * STEPS);
+    }
+
+    fn warning(&self, notice: Notice) {
+        self.of.warning(notice);
     }
 }
 

@@ -16,6 +16,8 @@ use crate::quilt::{Coordinate, largest_piece};
 
 /// Longer side of a result's small picture, px.
 const SMALL_PX: u32 = 160;
+/// Longest side of the picture itself, px: as much as a window shows of it.
+const LARGE_PX: u32 = 2048;
 
 /// Opens a document that was generated, and shows it.
 pub struct ResultJob {
@@ -28,7 +30,7 @@ pub struct ResultJob {
 #[derive(Debug)]
 pub struct MadePicture {
     pub facts: MadeFacts,
-    /// As it is now, 8 bits.
+    /// As it is now, 8 bits, at most 2,048 pixels a side.
     pub picture: Raster,
     /// The same, at most 160 pixels a side.
     pub small: Raster,
@@ -89,8 +91,8 @@ impl Job for ResultJob {
         };
         Ok(MadePicture {
             facts,
-            small: small(&picture)?,
-            picture,
+            small: shrunk(&picture, SMALL_PX)?,
+            picture: shrunk(&picture, LARGE_PX)?,
         })
     }
 }
@@ -168,9 +170,9 @@ fn called(source: &SourceRef) -> String {
     }
 }
 
-fn small(picture: &Raster) -> Result<Raster> {
+fn shrunk(picture: &Raster, longest_px: u32) -> Result<Raster> {
     let size = (picture.width(), picture.height());
-    let target = fit(size.0, size.1, SMALL_PX);
+    let target = fit(size.0, size.1, longest_px);
     let mut small = Premultiplied::shrunk(&picture.rgba8(), size, target);
     unpremultiply(&mut small.rgba);
     Raster::new(small.width, small.height, Samples::Rgba8(small.rgba))
