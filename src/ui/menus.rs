@@ -193,6 +193,7 @@ fn view(ui: &mut Ui, state: &State, out: &mut Commands) {
         V::ToggleWhereUsed,
         V::ToggleCodeTint,
         V::ToggleChangedCells,
+        V::ToggleSources,
     ];
     items(ui, state, out, looks);
     ui.separator();

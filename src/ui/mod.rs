@@ -94,9 +94,10 @@ impl Shell {
                     panels::tabs::show(ui, state, out);
                     panels::reskin::show(ui, state, out);
                 }
-                CentralPanel::default()
+                let canvas = CentralPanel::default()
                     .frame(Frame::new().fill(tokens.ground))
                     .show(ui, |ui| self.canvas.show(ui, state, out));
+                panels::legend::show(ui, state, canvas.response.rect);
             }
         }
         drop_hint(ui);

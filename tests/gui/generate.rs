@@ -110,6 +110,27 @@ fn a_selection_is_filled_as_one_step_that_keeps_its_recipe() {
     assert!(settings.contains(r#""what":"fill""#), "{settings}");
     let filled = document.edited().clone();
 
+    // Where it was copied from is told in colours and words.
+    window.click("Where from");
+    let legend = &window.state().tools.legend;
+    assert_eq!(legend.len(), 1, "{legend:?}");
+    let share = (4 * 4) as f32 / (15 * 13) as f32;
+    assert!((legend[0].share - share).abs() < 0.01, "{legend:?}");
+    let told = "This picture, from another place  8 %";
+    assert!(window.harness.query_by_label(told).is_some());
+    select(&mut window, (1, 1), (2, 2));
+    window.app().apply(SelectionCommand::Fill);
+    window.steps(2);
+    let names: Vec<&str> = (window.state().tools.legend.iter())
+        .map(|entry| entry.name.as_str())
+        .collect();
+    assert_eq!(names, ["This picture, from another place", "Painted"]);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.state().tools.legend.len(), 1);
+    window.click("Where from");
+    assert!(window.harness.query_by_label(told).is_none());
+    select(&mut window, (4, 3), (7, 6));
+
     window.key(Modifiers::COMMAND, Key::Z);
     assert!(!window.canvas().document.is_edited());
     window.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);

@@ -144,6 +144,7 @@ impl App {
         (self.lanes.desk).write(move |project| journal.write(project));
         self.repaint(&deltas);
         self.refresh_mask();
+        self.count_tint();
     }
 
     /// What is in the file only is taken back as soon as it has been read.

@@ -370,6 +370,7 @@ impl App {
         if self.state.look.is_where_used_on {
             self.refresh_mask();
         }
+        self.count_tint();
     }
 
     fn bucket(&mut self, at: Point) -> Result<()> {

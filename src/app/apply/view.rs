@@ -42,6 +42,7 @@ impl App {
             }
             ViewCommand::ToggleCodeTint => self.toggle_tint(TintKind::Codes),
             ViewCommand::ToggleChangedCells => self.toggle_tint(TintKind::Changed),
+            ViewCommand::ToggleSources => self.toggle_tint(TintKind::Sources),
         }
     }
 

@@ -24,6 +24,8 @@ pub enum ViewCommand {
     ToggleWhereUsed,
     ToggleCodeTint,
     ToggleChangedCells,
+    /// Shows which picture each cell was copied from.
+    ToggleSources,
     /// Shows copies of the picture around it, or none.
     ToggleWrapPreview,
     /// Zooms to this many percent: screen pixels for each picture pixel.
@@ -54,6 +56,7 @@ impl CommandGroup for ViewCommand {
             Self::ToggleWhereUsed => Spec::new("canvas.where_used", "Where is it used", "Dim all cells but those with the chosen code", Icon::ScanSearch).with_keys(plain(Key::U)),
             Self::ToggleCodeTint => Spec::new("view.code_tint", "Code colours", "A colour of its own over the cells of each code", Icon::Palette),
             Self::ToggleChangedCells => Spec::new("view.changed", "Changed cells", "Mark the cells that differ from the original", Icon::FileDiff),
+            Self::ToggleSources => Spec::new("view.sources", "Where from", "A colour over what was copied, by the picture that it comes from", Icon::MapPinned),
             Self::ToggleWrapPreview => Spec::new("view.wrap_preview", "Tile preview", "Show the picture with its copies around it, live", Icon::Grid2x2).with_keys(shift(Key::W)),
             Self::SetView(_) | Self::LookAt(_) | Self::SetCompare(_) | Self::ZoomTo(_) => return None,
         })
@@ -70,6 +73,7 @@ impl CommandGroup for ViewCommand {
             | Self::ToggleDifference
             | Self::ToggleCodeTint
             | Self::ToggleChangedCells
+            | Self::ToggleSources
             | Self::ToggleWrapPreview => Place::Canvas,
             Self::ToggleWhereUsed | Self::SetView(_) | Self::LookAt(_) | Self::SetCompare(_) => {
                 Place::Everywhere
@@ -88,6 +92,7 @@ impl CommandGroup for ViewCommand {
             | Self::ToggleDifference
             | Self::ToggleCodeTint
             | Self::ToggleChangedCells
+            | Self::ToggleSources
             | Self::ZoomTo(_)
             | Self::SetView(_)
             | Self::LookAt(_)

@@ -39,7 +39,9 @@ pub use paint::Paint;
 pub use palette::{ExemplarView, PaletteView};
 pub use project::{OpenProject, name_of};
 pub use session::{Session, SessionId};
-pub use tools::{FillFrom, Gesture, StrokeInput, StrokeStep, TintKind, Tool, ToolBox, ToolOption};
+pub use tools::{
+    FillFrom, Gesture, LegendEntry, StrokeInput, StrokeStep, TintKind, Tool, ToolBox, ToolOption,
+};
 pub use training::{PreviewView, TrainForm, Training};
 
 pub(in crate::app) use gallery::Exclusion;

@@ -213,6 +213,18 @@ pub enum TintKind {
     Codes,
     /// Cells that differ from the source.
     Changed,
+    /// The pictures that cells were copied from, each its own.
+    Sources,
+}
+
+/// What one colour over the cells stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LegendEntry {
+    pub name: String,
+    /// As it lies over the cells.
+    pub rgba: [u8; 4],
+    /// Of all cells, 0 to 1.
+    pub share: f32,
 }
 
 /// How the tools are set, and what they hold.
@@ -245,6 +257,8 @@ pub struct ToolBox {
     /// Cells from a painted cell to the one it is cloned from.
     pub clone_offset: Option<(i64, i64)>,
     pub tint: Option<TintKind>,
+    /// Of a tint whose colours stand for something with a name, by falling share.
+    pub legend: Vec<LegendEntry>,
     pub overlay: CellOverlay,
 }
 
@@ -272,6 +286,7 @@ impl Default for ToolBox {
             clone_source: None,
             clone_offset: None,
             tint: None,
+            legend: Vec::new(),
             overlay: CellOverlay::default(),
         }
     }

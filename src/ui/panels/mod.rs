@@ -9,6 +9,7 @@ pub mod fill;
 pub mod generate;
 pub mod history;
 pub mod layers;
+pub mod legend;
 pub mod palette;
 pub mod reskin;
 pub mod tabs;

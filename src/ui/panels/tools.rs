@@ -57,6 +57,10 @@ fn rail(ui: &mut Ui, state: &State, out: &mut Commands) {
                     ViewCommand::ToggleChangedCells,
                     state.tools.tint == Some(TintKind::Changed),
                 ),
+                (
+                    ViewCommand::ToggleSources,
+                    state.tools.tint == Some(TintKind::Sources),
+                ),
             ];
             pairs(ui, state, out, views);
         });
