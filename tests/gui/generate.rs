@@ -393,7 +393,7 @@ fn chosen_pictures_feed_new_ones_and_the_open_one_is_varied_and_extended() {
     window.dismiss_notices();
     window.click("Generate");
     window.click("New picture");
-    window.click("Chosen pictures");
+    window.click("Chosen");
     let why = window
         .harness
         .query_by_label_contains("choose pictures to copy from");

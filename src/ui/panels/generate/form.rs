@@ -239,11 +239,7 @@ fn feeds(ui: &mut Ui, state: &State, form: &mut GenerateForm, out: &mut Commands
         let first = (form.chosen.first())
             .and_then(|one| gallery.thumbnail(one.id))
             .and_then(|thumbnail| thumbnail.texture.as_ref());
-        let chosen = match form.chosen.len() {
-            0 => "Chosen pictures".to_owned(),
-            count => format!("Chosen pictures ({count})"),
-        };
-        if chip(ui, form.feed == Feed::Chosen, &chosen, first)
+        if chip(ui, form.feed == Feed::Chosen, "Chosen", first)
             .on_hover_text("Copy from pictures of the project that you choose")
             .clicked()
         {
@@ -253,9 +249,9 @@ fn feeds(ui: &mut Ui, state: &State, form: &mut GenerateForm, out: &mut Commands
             let row = gallery.row(index)?;
             gallery.thumbnail(row.id)?.texture.as_ref()
         });
-        let all = format!("All my pictures ({usable})");
-        if chip(ui, form.feed == Feed::Project, &all, any)
-            .on_hover_text("Copy from all pictures of the project")
+        let all = format!("Copy from all {usable} pictures of the project");
+        if chip(ui, form.feed == Feed::Project, "All my pictures", any)
+            .on_hover_text(all)
             .clicked()
         {
             form.feed = Feed::Project;
@@ -284,7 +280,7 @@ fn labels(ui: &mut Ui, state: &State, form: &mut GenerateForm) {
     };
     let response = ComboBox::from_id_salt("copy from label")
         .selected_text(shown)
-        .width(110.0)
+        .width(92.0)
         .truncate()
         .show_ui(ui, |ui| {
             for (label, count) in &counts.by_label {
@@ -313,8 +309,9 @@ fn chip(
     let font = egui::FontId::proportional(theme::TEXT_BODY);
     let ink = if is_on { tokens.accent } else { tokens.text };
     let text = (ui.painter()).layout_no_wrap(label.to_owned(), font, ink);
-    let picture = if texture.is_some() { CHIP + 2.0 } else { 0.0 };
-    let size = vec2(picture + text.size().x + 18.0, CHIP + 4.0);
+    // The same room with and without a picture: nothing may move under the pointer.
+    let picture = CHIP + 2.0;
+    let size = vec2(picture + text.size().x + 16.0, CHIP + 4.0);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, is_on, label));
     let corner = CornerRadius::same(15);
@@ -329,15 +326,19 @@ fn chip(
         ui.painter()
             .rect_stroke(rect, corner, line, StrokeKind::Inside);
     }
-    if let Some(texture) = texture {
-        let at = Rect::from_min_size(rect.min + vec2(2.0, 2.0), Vec2::splat(CHIP));
-        egui::Image::from_texture(texture)
+    let round = Rect::from_min_size(rect.min + vec2(2.0, 2.0), Vec2::splat(CHIP));
+    match texture {
+        Some(texture) => egui::Image::from_texture(texture)
             .uv(square_of(texture))
             .corner_radius(CornerRadius::same(13))
-            .paint_at(ui, at);
+            .paint_at(ui, round),
+        None => {
+            let (at, middle) = (round.center(), egui::Align2::CENTER_CENTER);
+            (ui.painter()).text(at, middle, glyph(Icon::Images), theme::icons(15.0), ink);
+        }
     }
     let at = pos2(
-        rect.left() + picture + 9.0,
+        rect.left() + picture + 6.0,
         rect.center().y - text.size().y / 2.0,
     );
     ui.painter().galley(at, text, ink);
@@ -365,6 +366,10 @@ fn choose(ui: &mut Ui, state: &State, form: &mut GenerateForm, out: &mut Command
         );
         return;
     }
+    match form.chosen.len() {
+        0 => small(ui, "Click the pictures to copy from."),
+        count => small(ui, format!("{count} chosen; click for more or fewer.")),
+    };
     let gap = 4.0;
     let columns = ((ui.available_width() - 8.0 + gap) / (TILE + gap))
         .floor()
