@@ -258,6 +258,8 @@ impl App {
             last_used: generate.clock,
         };
         generate.views.insert(id, view);
+        // What is said of it takes room that the frame after this one gives it.
+        self.ctx.request_repaint();
         let selected = generate.selected;
         let mut large: Vec<&mut ResultView> = (generate.views.values_mut())
             .filter(|view| view.large.is_some() && Some(view.facts.document) != selected)
