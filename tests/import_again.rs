@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use tessera::engine::{DeviceChoice, ImportJob, ImportOptions, Storage, Worker};
+use tessera::engine::{DeviceChoice, ImportJob, ImportOptions, Storage, Worker, usable_pictures};
 use tessera::project::{PictureFilter, PictureId, PictureRow};
 
 /// A picture without compression: all of one size have files of one length.
@@ -296,4 +296,22 @@ fn an_entry_of_another_version_or_without_thumbnail_is_made_again() {
     let (decoded, report) = scene.decoded(|| scene.import(""));
     assert_eq!(decoded, ["0.bmp", "1.bmp"]);
     assert_eq!(count(&report, "unchanged"), 3);
+}
+
+#[test]
+fn what_is_held_out_is_known_before_anybody_asks() {
+    let scene = Scene::new();
+    for seed in 0..12 {
+        write(&scene.path(&format!("a/{seed}.bmp")), &bmp(seed));
+    }
+    let kept = || scene.project.call(|project| project.setting("held_out"));
+    scene.import("a");
+    let first = kept().unwrap().expect("an import looks for it");
+    // Whoever asks gets that, and it is not worked out again.
+    let list = usable_pictures(&scene.project).unwrap();
+    assert_eq!(list.train.len() + list.held_out.len(), 12);
+    assert_eq!(kept().unwrap().as_ref(), Some(&first));
+    write(&scene.path("a/12.bmp"), &bmp(12));
+    scene.import("a");
+    assert_ne!(kept().unwrap(), Some(first));
 }

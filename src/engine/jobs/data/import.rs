@@ -12,6 +12,7 @@ use crate::dataset::{
 };
 use crate::engine::device::choice::DeviceChoice;
 use crate::engine::jobs::document::edit::open_in;
+use crate::engine::jobs::train::fine_tune::usable_pictures;
 use crate::engine::lanes::job::{Job, Report, WhenLeft, pictures};
 use crate::engine::lanes::storage::Storage;
 use crate::engine::lanes::worker::JobContext;
@@ -20,8 +21,8 @@ use crate::engine::pictures::documents::{self, Opened};
 use crate::error::{Error, Notice, Result};
 use crate::progress::Observer;
 use crate::project::{
-    ContentHash, Import, ImportSummary, KnownPicture, NewPicture, PictureFilter, PictureFlag,
-    PictureId, PictureRow, SeenChange, SeenPicture,
+    ContentHash, Import, ImportSummary, KnownPicture, NewPicture, PictureFlag, PictureId,
+    SeenChange, SeenPicture,
 };
 
 /// Pictures written in one transaction.
@@ -119,6 +120,12 @@ impl Job for ImportJob {
             add_report(&mut total, report);
             add_summary(&mut summary, stored);
             restored += u64::from(self.restore_document(&root, context)?);
+        }
+        // Which pictures are alike is looked for now, and kept: with very many of them, whoever asks first would wait for seconds.
+        if summary.added + summary.changed > 0
+            && let Err(error) = usable_pictures(&self.project)
+        {
+            log::info!("{error}");
         }
         Ok(Imported {
             imported: total.imported,
@@ -317,26 +324,6 @@ impl Index {
             flags: flags.collect(),
         };
         self.below.insert(row.path, file);
-    }
-}
-
-/// Hands over each picture of the dataset index once, by id, also while an import writes.
-pub(crate) fn for_each_picture(
-    project: &Storage,
-    filter: &PictureFilter,
-    mut take: impl FnMut(PictureRow) -> Result<()>,
-) -> Result<()> {
-    let mut after = PictureId::MIN;
-    loop {
-        let filter = filter.clone();
-        let rows = project.call(move |project| project.pictures_after(&filter, after, PAGE))?;
-        let Some(last) = rows.last() else {
-            return Ok(());
-        };
-        after = last.id;
-        for row in rows {
-            take(row)?;
-        }
     }
 }
 

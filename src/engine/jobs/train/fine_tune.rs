@@ -14,7 +14,6 @@ use crate::codec::checkpoint::FILE_KIND;
 use crate::codec::{Codec, CodecConfig};
 use crate::dataset::{CropSource, Fingerprint};
 use crate::engine::device::choice::{DeviceChoice, open_device, reduced_precision};
-use crate::engine::jobs::data::import::for_each_picture;
 use crate::engine::lanes::background::in_background;
 use crate::engine::lanes::event::{Metrics, Preview};
 use crate::engine::lanes::job::{Job, Lane, Report, WhenLeft};
@@ -26,12 +25,16 @@ use crate::error::{Error, Kind, Notice, Result};
 use crate::model::ModelHeader;
 use crate::progress::Observer;
 use crate::project::{
-    CheckpointKind, MetricRow, NewCheckpoint, NewRun, PictureFilter, RunId, RunStatus,
+    CheckpointKind, MetricRow, NewCheckpoint, NewRun, PictureFilter, PictureId, PictureRow, RunId,
+    RunStatus,
 };
 use crate::train::{
     self, Budget, Checkpoint, Ended, Evaluation, Pictures, Run, StateWanted, StepFigures,
     TrainConfig, TrainSink,
 };
+
+/// Rows of the dataset index read at a time.
+const PAGE: u64 = 1000;
 
 /// Trains on a project's pictures.
 pub struct TrainJob {
@@ -195,6 +198,26 @@ pub fn usable_pictures(project: &Storage) -> Result<Pictures> {
         held_out: pick(&split.held_out),
         is_separate: split.is_separate,
     })
+}
+
+/// Hands over each picture of the dataset index once, by id, also while an import writes.
+fn for_each_picture(
+    project: &Storage,
+    filter: &PictureFilter,
+    mut take: impl FnMut(PictureRow) -> Result<()>,
+) -> Result<()> {
+    let mut after = PictureId::MIN;
+    loop {
+        let filter = filter.clone();
+        let rows = project.call(move |project| project.pictures_after(&filter, after, PAGE))?;
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
+        after = last.id;
+        for row in rows {
+            take(row)?;
+        }
+    }
 }
 
 fn start(
