@@ -24,6 +24,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 import names
 import numpy as np
@@ -171,18 +172,32 @@ def judged(path, source, source_features, cut=None):
     return found
 
 
+def resident(process):
+    """The most memory that a running program has had, KiB."""
+    try:
+        lines = pathlib.Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+
+
 def run(command, keep=None):
     """Processor seconds, MiB and what it printed; from `keep` (a file) where that was noted before."""
     if keep and keep.exists():
         return json.loads(keep.read_text())
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=err)
-        _, status, used = os.wait4(process.pid, 0)
+        # The largest memory that wait4 gives counts what this program had when it started the other one.
+        memory, done = 0, 0
+        while not done:
+            memory = max(memory, resident(process.pid))
+            done, status, used = os.wait4(process.pid, os.WNOHANG)
+            time.sleep(0.0 if done else 0.02)
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0), err.seek(0)
         if process.returncode:
             sys.exit(f"{' '.join(map(str, command))}\n{err.read().decode()}")
-        found = (used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, out.read().decode())
+        found = (used.ru_utime + used.ru_stime, memory / 1024, out.read().decode())
     if keep:
         keep.write_text(json.dumps(found))
     return found
