@@ -182,9 +182,10 @@ fn a_fill_does_not_touch_a_picture_that_was_changed_meanwhile() {
     window.dismiss_notices();
 
     // Stopped, it leaves nothing.
+    // At once: a frame may take as long as the fill.
+    window.until("nothing else to stop", State::is_idle);
     window.app().apply(SelectionCommand::FillTexture);
-    window.harness.run_steps(1);
-    window.click("Cancel the running job");
+    window.app().apply(WindowCommand::CancelJob);
     until_filled(&mut window);
     assert_eq!(window.strokes(), 1);
     window.dismiss_notices();
