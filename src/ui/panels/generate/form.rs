@@ -112,21 +112,9 @@ fn makings(ui: &mut Ui, state: &State, form: &mut GenerateForm) {
             for &making in pair {
                 let (label, hint, icon) = words(making);
                 let is_on = form.making == making;
-                let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-                response
-                    .widget_info(|| WidgetInfo::selected(Role::RadioButton, true, is_on, label));
                 let tokens = tokens(ui);
                 let corner = CornerRadius::same(theme::RADIUS_CARD);
-                let fill = match (is_on, response.hovered() || response.has_focus()) {
-                    (true, _) => tokens.accent_soft,
-                    (false, true) => tokens.control_hover,
-                    (false, false) => tokens.control,
-                };
-                ui.painter().rect_filled(rect, corner, fill);
-                if is_on {
-                    let line = Stroke::new(1.5, tokens.accent);
-                    (ui.painter()).rect_stroke(rect, corner, line, StrokeKind::Inside);
-                }
+                let (rect, response) = choice(ui, size, corner, label, is_on);
                 let centre = pos2(rect.center().x, rect.top() + 30.0);
                 match &state.session.canvas {
                     Some(canvas) => pictogram(ui, making, centre, &canvas.thumb.texture),
@@ -150,6 +138,30 @@ fn makings(ui: &mut Ui, state: &State, form: &mut GenerateForm) {
             }
         });
     }
+}
+
+/// The room of one of several choices, of which one is on; what stands in it is drawn by the caller.
+fn choice(
+    ui: &mut Ui,
+    size: Vec2,
+    corner: CornerRadius,
+    label: &str,
+    is_on: bool,
+) -> (Rect, egui::Response) {
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, is_on, label));
+    let tokens = tokens(ui);
+    let fill = match (is_on, response.hovered() || response.has_focus()) {
+        (true, _) => tokens.accent_soft,
+        (false, true) => tokens.control_hover,
+        (false, false) => tokens.control,
+    };
+    ui.painter().rect_filled(rect, corner, fill);
+    if is_on {
+        let line = Stroke::new(1.5, tokens.accent);
+        (ui.painter()).rect_stroke(rect, corner, line, StrokeKind::Inside);
+    }
+    (rect, response)
 }
 
 /// What is made, drawn with the open picture.
@@ -312,20 +324,7 @@ fn chip(
     // The same room with and without a picture: nothing may move under the pointer.
     let picture = CHIP + 2.0;
     let size = vec2(picture + text.size().x + 16.0, CHIP + 4.0);
-    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-    response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, is_on, label));
-    let corner = CornerRadius::same(15);
-    let fill = match (is_on, response.hovered() || response.has_focus()) {
-        (true, _) => tokens.accent_soft,
-        (false, true) => tokens.control_hover,
-        (false, false) => tokens.control,
-    };
-    ui.painter().rect_filled(rect, corner, fill);
-    if is_on {
-        let line = Stroke::new(1.5, tokens.accent);
-        ui.painter()
-            .rect_stroke(rect, corner, line, StrokeKind::Inside);
-    }
+    let (rect, response) = choice(ui, size, CornerRadius::same(15), label, is_on);
     let round = Rect::from_min_size(rect.min + vec2(2.0, 2.0), Vec2::splat(CHIP));
     match texture {
         Some(texture) => egui::Image::from_texture(texture)

@@ -1,11 +1,9 @@
 //! New pictures as documents of a project, without files: what a window makes.
 
 use super::base::{Base, shown};
-use super::gather::Gathered;
 use super::make::Maker;
 use super::picture;
-use super::recipe::{Recipe, runs};
-use super::{FromPictures, GenerateLook, GeneratedPicture, add_pictures};
+use super::{FromPictures, GenerateLook, GeneratedPicture, gather_all};
 use crate::document::{Document, Wrap};
 use crate::engine::device::choice::{DeviceChoice, open_device};
 use crate::engine::lanes::job::Job;
@@ -72,7 +70,6 @@ impl Job for CreateJob {
                 "Open the picture that it shall be made from",
             )
         };
-        let mut gathered = Gathered::new(&self.look);
         let mut base = match (self.creating, loaded) {
             (
                 Creating::New {
@@ -93,16 +90,9 @@ impl Job for CreateJob {
             }
             (Creating::Vary { .. } | Creating::Extend { .. }, None) => return Err(needs_one()),
         };
-        if base.what.has_surroundings() {
-            let made = base.made.as_deref().unwrap_or_default();
-            gathered.add_own(&base.document, made, &model, context)?;
-        }
-        if let Some((loaded, is_file)) = base.first.take() {
-            gathered.add(loaded, is_file, &model, context)?;
-        }
-        add_pictures(
-            &mut gathered,
-            &self.from,
+        let gathered = gather_all(
+            &mut base,
+            (&self.look, &self.from),
             Some(&self.project),
             &model,
             context,
@@ -110,22 +100,8 @@ impl Job for CreateJob {
         if gathered.count() == 0 {
             return Err(picture::nothing());
         }
-        gathered.add_turns(&self.look, base.made.as_deref(), &model, context)?;
-        let size = (base.document.geometry(), base.document.wrap());
-        let mut recipe = Recipe::new(base.what, size, &self.look, &model.hash)?;
-        recipe.reach = base.reach;
-        recipe.made = base.made.as_deref().map(runs).unwrap_or_default();
-        let maker = Maker {
-            project: Some(&self.project),
-            stored: None,
-            made: base.made,
-            document: base.document,
-            gathered,
-            recipe,
-            look: &self.look,
-            model: &model,
-            context,
-        };
-        maker.documents(&self.name, self.count)
+        let project = Some(&self.project);
+        Maker::of(base, gathered, project, &self.look, &model, context)?
+            .documents(&self.name, self.count)
     }
 }

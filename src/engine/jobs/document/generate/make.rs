@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::base::{blank, own_bytes, placed};
+use super::base::{Base, blank, own_bytes, placed};
 use super::gather::Gathered;
 use super::look::{self, GenerateLook};
 use super::origins::{self, Origins};
-use super::recipe::{Recipe, What};
+use super::recipe::{Recipe, What, runs};
 use super::{Generated, GeneratedPicture, Plan, beside, stem};
 use crate::canvas;
 use crate::document::tools::{Easel, Generated as Cells, put_generated};
@@ -62,6 +62,34 @@ struct Made {
     document: Document,
     stroke: Option<Arc<Stroke>>,
     recipe: Recipe,
+}
+
+impl<'a> Maker<'a> {
+    /// Of results that begin with `base`.
+    pub fn of(
+        base: Base,
+        gathered: Gathered,
+        project: Option<&'a Storage>,
+        look: &'a GenerateLook,
+        model: &'a Model,
+        context: &'a JobContext,
+    ) -> Result<Self> {
+        let size = (base.document.geometry(), base.document.wrap());
+        let mut recipe = Recipe::new(base.what, size, look, &model.hash)?;
+        recipe.reach = base.reach;
+        recipe.made = base.made.as_deref().map(runs).unwrap_or_default();
+        Ok(Self {
+            project,
+            stored: base.stored.as_ref().map(|kept| kept.id),
+            made: base.made,
+            document: base.document,
+            gathered,
+            recipe,
+            look,
+            model,
+            context,
+        })
+    }
 }
 
 impl Maker<'_> {

@@ -39,7 +39,6 @@ use base::{Base, forget};
 use gather::Gathered;
 use make::Maker;
 use picture::Loaded;
-use recipe::{Recipe, runs};
 
 pub use again::{AnotherJob, GenerateAgainJob};
 pub use create::{CreateJob, Creating, OpenPicture};
@@ -242,44 +241,36 @@ impl GenerateJob {
         plan: &Plan,
         context: &JobContext,
     ) -> Result<Generated> {
-        let gathered = self.gather(&mut base, model, context)?;
-        let size = (base.document.geometry(), base.document.wrap());
-        let mut recipe = Recipe::new(base.what, size, &self.look, &model.hash)?;
-        recipe.reach = base.reach;
-        recipe.made = base.made.as_deref().map(runs).unwrap_or_default();
-        let work = Maker {
-            project,
-            stored: base.stored.as_ref().map(|kept| kept.id),
-            made: base.made,
-            document: base.document,
-            gathered,
-            recipe,
-            look: &self.look,
-            model,
-            context,
-        };
-        work.all(plan)
-    }
-
-    fn gather(&self, base: &mut Base, model: &Model, context: &JobContext) -> Result<Gathered> {
-        let mut gathered = Gathered::new(&self.look);
-        if base.what.has_surroundings() {
-            let made = base.made.as_deref().unwrap_or_default();
-            gathered.add_own(&base.document, made, model, context)?;
-        }
-        if let Some((loaded, is_file)) = base.first.take() {
-            gathered.add(loaded, is_file, model, context)?;
-        }
-        add_pictures(
-            &mut gathered,
-            &self.from,
+        let gathered = gather_all(
+            &mut base,
+            (&self.look, &self.from),
             self.model.project(),
             model,
             context,
         )?;
-        gathered.add_turns(&self.look, base.made.as_deref(), model, context)?;
-        Ok(gathered)
+        Maker::of(base, gathered, project, &self.look, model, context)?.all(plan)
     }
+}
+
+/// Reads all that results which begin with `base` are taken from.
+fn gather_all(
+    base: &mut Base,
+    (look, from): (&GenerateLook, &FromPictures),
+    project: Option<&Storage>,
+    model: &Model,
+    context: &JobContext,
+) -> Result<Gathered> {
+    let mut gathered = Gathered::new(look);
+    if base.what.has_surroundings() {
+        let made = base.made.as_deref().unwrap_or_default();
+        gathered.add_own(&base.document, made, model, context)?;
+    }
+    if let Some((loaded, is_file)) = base.first.take() {
+        gathered.add(loaded, is_file, model, context)?;
+    }
+    add_pictures(&mut gathered, from, project, model, context)?;
+    gathered.add_turns(look, base.made.as_deref(), model, context)?;
+    Ok(gathered)
 }
 
 /// Reads what is taken from besides a picture that is worked on.
